@@ -1,0 +1,19 @@
+//! An event store that lives inside the program that uses it: one directory, one process that writes, no server.
+
+mod error;
+mod event;
+pub mod limits;
+mod name;
+mod options;
+mod position;
+mod receipt;
+mod sync;
+mod time;
+
+pub use error::{AppendError, Conflict, Error, ErrorKind};
+pub use event::{Codec, EventId, Metadata, NewEvent, RecordedEvent};
+pub use name::StreamName;
+pub use options::{Durability, Options, ReadMode};
+pub use position::{ExpectedVersion, Place, Position, Version};
+pub use receipt::{Receipt, StreamReceipt};
+pub use time::Timestamp;

@@ -1,0 +1,20 @@
+//! The limits of what one append may carry, each with the error that names it.
+
+/// Longest stream name: 255 bytes of UTF-8.
+pub const STREAM_NAME_BYTES_MAX: usize = 255;
+/// Longest event type: 128 bytes.
+pub const EVENT_TYPE_BYTES_MAX: usize = 128;
+/// Longest key of a tag: 64 bytes.
+pub const TAG_KEY_BYTES_MAX: usize = 64;
+/// Longest value of a tag: 255 bytes.
+pub const TAG_VALUE_BYTES_MAX: usize = 255;
+/// Most tags of one event: 64.
+pub const TAGS_MAX: usize = 64;
+/// Longest correlation, causation and actor: 128 bytes each.
+pub const REFERENCE_BYTES_MAX: usize = 128;
+/// Largest record: 16 MiB, that is the header of 64 bytes, names, tags, metadata and payload together.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most events of one batch: 10,000.
+pub const BATCH_EVENTS_MAX: usize = 10_000;
+/// Largest batch: 64 MiB, all records and the batch's own header together.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;

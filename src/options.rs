@@ -1,0 +1,124 @@
+//! What can be chosen when a store is opened.
+
+use crate::error::{Error, ErrorKind};
+use std::time::Duration;
+
+/// When an append counts as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// Visible once the operating system has it: survives the end of this process, not a loss of power.
+    /// A sync in the background follows, by default within a second.
+    Written,
+    /// Visible once it is synced: survives loss of power.
+    #[default]
+    Synced,
+}
+
+/// How events are read from the files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ReadMode {
+    /// Through memory maps: fastest. A media error while reading ends the process.
+    #[default]
+    Mapped,
+    /// With positioned reads into buffers: a media error is an error of that read.
+    Positioned,
+}
+
+/// How a store is opened; every choice has a default.
+///
+/// ```
+/// use scorebook::{Durability, EventStore};
+/// let store = EventStore::options().durability(Durability::Written).open_in_memory()?;
+/// assert!(store.head()?.get() == 0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) durability: Durability,
+    pub(crate) read_mode: ReadMode,
+    pub(crate) sync_every: Duration,
+    pub(crate) idle_after: Duration,
+    pub(crate) segment_bytes_max: u32,
+    pub(crate) staged_bytes_max: usize,
+    /// The epoch of the opening is higher than this: what is copied in from elsewhere keeps the epochs it has.
+    pub(crate) epoch_floor: u32,
+}
+
+/// The smallest segment: 32 KiB.
+pub(crate) const SEGMENT_BYTES_MIN: u32 = 32 * 1024;
+/// The largest segment, apart from one made for a single larger batch: 64 MiB.
+pub(crate) const SEGMENT_BYTES_MAX: u32 = 64 * 1024 * 1024;
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            durability: Durability::Synced,
+            read_mode: ReadMode::Mapped,
+            sync_every: Duration::from_secs(1),
+            idle_after: Duration::from_millis(50),
+            segment_bytes_max: SEGMENT_BYTES_MAX,
+            staged_bytes_max: 64 * 1024 * 1024,
+            epoch_floor: 0,
+        }
+    }
+}
+
+impl Options {
+    /// The durability of appends that do not ask for one. Default: [`Durability::Synced`].
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Options {
+        self.durability = durability;
+        self
+    }
+
+    /// How events are read. Default: [`ReadMode::Mapped`].
+    #[must_use]
+    pub fn read_mode(mut self, mode: ReadMode) -> Options {
+        self.read_mode = mode;
+        self
+    }
+
+    /// How long [`Durability::Written`] events may wait for the sync in the background. Default: 1 s.
+    #[must_use]
+    pub fn sync_every(mut self, interval: Duration) -> Options {
+        self.sync_every = interval;
+        self
+    }
+
+    /// How long after the last sync, with nothing more to write, the end of the log is written down so that
+    /// the last acknowledged batch can be told from a torn one. Default: 50 ms.
+    #[must_use]
+    pub fn idle_after(mut self, pause: Duration) -> Options {
+        self.idle_after = pause;
+        self
+    }
+
+    /// The size to which segments grow, in bytes, 32 KiB to 64 MiB. Default: 64 MiB, enough that rolling over
+    /// costs nothing that can be measured; smaller ones for tests and small disks.
+    #[must_use]
+    pub fn segment_bytes_max(mut self, bytes: u32) -> Options {
+        self.segment_bytes_max = bytes;
+        self
+    }
+
+    /// How many bytes may wait to be written before an append is refused as
+    /// [`Busy`](ErrorKind::Busy). Default: 64 MiB.
+    #[must_use]
+    pub fn staged_bytes_max(mut self, bytes: usize) -> Options {
+        self.staged_bytes_max = bytes;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes_max) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "segment_bytes_max is {}: it must be {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}",
+                    self.segment_bytes_max
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
