@@ -2,6 +2,7 @@
 
 mod error;
 mod event;
+mod format;
 pub mod limits;
 mod name;
 mod options;

@@ -1,0 +1,196 @@
+//! The body of an event record: names, tags, metadata and payload, one behind the other.
+
+use super::Fault;
+use super::record::{
+    self, CODEC, FLAGS, Kind, METADATA_LEN, NAME_LEN, RECORD_HEADER_LEN, RecordHeader, RecordView, SCHEMA, TAGS_LEN,
+    TYPE_LEN,
+};
+use crate::error::{Error, ErrorKind};
+use crate::event::{Codec, EventId, EventParts, NewEvent, RecordedEvent, SharedBytes, split_tag};
+use crate::limits::RECORD_BYTES_MAX;
+use crate::name::{StreamName, event_type_fault, stream_name_fault};
+use crate::position::Place;
+use crate::time::Timestamp;
+
+/// The id was given by the caller and stands at the beginning of the body.
+const FLAG_ID: u8 = 1;
+/// The caller's own time stands in the body, behind the id.
+const FLAG_OCCURRED: u8 = 2;
+
+const CODEC_JSON: u8 = 1;
+const CODEC_BYTES: u8 = 2;
+
+fn codec_byte(codec: Codec) -> u8 {
+    match codec {
+        Codec::Json => CODEC_JSON,
+        Codec::Bytes => CODEC_BYTES,
+        Codec::Other(byte) => byte,
+    }
+}
+
+fn codec_from_byte(byte: u8) -> Codec {
+    match byte {
+        CODEC_JSON => Codec::Json,
+        CODEC_BYTES => Codec::Bytes,
+        other => Codec::Other(other),
+    }
+}
+
+/// Appends an event as a record to `out`, all but its placement. The body checksum is computed here and
+/// carried along unchanged for ever. Where it fails, `out` is as it was.
+pub(crate) fn encode_event(stream: &StreamName, event: &NewEvent, out: &mut Vec<u8>) -> Result<(), Error> {
+    if let Some(fault) = &event.fault {
+        return Err(fault.clone());
+    }
+    let metadata = event.metadata_json();
+    let tags_len: usize = event.tags.iter().map(|(key, value)| 2 + key.len() + value.len()).sum();
+    let body_len = event.id.map_or(0, |_| 16)
+        + event.occurred.map_or(0, |_| 8)
+        + stream.as_str().len()
+        + event.event_type.len()
+        + tags_len
+        + metadata.len()
+        + event.data.len();
+    if RECORD_BYTES_MAX - RECORD_HEADER_LEN < body_len {
+        let bytes = body_len.saturating_add(RECORD_HEADER_LEN);
+        let act =
+            format!("event `{}` takes a record of {bytes} bytes: the limit is {RECORD_BYTES_MAX}", event.event_type);
+        return Err(Error::new(ErrorKind::TooLarge, act));
+    }
+    out.reserve(RECORD_HEADER_LEN + body_len);
+    let start = record::begin(out, Kind::Event);
+    let header = &mut out[start..];
+    let flags = event.id.map_or(0, |_| FLAG_ID) | event.occurred.map_or(0, |_| FLAG_OCCURRED);
+    FLAGS.put_u8(header, flags);
+    // The limits on names and tags were checked where they were built, and the body's length just now.
+    NAME_LEN.put_u8(header, u8::try_from(stream.as_str().len()).expect("at most 255"));
+    TYPE_LEN.put_u8(header, u8::try_from(event.event_type.len()).expect("at most 128"));
+    METADATA_LEN.put_u32(header, u32::try_from(metadata.len()).expect("at most 16 MiB"));
+    TAGS_LEN.put_u16(header, u16::try_from(tags_len).expect("64 tags of at most 321 bytes"));
+    SCHEMA.put_u32(header, event.schema);
+    CODEC.put_u8(header, codec_byte(event.codec));
+    if let Some(id) = event.id {
+        out.extend_from_slice(&id.to_bytes());
+    }
+    if let Some(occurred) = event.occurred {
+        out.extend_from_slice(&occurred.nanos().to_le_bytes());
+    }
+    out.extend_from_slice(stream.as_str().as_bytes());
+    out.extend_from_slice(event.event_type.as_bytes());
+    for (key, value) in &event.tags {
+        out.push(u8::try_from(key.len()).expect("at most 64"));
+        out.push(u8::try_from(value.len()).expect("at most 255"));
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.extend_from_slice(metadata.as_bytes());
+    out.extend_from_slice(&event.data);
+    record::finish(out, start);
+    Ok(())
+}
+
+/// What of an event stands in its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DecodedEvent {
+    id: Option<EventId>,
+    occurred: Option<Timestamp>,
+    parts: EventParts,
+}
+
+impl<'a> RecordView<'a> {
+    /// The stream an event belongs to. The record must have been decoded as an event before.
+    pub(crate) fn stream(&self) -> Result<&'a str, Fault> {
+        let from = name_from(&self.header);
+        let bytes = self.bytes.get(from..from + usize::from(self.header.name_len)).ok_or(Fault::Senseless)?;
+        std::str::from_utf8(bytes).map_err(|_| Fault::Senseless)
+    }
+
+    /// Takes the body of an event apart; what does not fit together or breaks a rule of names is senseless.
+    pub(crate) fn decode_event_parts(&self) -> Result<DecodedEvent, Fault> {
+        let decoded = decode_parts(&self.header, self.bytes)?;
+        let text =
+            |from: u32, to: u32| std::str::from_utf8(&self.bytes[from as usize..to as usize]).unwrap_or_default();
+        let parts = decoded.parts;
+        let faults = [
+            stream_name_fault(text(parts.name, parts.event_type)),
+            event_type_fault(text(parts.event_type, parts.tags)),
+        ];
+        if faults.iter().any(Option::is_some) { Err(Fault::Senseless) } else { Ok(decoded) }
+    }
+}
+
+fn name_from(header: &RecordHeader) -> usize {
+    let id = if header.flags & FLAG_ID == 0 { 0 } else { 16 };
+    let occurred = if header.flags & FLAG_OCCURRED == 0 { 0 } else { 8 };
+    RECORD_HEADER_LEN + id + occurred
+}
+
+fn decode_parts(header: &RecordHeader, record: &[u8]) -> Result<DecodedEvent, Fault> {
+    if header.kind != Kind::Event || header.schema == 0 || header.codec == 0 {
+        return Err(Fault::Senseless);
+    }
+    if header.flags & !(FLAG_ID | FLAG_OCCURRED) != 0 {
+        return Err(Fault::Newer);
+    }
+    let name = name_from(header);
+    let event_type = name + usize::from(header.name_len);
+    let tags = event_type + usize::from(header.type_len);
+    let metadata = tags + usize::from(header.tags_len);
+    let data = metadata + header.metadata_len as usize;
+    if record.len() < data {
+        return Err(Fault::Senseless);
+    }
+    let text = |from: usize, to: usize| std::str::from_utf8(&record[from..to]).map_err(|_| Fault::Senseless);
+    text(name, event_type)?;
+    text(event_type, tags)?;
+    let mut rest = &record[tags..metadata];
+    while !rest.is_empty() {
+        let (_, _, behind) = split_tag(rest).ok_or(Fault::Senseless)?;
+        rest = behind;
+    }
+    text(metadata, data)?;
+    let mut optional = &record[RECORD_HEADER_LEN..name];
+    let mut id = None;
+    if let (true, Some((bytes, rest))) = (header.flags & FLAG_ID != 0, optional.split_first_chunk::<16>()) {
+        id = Some(EventId::from_bytes(*bytes));
+        optional = rest;
+    }
+    let occurred = optional.first_chunk::<8>().map(|bytes| Timestamp::from_nanos(i64::from_le_bytes(*bytes)));
+    let narrow = |offset: usize| u32::try_from(offset).map_err(|_| Fault::Senseless);
+    let parts = EventParts {
+        name: narrow(name)?,
+        event_type: narrow(event_type)?,
+        tags: narrow(tags)?,
+        metadata: narrow(metadata)?,
+        data: narrow(data)?,
+        end: narrow(record.len())?,
+    };
+    Ok(DecodedEvent { id, occurred, parts })
+}
+
+/// The event whose verified record begins at `start` of `bytes` and stands at `place` in the files.
+pub(crate) fn decode_event(
+    bytes: &SharedBytes,
+    start: usize,
+    header: &RecordHeader,
+    place: Place,
+) -> Result<RecordedEvent, Fault> {
+    let all: &[u8] = (**bytes).as_ref();
+    let record = all.get(start..).and_then(|rest| rest.get(..header.record_len())).ok_or(Fault::Unreadable)?;
+    let decoded = decode_parts(header, record)?;
+    Ok(RecordedEvent {
+        bytes: bytes.clone(),
+        start,
+        place,
+        position: header.position,
+        version: header.version,
+        time: header.time,
+        epoch: header.epoch,
+        epoch_bits: header.epoch_bits,
+        schema: header.schema,
+        codec: codec_from_byte(header.codec),
+        id: decoded.id,
+        occurred: decoded.occurred,
+        parts: decoded.parts,
+    })
+}

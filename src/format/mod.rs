@@ -1,0 +1,104 @@
+//! The bytes of the log: slices in, values out. No file, clock, thread or randomness.
+//!
+//! `FORMAT.md` beside this file is the specification; the constants here are the same page again, and a test
+//! holds the two together. Bytes are checked first and interpreted second: bounds, checksums, then fields.
+
+mod batch;
+mod control;
+mod event;
+mod field;
+mod footer;
+mod live;
+mod preamble;
+mod record;
+
+pub(crate) use batch::{BATCH_HEADER_LEN, BatchBuffer, BatchHeader, BatchView, Stamp, find_batch_header};
+pub(crate) use control::{CONTROL_BATCH_LEN, Loss, Range, SESSION_BATCH_LEN, START_BATCH_LEN, Start, encode_session};
+pub(crate) use event::decode_event;
+pub(crate) use field::Salt;
+pub(crate) use footer::{FOOTER_LEN, Footer};
+pub(crate) use live::{LIVE_LEN, Live, LiveState};
+pub(crate) use preamble::{PREAMBLE_LEN, Preamble, PreambleFault};
+pub(crate) use record::{Kind, RECORD_HEADER_LEN, RecordHeader, RecordView};
+
+/// The number of the format this crate writes.
+pub(crate) const FORMAT: u16 = 1;
+
+/// Disks write sectors of this many bytes, each old or new and never a mixture. What is written for itself
+/// (preamble, footer, the slots of `live`) has sectors of its own.
+pub(crate) const SECTOR: usize = 512;
+
+/// Why bytes are not what they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Too short, a length over its maximum, or a checksum that does not hold.
+    Unreadable,
+    /// Everything verifies, and a kind or a format is not known.
+    Newer,
+    /// Everything verifies, and the fields make no sense together.
+    Senseless,
+}
+
+/// Runs arbitrary bytes through the decoders, for fuzzing: how many records verified.
+pub(crate) fn decode_arbitrary(bytes: &[u8]) -> usize {
+    let _ = Preamble::decode(bytes);
+    let _ = Footer::decode(bytes, Salt::of(&[0; 16], &[0; 16], 1));
+    let _ = Live::decode(bytes);
+    let salt = Salt::of(&[0; 16], &[0; 16], 1);
+    let mut records = 0;
+    let mut offset = 0;
+    while let Some(found) = find_batch_header(bytes, 0, offset, salt) {
+        if let Ok(batch) = BatchView::verify(&bytes[found as usize..], salt, found) {
+            for record in batch.records() {
+                records += 1;
+                let _ = record.decode_event_parts();
+            }
+        }
+        offset = found + 8;
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field::Field;
+    use super::*;
+
+    /// The rows `| offset | size | name |` of the table under a heading of `FORMAT.md`.
+    fn documented(heading: &str) -> Vec<(usize, usize, String)> {
+        let page = include_str!("FORMAT.md");
+        let section = page.split("\n## ").find(|section| section.starts_with(heading)).expect(heading);
+        let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        let rows = section.lines().map(cells).filter(|cells| 4 < cells.len());
+        rows.filter_map(|cells| Some((cells[1].parse().ok()?, cells[2].parse().ok()?, cells[3].clone()))).collect()
+    }
+
+    #[test]
+    fn the_page_and_the_constants_agree() {
+        let pairs: [(&str, &[Field]); 9] = [
+            ("Preamble", preamble::LAYOUT),
+            ("Batch header", batch::LAYOUT),
+            ("Record header", record::LAYOUT),
+            ("Start record", control::START_LAYOUT),
+            ("Session record", control::SESSION_LAYOUT),
+            ("Removed record", control::REMOVED_LAYOUT),
+            ("Lost record", control::LOST_LAYOUT),
+            ("Footer", footer::LAYOUT),
+            ("Slots of `live`", live::LAYOUT),
+        ];
+        for (heading, layout) in pairs {
+            let fields: Vec<_> = layout.iter().map(|f| (f.offset, f.size, f.name.to_owned())).collect();
+            assert_eq!(documented(heading), fields, "{heading}");
+        }
+        for kind in Kind::ALL {
+            let row = format!("| {} | `{}` |", kind as u8, kind.name());
+            assert!(include_str!("FORMAT.md").contains(&row), "FORMAT.md has no row {row}");
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_never_a_record_and_never_a_panic() {
+        assert_eq!(decode_arbitrary(&[]), 0);
+        assert_eq!(decode_arbitrary(&[0xFF; 4096]), 0);
+    }
+}
