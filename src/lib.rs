@@ -8,6 +8,7 @@ mod name;
 mod options;
 mod position;
 mod receipt;
+mod segment;
 mod storage;
 mod sync;
 mod time;

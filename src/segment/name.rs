@@ -1,0 +1,37 @@
+//! File names of segments. No name of a user's ever becomes one.
+
+/// The directory of the log, below the store's.
+pub(crate) const LOG_DIR: &str = "log";
+
+/// The name of the segment with this sequence number.
+pub(crate) fn segment_name(sequence: u32) -> String {
+    format!("{sequence:010}.log")
+}
+
+/// The sequence number in a file name, if it is the name of a segment exactly as [`segment_name`] makes it.
+pub(crate) fn parse_segment_name(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".log")?;
+    let sequence = digits.parse().ok().filter(|sequence| *sequence != 0)?;
+    (segment_name(sequence) == name).then_some(sequence)
+}
+
+/// The path of a segment from the store's directory.
+pub(crate) fn segment_path(sequence: u32) -> String {
+    format!("{LOG_DIR}/{}", segment_name(sequence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_only_in_the_form_it_is_made() {
+        for sequence in [1, 42, u32::MAX] {
+            assert_eq!(parse_segment_name(&segment_name(sequence)), Some(sequence));
+        }
+        for name in ["1.log", "0000000000.log", "+000000001.log", "0000000001.LOG", "9999999999.log", "0000000001.log~"]
+        {
+            assert_eq!(parse_segment_name(name), None, "{name}");
+        }
+    }
+}

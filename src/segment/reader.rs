@@ -1,0 +1,212 @@
+//! Reading events from a segment, sealed or active, up to its visible end.
+
+use crate::error::{Error, ErrorKind};
+use crate::event::{RecordedEvent, SharedBytes};
+use crate::format::{Fault, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, Salt, decode_event};
+use crate::options::ReadMode;
+use crate::position::{Place, Position};
+use crate::storage::File;
+use crate::sync::{Arc, AtomicU32, Ordering, RwLock};
+use std::io;
+
+/// Where a batch begins and which position is the next to be given there: a place to start reading from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) position: Position,
+    pub(crate) offset: u32,
+}
+
+/// Marks stand at least this many bytes apart, so that their number follows the bytes and not the events.
+const MARK_EVERY: u32 = 32 * 1024;
+
+/// A segment that counts, open for reading.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) preamble: Preamble,
+    pub(crate) salt: Salt,
+    /// The position of its first event, if it has one.
+    pub(crate) first_position: Position,
+    file: Arc<dyn File>,
+    bytes: Bytes,
+    /// What lies before it is visible, and was verified or written by this process.
+    end: VisibleEnd,
+    /// Rising in both; the first stands at the first batch.
+    marks: RwLock<Vec<Mark>>,
+}
+
+enum Bytes {
+    Mapped(SharedBytes),
+    Positioned,
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Bytes::Mapped(_) => "mapped",
+            Bytes::Positioned => "positioned",
+        })
+    }
+}
+
+/// The offset up to which readers may look. Stored after the bytes before it were written, and loaded before they
+/// are read: the pair orders the two, so a reader never looks at bytes that are still being written.
+#[derive(Debug)]
+struct VisibleEnd(AtomicU32);
+
+impl VisibleEnd {
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, end: u32) {
+        self.0.store(end, Ordering::Release);
+    }
+}
+
+/// Bytes of a segment in memory; `base` is the offset of the first.
+#[derive(Clone)]
+pub(crate) struct Chunk {
+    pub(crate) bytes: SharedBytes,
+    pub(crate) base: u32,
+}
+
+impl Chunk {
+    pub(crate) fn get(&self, from: u32, to: u32) -> Option<&[u8]> {
+        let bytes: &[u8] = (*self.bytes).as_ref();
+        bytes.get(from.checked_sub(self.base)? as usize..to.checked_sub(self.base)? as usize)
+    }
+}
+
+impl Segment {
+    pub(crate) fn new(
+        preamble: Preamble,
+        first_position: Position,
+        file: Arc<dyn File>,
+        mode: ReadMode,
+        end: u32,
+    ) -> io::Result<Segment> {
+        let map = match mode {
+            ReadMode::Mapped => file.map()?,
+            ReadMode::Positioned => None,
+        };
+        Ok(Segment::with_map(preamble, first_position, file, map, end))
+    }
+
+    /// The same where the map was made before, or there is none.
+    pub(crate) fn with_map(
+        preamble: Preamble,
+        first_position: Position,
+        file: Arc<dyn File>,
+        map: Option<SharedBytes>,
+        end: u32,
+    ) -> Segment {
+        Segment {
+            preamble,
+            salt: preamble.salt(),
+            first_position,
+            file,
+            bytes: map.map_or(Bytes::Positioned, Bytes::Mapped),
+            end: VisibleEnd(AtomicU32::new(end)),
+            marks: RwLock::new(Vec::new()),
+        }
+    }
+
+    pub(crate) fn sequence(&self) -> u32 {
+        self.preamble.sequence
+    }
+
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    pub(crate) fn end(&self) -> u32 {
+        self.end.get()
+    }
+
+    /// Makes what lies before `end` visible.
+    pub(crate) fn set_end(&self, end: u32) {
+        self.end.set(end);
+    }
+
+    /// Notes that a batch begins at `offset`, before which `position` was the next to be given.
+    pub(crate) fn mark(&self, position: Position, offset: u32) {
+        let mut marks = self.marks.write();
+        if marks.last().is_none_or(|last| MARK_EVERY <= offset - last.offset) {
+            marks.push(Mark { position, offset });
+        }
+    }
+
+    /// The same, however near the mark before stands: reading must be able to begin behind damage.
+    pub(crate) fn mark_here(&self, position: Position, offset: u32) {
+        self.marks.write().push(Mark { position, offset });
+    }
+
+    /// The last mark from which reading meets `position`, if the segment reaches that far back.
+    pub(crate) fn mark_before(&self, position: Position) -> Option<Mark> {
+        let marks = self.marks.read();
+        let behind = marks.partition_point(|mark| mark.position <= position);
+        marks.get(behind.checked_sub(1)?).copied()
+    }
+
+    /// The last mark that stands before `offset`.
+    pub(crate) fn mark_before_offset(&self, offset: u32) -> Option<Mark> {
+        let marks = self.marks.read();
+        let behind = marks.partition_point(|mark| mark.offset < offset);
+        marks.get(behind.checked_sub(1)?).copied()
+    }
+
+    /// The bytes from `from` to `to`, and perhaps more before and behind: up to `ahead` more where they must be read.
+    pub(crate) fn chunk(&self, from: u32, to: u32, ahead: u32) -> Result<Chunk, Error> {
+        match &self.bytes {
+            Bytes::Mapped(bytes) => Ok(Chunk { bytes: bytes.clone(), base: 0 }),
+            Bytes::Positioned => {
+                let to = to.max(from.saturating_add(ahead).min(self.end()));
+                let mut buffer = vec![0; (to - from) as usize];
+                let read = self.file.read_at(&mut buffer, u64::from(from)).map_err(|error| {
+                    Error::io(format!("reading {}", Place { segment: self.sequence(), offset: from }), error)
+                })?;
+                buffer.truncate(read);
+                Ok(Chunk { bytes: Arc::new(buffer), base: from })
+            }
+        }
+    }
+
+    /// The event whose record begins at `offset`, verified.
+    pub(crate) fn event(&self, offset: u32) -> Result<RecordedEvent, Error> {
+        let header_end = offset + RECORD_HEADER_LEN as u32;
+        let chunk = self.chunk(offset, header_end, 1024)?;
+        let bytes = chunk.get(offset, header_end).ok_or_else(|| self.damaged(offset))?;
+        let header = RecordHeader::verify(bytes, self.salt, offset).map_err(|fault| self.fault(offset, fault))?;
+        let end = offset + header.record_len() as u32;
+        let chunk = if chunk.get(offset, end).is_some() { chunk } else { self.chunk(offset, end, 0)? };
+        self.event_in(&chunk, offset, end)
+    }
+
+    /// The event whose record lies in a chunk, verified.
+    pub(crate) fn event_in(&self, chunk: &Chunk, offset: u32, end: u32) -> Result<RecordedEvent, Error> {
+        let bytes = chunk.get(offset, end).ok_or_else(|| self.damaged(offset))?;
+        let record = RecordView::verify(bytes, self.salt, offset).map_err(|fault| self.fault(offset, fault))?;
+        if record.header.kind != Kind::Event {
+            return Err(self.damaged(offset));
+        }
+        let place = Place { segment: self.sequence(), offset };
+        let start = (offset - chunk.base) as usize;
+        decode_event(&chunk.bytes, start, &record.header, place).map_err(|fault| self.fault(offset, fault))
+    }
+
+    pub(crate) fn damaged(&self, offset: u32) -> Error {
+        let place = Place { segment: self.sequence(), offset };
+        Error::new(ErrorKind::Damaged, format!("reading the record at {place}: its bytes do not verify"))
+    }
+
+    pub(crate) fn fault(&self, offset: u32, fault: Fault) -> Error {
+        match fault {
+            Fault::Newer => {
+                let place = Place { segment: self.sequence(), offset };
+                let act = format!("reading the record at {place}: it is of a kind this version does not know");
+                Error::new(ErrorKind::TooNew, act)
+            }
+            Fault::Unreadable | Fault::Senseless => self.damaged(offset),
+        }
+    }
+}
