@@ -4,6 +4,7 @@ mod error;
 mod event;
 mod format;
 pub mod limits;
+mod log;
 mod name;
 mod options;
 mod position;
@@ -15,6 +16,7 @@ mod time;
 
 pub use error::{AppendError, Conflict, Error, ErrorKind};
 pub use event::{Codec, EventId, Metadata, NewEvent, RecordedEvent};
+pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
 pub use name::StreamName;
 pub use options::{Durability, Options, ReadMode};
 pub use position::{ExpectedVersion, Place, Position, Version};

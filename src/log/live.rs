@@ -1,0 +1,112 @@
+//! The file `live`: written now and then, off the path of appends; failing to write it is ignored.
+
+use crate::format::{LIVE_LEN, Live, LiveState};
+use crate::position::{Place, Position};
+use crate::storage::{Access, File, Storage};
+use crate::sync::{Arc, Mutex};
+
+const LIVE_FILE: &str = "live";
+
+/// What `live` says, if it exists and one of its slots verifies.
+pub(crate) fn read_live(storage: &dyn Storage) -> Option<Live> {
+    let file = storage.open(LIVE_FILE, Access::Read).ok()?;
+    read_slots(&*file)
+}
+
+fn read_slots(file: &dyn File) -> Option<Live> {
+    let mut bytes = [0; LIVE_LEN];
+    let read = file.read_at(&mut bytes, 0).ok()?;
+    Live::decode(&bytes[..read])
+}
+
+/// How far the log reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) durable: Place,
+    pub(crate) visible: Place,
+    pub(crate) visible_position: Position,
+}
+
+/// The writer's hold on `live`.
+///
+/// It is a witness and a help to readers in other processes; a store without it works the same. So nothing here
+/// fails: what cannot be written is not written.
+pub(crate) struct LiveFile {
+    state: Mutex<State>,
+    boot: [u8; 16],
+}
+
+struct State {
+    file: Option<Arc<dyn File>>,
+    last: Option<Live>,
+}
+
+impl LiveFile {
+    /// Opens the file and marks it as opening, keeping the ends it names. Returns what it said before.
+    pub(crate) fn mark_opening(storage: &dyn Storage) -> (LiveFile, Option<Live>) {
+        let file = storage.open(LIVE_FILE, Access::ReadWrite).ok();
+        let found = file.as_ref().and_then(|file| read_slots(&**file));
+        let live = LiveFile { state: Mutex::new(State { file, last: found }), boot: storage.boot_id() };
+        if let Some(found) = found {
+            live.write(Live { state: LiveState::Opening, ..found });
+        }
+        (live, found)
+    }
+
+    /// Takes the mark back: the opening failed, and the next one should find what this one found.
+    pub(crate) fn unmark(&self, found: Option<Live>) {
+        if let Some(found) = found {
+            self.write(found);
+        }
+    }
+
+    /// Creates the file where it is missing, really written before it is used.
+    pub(crate) fn ensure(&self, storage: &dyn Storage) {
+        let mut state = self.state.lock();
+        if state.file.is_some() {
+            return;
+        }
+        let made = storage.create(LIVE_FILE).and_then(|file| {
+            file.write_at(&[0; LIVE_LEN], 0)?;
+            file.sync()?;
+            storage.sync_dir("")?;
+            Ok(file)
+        });
+        state.file = made.ok();
+    }
+
+    /// Says how far the log reaches, if that is news.
+    pub(crate) fn update(&self, store: [u8; 16], epoch: (u32, u64), ends: Ends, live_state: LiveState) {
+        self.write(Live {
+            state: live_state,
+            store,
+            boot: self.boot,
+            counter: 0,
+            durable_end: ends.durable,
+            visible_end: ends.visible,
+            visible_position: ends.visible_position,
+            epoch: epoch.0,
+            epoch_bits: epoch.1,
+        });
+    }
+
+    fn write(&self, live: Live) {
+        let mut state = self.state.lock();
+        let counter = state.last.map_or(1, |last| last.counter + 1);
+        if state.last.is_some_and(|last| Live { counter: last.counter, ..live } == last) {
+            return;
+        }
+        let live = Live { counter, ..live };
+        let Some(file) = &state.file else { return };
+        if file.write_at(&live.encode(), live.slot_offset()).is_ok() {
+            state.last = Some(live);
+        }
+    }
+
+    pub(crate) fn sync(&self) {
+        let file = self.state.lock().file.clone();
+        if let Some(file) = file {
+            let _ = file.sync();
+        }
+    }
+}

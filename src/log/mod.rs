@@ -1,0 +1,250 @@
+//! The log: all segments, what opening makes of them, and how batches get in.
+//!
+//! ```text
+//! staging   a batch is judged by whoever stages it, gets its numbers and its place, and is queued
+//! commit    a waiting thread leads: writes and syncs all that is staged, in one go, then publishes it
+//! room      segments are made ready ahead, so that numbers are given only where there is room
+//! recovery  from files to a state: survey, verdicts, the copy of a doubtful tail
+//! ```
+
+mod bell;
+mod commit;
+mod copy;
+mod follow;
+mod live;
+mod open;
+mod recovery;
+mod report;
+mod room;
+mod sequence;
+mod staging;
+mod survey;
+mod ticket;
+mod verdict;
+
+pub(crate) use bell::{Bell, Ring};
+pub(crate) use follow::{Follower, Look};
+pub(crate) use live::{Ends, read_live};
+pub(crate) use open::{LOCK_PATIENCE, Opened, living_writer, open_for_reading, open_for_writing};
+pub(crate) use recovery::Visitor;
+pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
+pub(crate) use room::Making;
+pub(crate) use sequence::Sequence;
+pub(crate) use staging::{Batch, EventPlace, NoRoom, Published, Staging};
+pub(crate) use ticket::{Outcome, Ticket};
+
+use crate::error::{Error, ErrorKind};
+use crate::format::{LiveState, Preamble};
+use crate::options::Options;
+use crate::position::{Place, Position, Version};
+use crate::receipt::Receipt;
+use crate::segment::Segment;
+use crate::storage::{File, Latch, LatchedFile, Storage};
+use crate::sync::{Arc, Mutex};
+use crate::time::Timestamp;
+use live::LiveFile;
+use recovery::{Footing, Tally};
+use staging::Group;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Whoever makes committed batches visible.
+pub(crate) trait Publish: Send + Sync {
+    /// Makes events visible, all at once: afterwards every reader sees them and the new head.
+    fn publish(&self, published: &Published<'_>);
+}
+
+/// A log that is open for writing.
+pub(crate) struct Log {
+    storage: Arc<dyn Storage>,
+    options: Options,
+    store: [u8; 16],
+    latch: Arc<Latch>,
+    publisher: Arc<dyn Publish>,
+    /// Taken before everything else here. Files are never touched while it is held.
+    core: Mutex<Core>,
+    /// What only the leader needs. Whoever has set `Core::is_led` may take it, and nobody else.
+    lead: Mutex<Lead>,
+    ends: Mutex<Ends>,
+    live: LiveFile,
+    bell: Bell,
+}
+
+/// What admission decides on.
+///
+/// INVARIANT:
+/// 1. Groups are in log order; each begins where the one before it ends, or in a new segment.
+/// 2. `sequence` and `active` stand behind the last batch of the last group.
+struct Core {
+    is_closed: bool,
+    footing: Footing,
+    /// The segment that batches are staged into; `None` before the first there ever was.
+    active: Option<Active>,
+    sequence: Sequence,
+    epoch_bits: u64,
+    /// Whether this opening has begun its epoch with a start or session record.
+    epoch_begun: bool,
+    groups: VecDeque<Group>,
+    staged_bytes: usize,
+    /// Somebody leads: writes what was staged.
+    is_led: bool,
+    /// Somebody wants what is staged committed without waiting on a thread.
+    is_demanded: bool,
+    /// The end of the log was written down since the last facts.
+    is_watermarked: bool,
+    last_sync: Duration,
+    durable: Place,
+    room: room::Room,
+}
+
+/// The segment at the end of what is staged.
+struct Active {
+    segment: Arc<Segment>,
+    file: Arc<LatchedFile>,
+    /// Where the next batch goes.
+    next_offset: u32,
+    /// The header checksum of the last batch.
+    last_checksum: u32,
+}
+
+/// What the leader knows about what was written.
+struct Lead {
+    file: Option<Arc<LatchedFile>>,
+    segment: Option<Arc<Segment>>,
+    written: Place,
+    has_unsynced: bool,
+    last_position: Position,
+    /// Of the segment that is written; `None` where it was not followed from its beginning.
+    tally: Tally,
+    passed_by: Vec<u32>,
+}
+
+impl Log {
+    pub(crate) fn store(&self) -> [u8; 16] {
+        self.store
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    pub(crate) fn ends(&self) -> Ends {
+        *self.ends.lock()
+    }
+
+    pub(crate) fn epoch(&self) -> u32 {
+        self.core.lock().sequence.epoch
+    }
+
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// The failure after which nothing is written any more, if there was one.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.latch.failure()
+    }
+
+    /// Says in `live` how far the log reaches, if that changed.
+    pub(crate) fn update_live(&self) {
+        if self.latch.check().is_err() {
+            return;
+        }
+        let (epoch, is_closed) = {
+            let core = self.core.lock();
+            ((core.sequence.epoch, core.epoch_bits), core.is_closed)
+        };
+        if !is_closed {
+            self.live.update(self.store, epoch, self.ends(), LiveState::Open);
+        }
+    }
+
+    /// Writes down where the log ends, if it has been still for long enough and nobody has done it. Whether there is
+    /// anything left to watch for.
+    pub(crate) fn idle(&self) -> Result<bool, Error> {
+        let now = self.storage.elapsed();
+        let ticket = {
+            let Ok(mut staging) = self.stage() else { return Ok(false) };
+            match staging.watermark_due(now) {
+                staging::Due::Never => return Ok(false),
+                staging::Due::Later => return Ok(true),
+                staging::Due::Now => {
+                    let ticket = Arc::new(Ticket::new());
+                    staging.stage_watermark(&ticket);
+                    ticket
+                }
+            }
+        };
+        self.wait(&ticket).map_err(crate::error::AppendError::into_error)?;
+        self.update_live();
+        self.live.sync();
+        Ok(false)
+    }
+
+    /// Commits all that is staged and syncs everything.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        let ticket = Arc::new(Ticket::new());
+        self.stage()?.stage_flush(&ticket);
+        self.wait(&ticket).map(|_| ()).map_err(crate::error::AppendError::into_error)
+    }
+
+    /// Commits what is staged, writes a close record if this opening wrote anything, and lets nothing in any more.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let ticket = Arc::new(Ticket::new());
+        let epoch = {
+            let mut core = self.core.lock();
+            if core.is_closed {
+                return Ok(());
+            }
+            core.is_closed = true;
+            let mut staging = Staging::over(self, core);
+            staging.stage_close(&ticket);
+            staging.epoch()
+        };
+        let closed = self.wait(&ticket).map(|_| ()).map_err(crate::error::AppendError::into_error);
+        if closed.is_ok() {
+            self.live.update(self.store, epoch, self.ends(), LiveState::Closed);
+            self.live.sync();
+        }
+        closed
+    }
+
+    fn closed() -> Error {
+        Error::new(ErrorKind::Closed, "the store was closed")
+    }
+}
+
+/// A receipt for something that is not a batch of events and gives none to anybody.
+fn no_receipt(time: Timestamp) -> Receipt {
+    Receipt {
+        first_position: Position::BEGINNING,
+        last_position: Position::BEGINNING,
+        time,
+        durability: crate::options::Durability::Synced,
+        is_repeat: false,
+        streams: Vec::new(),
+    }
+}
+
+/// The preamble of a segment to be made.
+fn new_preamble(storage: &dyn Storage, store: [u8; 16], sequence: u32, size: u32) -> Result<Preamble, Error> {
+    let mut segment = [0; 16];
+    storage.random(&mut segment).map_err(|error| Error::io("making a random id", error))?;
+    Ok(Preamble { store, segment, sequence, size })
+}
+
+/// A segment that was made ready and waits to be started.
+struct Ready {
+    preamble: Preamble,
+    file: Arc<dyn File>,
+    map: Option<crate::event::SharedBytes>,
+}
+
+/// Versions are not asked for where a batch holds no event.
+fn no_version(_: usize) -> Version {
+    Version::NONE
+}

@@ -1,0 +1,317 @@
+//! Opening a log, for writing or for reading only.
+
+use super::bell::Bell;
+use super::copy::{Begin, copy_tail, new_offsets, size_for};
+use super::live::{Ends, LiveFile, read_live};
+use super::recovery::{Footing, OnDamage, Reach, Recovered, Visitor, recover};
+use super::room::{Room, first_size, new_store_id};
+use super::survey::Survey;
+use super::{Active, Core, Lead, Log, Publish, RecoveryReport, new_preamble};
+use crate::error::{Error, ErrorKind, is_no_room};
+use crate::format::{Fault, Live, LiveState, Range};
+use crate::options::{Options, SEGMENT_BYTES_MIN};
+use crate::position::{Place, Position};
+use crate::segment::{LOG_DIR, MakeFailure, Segment, segment_name};
+use crate::storage::{Access, Latch, LatchedFile, Storage};
+use crate::sync::{Arc, Mutex};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What opening gives besides the log.
+pub(crate) struct Opened<V> {
+    /// Whoever was told what the log holds.
+    pub(crate) visitor: V,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) head: Position,
+    pub(crate) ends: Ends,
+    pub(crate) report: RecoveryReport,
+    pub(crate) store: [u8; 16],
+    pub(crate) sequence: super::Sequence,
+    pub(crate) disk_bytes: u64,
+    pub(crate) log_bytes: u64,
+    /// There is a tail that nothing proves, and there was no room to copy it: nothing may be built on it.
+    pub(crate) is_unproven: bool,
+}
+
+impl<V> Opened<V> {
+    fn new(visitor: V, recovered: &Recovered, store: [u8; 16]) -> Opened<V> {
+        Opened {
+            visitor,
+            segments: recovered.segments.clone(),
+            head: recovered.sequence.last_position(),
+            ends: recovered.ends,
+            report: recovered.report.clone(),
+            store,
+            sequence: recovered.sequence,
+            disk_bytes: recovered.disk_bytes,
+            log_bytes: recovered.log_bytes,
+            is_unproven: recovered.report.unproven_events != 0,
+        }
+    }
+}
+
+/// What `live` says of a writer that is at work at this moment, if there is one.
+pub(crate) fn living_writer(storage: &dyn Storage) -> Option<Live> {
+    let live = read_live(storage)?;
+    let is_of_now = live.state == LiveState::Open && live.boot == storage.boot_id() && live.boot != [0; 16];
+    (is_of_now && storage.is_locked().unwrap_or(false)).then_some(live)
+}
+
+/// Opens a log for reading only, and changes nothing. Beside a living writer it reaches to what is visible there,
+/// otherwise to what a recovery would accept. Damage is passed over and reported.
+pub(crate) fn open_for_reading<V: Visitor>(
+    storage: &dyn Storage,
+    options: &Options,
+    fresh: impl Fn() -> V,
+) -> Result<Opened<V>, Error> {
+    let writer = living_writer(storage);
+    let live = writer.or_else(|| read_live(storage));
+    let survey = Survey::take(storage, live, Access::Read)?;
+    let reach = match writer.filter(|_| survey.live.is_some()) {
+        Some(live) if live.visible_end != Place::NONE => Reach::Visible(live.visible_end),
+        _ => Reach::Verified,
+    };
+    let mut visitor = fresh();
+    let recovered = recover(&survey, options.read_mode, OnDamage::PassOver, reach, &mut visitor)?;
+    let store = recovered.store.or(survey.live.map(|live| live.store)).unwrap_or_default();
+    let mut opened = Opened::new(visitor, &recovered, store);
+    if writer.is_some() {
+        opened.report.close_state = super::CloseState::Open;
+    }
+    Ok(opened)
+}
+
+/// Opens a log for writing. The caller holds the lock.
+pub(crate) fn open_for_writing<V: Visitor>(
+    storage: &Arc<dyn Storage>,
+    options: &Options,
+    fresh: impl Fn() -> V,
+    publisher: impl FnOnce(Opened<V>) -> Arc<dyn Publish>,
+) -> Result<Log, Error> {
+    let (live, found) = LiveFile::mark_opening(&**storage);
+    let opened = prepare(storage, options, found, &fresh);
+    match opened {
+        Ok((visitor, recovered, begun)) => {
+            Ok(assemble(storage, options, live, (visitor, recovered, begun), publisher)?)
+        }
+        Err(error) => {
+            live.unmark(found);
+            Err(error)
+        }
+    }
+}
+
+/// The epoch that copying a tail began.
+type Begun = Option<u64>;
+
+fn prepare<V: Visitor>(
+    storage: &Arc<dyn Storage>,
+    options: &Options,
+    live: Option<Live>,
+    fresh: &impl Fn() -> V,
+) -> Result<(V, Recovered, Begun), Error> {
+    storage.create_dir(LOG_DIR).map_err(|error| Error::io("creating the directory of the log", error))?;
+    let survey = Survey::take(&**storage, live, Access::ReadWrite)?;
+    let mut visitor = fresh();
+    let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, Reach::Proven, &mut visitor)?;
+    recovered.check_clock(storage.now());
+    recovered.sequence.epoch = recovered.sequence.epoch.max(options.epoch_floor);
+    if recovered.sequence.epoch == u32::MAX {
+        return Err(Error::new(ErrorKind::TooLarge, "no number is left for another epoch"));
+    }
+    match copy(storage, options, &mut recovered, &mut visitor) {
+        Ok(begun) => Ok((visitor, recovered, begun)),
+        Err(CopyFailure::NoRoom) => {
+            let events = recovered.report.unproven_events;
+            let mut visitor = fresh();
+            let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, Reach::Verified, &mut visitor)?;
+            recovered.report.unproven_events = events;
+            Ok((visitor, recovered, None))
+        }
+        Err(CopyFailure::Other(error)) => Err(error),
+    }
+}
+
+enum CopyFailure {
+    NoRoom,
+    Other(Error),
+}
+
+impl From<Error> for CopyFailure {
+    fn from(error: Error) -> CopyFailure {
+        CopyFailure::Other(error)
+    }
+}
+
+/// Copies the tail, if there is one, and stands behind it.
+fn copy(
+    storage: &Arc<dyn Storage>,
+    options: &Options,
+    recovered: &mut Recovered,
+    visitor: &mut dyn Visitor,
+) -> Result<Begun, CopyFailure> {
+    let Some(tail) = recovered.tail.take() else { return Ok(None) };
+    let Footing::Due { previous_end, previous_checksum } = recovered.footing else { return Ok(None) };
+    let sequence = recovered.next_sequence;
+    let mut next = tail.before;
+    for (batch, offset) in tail.batches().zip(new_offsets(&tail)) {
+        let told = visitor.batch(Place { segment: sequence, offset }, &batch);
+        told.map_err(|fault: Fault| senseless(tail.sequence, batch.offset, fault))?;
+        next.next_position = position_behind(&batch, next.next_position);
+        next.facts_epoch = batch.header.epoch;
+        next.last_time = batch.header.time;
+    }
+    let size = size_for(tail.len()).max(SEGMENT_BYTES_MIN as usize);
+    let size = u32::try_from(size).map_err(|_| Error::new(ErrorKind::TooLarge, "a tail fits no segment"))?;
+    let preamble = new_preamble(&**storage, recovered.store.unwrap_or_default(), sequence, size)?;
+    let mut bits = [0; 8];
+    storage.random(&mut bits).map_err(|error| Error::io("making random bits for an epoch", error))?;
+    let epoch_bits = u64::from_le_bytes(bits);
+    let begin = Begin { epoch: recovered.sequence.epoch + 1, epoch_bits, previous_end, previous_checksum };
+    let copied = match copy_tail(&**storage, &preamble, &tail, begin) {
+        Ok(copied) => copied,
+        Err(MakeFailure::Refused(error)) if is_no_room(&error) => return Err(CopyFailure::NoRoom),
+        Err(MakeFailure::Refused(error) | MakeFailure::Sync(error)) => {
+            return Err(Error::with_source(ErrorKind::Io, "copying what a crash left unproven", error).into());
+        }
+    };
+    let segment = Segment::new(preamble, tail.before.next_position, copied.file, options.read_mode, copied.end)
+        .map_err(|error| Error::io("mapping a new segment", error))?;
+    segment.mark(tail.before.next_position, crate::segment::FIRST_BATCH);
+    for (batch, offset) in tail.batches().zip(new_offsets(&tail)) {
+        segment.mark(batch.header.first_position, offset);
+    }
+    let end = Place { segment: sequence, offset: copied.end };
+    recovered.segments.push(Arc::new(segment));
+    recovered.sequence = super::Sequence { epoch: begin.epoch, ..next };
+    recovered.ends = Ends { durable: end, visible: end, visible_position: next.last_position() };
+    recovered.footing = Footing::Going;
+    recovered.last_checksum = copied.last_checksum;
+    recovered.tally = copied.tally;
+    recovered.log_bytes += u64::from(copied.end);
+    recovered.disk_bytes += u64::from(size);
+    recovered.next_sequence =
+        sequence.checked_add(1).ok_or_else(|| Error::new(ErrorKind::TooLarge, "no number is left"))?;
+    recovered.report.copied_events = tail.events;
+    recovered.report.copied_to = Some(sequence);
+    recovered.report.events += tail.events;
+    recovered.report.segments = recovered.segments.len() as u32;
+    recovered.report.unproven_events = 0;
+    // The new start record is synced: what the chain does not name any more can go.
+    let mut gone = std::mem::take(&mut recovered.passed_by);
+    gone.append(&mut recovered.leftovers);
+    gone.extend(recovered.blank.take().map(|(preamble, _)| preamble.sequence));
+    super::copy::remove_files(&**storage, &mut gone)
+        .map_err(|error| Error::io("syncing the directory of the log", error))?;
+    Ok(Some(epoch_bits))
+}
+
+fn senseless(segment: u32, offset: u32, fault: Fault) -> Error {
+    let place = Place { segment, offset };
+    match fault {
+        Fault::Newer => {
+            Error::new(ErrorKind::TooNew, format!("opening the log: the batch at {place} is of a newer version"))
+        }
+        _ => Error::new(
+            ErrorKind::Damaged,
+            format!("opening the log: the batch at {place} does not go on from the one before it"),
+        ),
+    }
+}
+
+/// The next position behind a batch that was verified to go on from `next`.
+fn position_behind(batch: &crate::format::BatchView<'_>, next: Position) -> Position {
+    use crate::format::{Kind, Loss};
+    batch.records().fold(next, |next, record| {
+        let passed: Option<Range> = match record.header.kind {
+            Kind::Event => Some(Range { first: next, last: next }),
+            Kind::Removed => Range::decode_removed(record.body()).ok(),
+            Kind::Lost => match Loss::decode(record.body()) {
+                Ok(Loss::Found(range)) => Some(range),
+                _ => None,
+            },
+            _ => None,
+        };
+        passed.and_then(|range| range.last.next()).unwrap_or(next)
+    })
+}
+
+fn assemble<V: Visitor>(
+    storage: &Arc<dyn Storage>,
+    options: &Options,
+    live: LiveFile,
+    (visitor, recovered, begun): (V, Recovered, Begun),
+    publisher: impl FnOnce(Opened<V>) -> Arc<dyn Publish>,
+) -> Result<Log, Error> {
+    let store = match recovered.store {
+        Some(store) => store,
+        None => new_store_id(&**storage)?,
+    };
+    let mut bits = [0; 8];
+    storage.random(&mut bits).map_err(|error| Error::io("making random bits for an epoch", error))?;
+    let latch = Arc::new(Latch::default());
+    let active = recovered.segments.last().filter(|segment| recovered.ends.visible.segment == segment.sequence());
+    let active = active.map(|segment| Active {
+        segment: segment.clone(),
+        file: Arc::new(LatchedFile::new(segment.file().clone(), latch.clone(), segment_name(segment.sequence()))),
+        next_offset: segment.end(),
+        last_checksum: recovered.last_checksum,
+    });
+    let is_clean = matches!(recovered.footing, Footing::Clean | Footing::Going);
+    let last_size = active.as_ref().map(|active| active.segment.preamble.size);
+    let next_size = first_size(last_size, is_clean, options.segment_bytes_max);
+    let is_empty = recovered.segments.is_empty() && recovered.blank.is_none();
+    let lead = Lead {
+        file: active.as_ref().map(|active| active.file.clone()),
+        segment: active.as_ref().filter(|_| is_clean).map(|active| active.segment.clone()),
+        written: recovered.ends.visible,
+        has_unsynced: false,
+        last_position: recovered.sequence.last_position(),
+        tally: recovered.tally.clone(),
+        passed_by: recovered.passed_by.clone(),
+    };
+    let ends = recovered.ends;
+    let core = Core {
+        is_closed: false,
+        footing: recovered.footing.clone(),
+        active,
+        sequence: recovered.sequence,
+        epoch_bits: begun.unwrap_or(u64::from_le_bytes(bits)),
+        epoch_begun: begun.is_some(),
+        groups: VecDeque::new(),
+        staged_bytes: 0,
+        is_led: false,
+        is_demanded: false,
+        is_watermarked: begun.is_none(),
+        last_sync: storage.elapsed(),
+        durable: ends.durable,
+        room: Room::new(recovered.next_sequence, next_size, recovered.leftovers.clone(), recovered.blank.clone()),
+    };
+    let opened = Opened::new(visitor, &recovered, store);
+    let log = Log {
+        storage: storage.clone(),
+        options: options.clone(),
+        store,
+        latch,
+        publisher: publisher(opened),
+        core: Mutex::new(core),
+        lead: Mutex::new(lead),
+        ends: Mutex::new(ends),
+        live,
+        bell: Bell::new(),
+    };
+    log.live.ensure(&**storage);
+    if is_empty {
+        // The first segment of a new store says its id. No room for it now may be there at the first append.
+        if let super::Making::Failed(error) = log.make_room()
+            && error.kind() != ErrorKind::Full
+        {
+            return Err(error);
+        }
+    }
+    log.update_live();
+    Ok(log)
+}
+
+/// How long a wait for the lock of another writer lasts: readers look at it for moments.
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_millis(200);

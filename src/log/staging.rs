@@ -1,0 +1,412 @@
+//! Staging: a batch gets its numbers and its place, under one short lock, and is queued for the leader.
+
+use super::copy::{Begin, start_batch, start_stamp};
+use super::recovery::Footing;
+use super::ticket::Ticket;
+use super::{Active, Core, Log, no_receipt, no_version};
+use crate::error::{AppendError, Conflict, Error, ErrorKind};
+use crate::format::{BatchBuffer, CONTROL_BATCH_LEN, Kind, SESSION_BATCH_LEN, START_BATCH_LEN, Stamp, encode_session};
+use crate::options::Durability;
+use crate::position::{Place, Position, Version};
+use crate::receipt::Receipt;
+use crate::segment::{FIRST_BATCH, Segment, batches_end, events_end, segment_name};
+use crate::storage::LatchedFile;
+use crate::sync::{Arc, MutexGuard};
+use crate::time::Timestamp;
+use std::time::Duration;
+
+/// Batches that are written and synced in one go, all in one segment.
+pub(super) struct Group {
+    pub(super) segment: Arc<Segment>,
+    pub(super) file: Arc<LatchedFile>,
+    pub(super) offset: u32,
+    pub(super) bytes: Vec<u8>,
+    /// Somebody asked for more than having it written.
+    pub(super) must_sync: bool,
+    /// The group begins with the start record of its segment.
+    pub(super) is_start: bool,
+    pub(super) batches: u64,
+    pub(super) entries: Vec<Entry>,
+    /// The last position given in it, or before it.
+    pub(super) last_position: Position,
+}
+
+/// Something in a group that somebody waits for.
+pub(super) struct Entry {
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) answer: Answer,
+    pub(super) events: Vec<EventPlace>,
+    pub(super) mark: Option<(Position, u32)>,
+}
+
+/// What is answered once the group is visible.
+pub(super) enum Answer {
+    Receipt(Receipt),
+    /// A refusal caused by something staged before it: a read that follows must see what caused it.
+    Conflict(Conflict),
+}
+
+/// Where an event stands in the segment of its group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventPlace {
+    /// The number of the stream in the table of whoever publishes.
+    pub(crate) stream: u32,
+    pub(crate) version: Version,
+    pub(crate) position: Position,
+    pub(crate) offset: u32,
+}
+
+/// What becomes visible with a group.
+pub(crate) struct Published<'a> {
+    pub(crate) segment: &'a Arc<Segment>,
+    /// The segment begins to count.
+    pub(crate) is_start: bool,
+    pub(crate) head: Position,
+    entries: &'a [Entry],
+}
+
+impl<'a> Published<'a> {
+    pub(super) fn new(group: &'a Group) -> Published<'a> {
+        Published {
+            segment: &group.segment,
+            is_start: group.is_start,
+            head: group.last_position,
+            entries: &group.entries,
+        }
+    }
+
+    /// The events, in order.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &'a EventPlace> + use<'a> {
+        self.entries.iter().flat_map(|entry| entry.events.iter())
+    }
+}
+
+/// Why a batch cannot be staged now.
+pub(crate) enum NoRoom {
+    /// Room must be made first: ask for it, and come back when it is there.
+    NeedsRoom,
+    /// It is refused.
+    Refused(Error),
+}
+
+/// When the end of the log should be written down.
+pub(super) enum Due {
+    Never,
+    Later,
+    Now,
+}
+
+/// What a batch of events is to be staged with.
+pub(crate) struct Batch {
+    pub(crate) buffer: BatchBuffer,
+    pub(crate) durability: Durability,
+    pub(crate) ticket: Arc<Ticket>,
+}
+
+/// The lock of admission, held: between looking at the numbers and staging with them nothing can change.
+pub(crate) struct Staging<'a> {
+    log: &'a Log,
+    core: MutexGuard<'a, Core>,
+}
+
+impl Log {
+    /// Takes the lock of admission.
+    pub(crate) fn stage(&self) -> Result<Staging<'_>, Error> {
+        self.latch.check()?;
+        let core = self.core.lock();
+        if core.is_closed { Err(Log::closed()) } else { Ok(Staging { log: self, core }) }
+    }
+}
+
+impl<'a> Staging<'a> {
+    pub(super) fn over(log: &'a Log, core: MutexGuard<'a, Core>) -> Staging<'a> {
+        Staging { log, core }
+    }
+
+    pub(super) fn epoch(&self) -> (u32, u64) {
+        (self.core.sequence.epoch, self.core.epoch_bits)
+    }
+
+    /// The position the next event will get.
+    pub(crate) fn next_position(&self) -> Position {
+        self.core.sequence.next_position
+    }
+
+    /// Whether a batch of this many bytes could be staged at once. Where it needs room, the room was asked for.
+    pub(crate) fn room(&mut self, len: usize) -> Result<(), NoRoom> {
+        let limit = self.log.options.staged_bytes_max;
+        if limit < self.core.staged_bytes.saturating_add(len) && !self.core.groups.is_empty() {
+            let staged = self.core.staged_bytes;
+            let act = format!("appending {len} bytes: {staged} bytes wait to be written, the limit is {limit}");
+            return Err(NoRoom::Refused(Error::new(ErrorKind::Busy, act)));
+        }
+        if self.fits_active(len) || self.core.room.fits_ready(len) {
+            return Ok(());
+        }
+        self.core.room.ask(len);
+        Err(NoRoom::NeedsRoom)
+    }
+
+    fn fits_active(&self, len: usize) -> bool {
+        let before = match self.core.footing {
+            Footing::Going => 0,
+            Footing::Clean => SESSION_BATCH_LEN,
+            Footing::Due { .. } => return false,
+        };
+        self.core.active.as_ref().is_some_and(|active| {
+            let limit = events_end(active.segment.preamble.size) as usize;
+            active.next_offset as usize + before + len <= limit
+        })
+    }
+
+    /// Stages a batch of events for which [`room`](Self::room) found room under this same lock. `events` says each event's
+    /// stream and version, in the order of the batch; `receipt` makes the receipt from first position, last and time.
+    pub(crate) fn stage_events(
+        &mut self,
+        mut batch: Batch,
+        events: &[(u32, Version)],
+        receipt: impl FnOnce(Position, Position, Timestamp) -> Receipt,
+    ) {
+        self.prepare(batch.buffer.len());
+        let time = self.now();
+        let stamp = self.stamp(time);
+        let mut offsets = Vec::with_capacity(events.len());
+        batch.buffer.place(&stamp, |index| events[index].1, &mut offsets);
+        let offset = self.next_offset();
+        let first = stamp.first_position.get();
+        let places = events.iter().zip(&offsets).enumerate().map(|(index, ((stream, version), at))| EventPlace {
+            stream: *stream,
+            version: *version,
+            position: Position::new(first + index as u64),
+            offset: offset + at,
+        });
+        let places = places.collect();
+        self.seal(&mut batch.buffer, &stamp);
+        self.core.sequence.next_position = Position::new(first + events.len() as u64);
+        let last = self.core.sequence.last_position();
+        self.finish(batch, receipt(stamp.first_position, last, time), places, (stamp.first_position, offset));
+    }
+
+    /// Makes sure that the next bytes go where they may, and says what a batch placed by the caller is stamped with.
+    pub(crate) fn begin_placed(&mut self, len: usize) -> Stamp {
+        self.prepare(len);
+        self.stamp(self.last_time())
+    }
+
+    /// Stages a batch whose records were placed by the caller, who vouches that they go on from what is there. `next` is
+    /// the position behind them; `events` says stream, version, position and offset in the batch.
+    pub(crate) fn stage_placed(&mut self, mut batch: Batch, stamp: &Stamp, next: Position, events: &[EventPlace]) {
+        let offset = self.next_offset();
+        let places = events.iter().map(|event| EventPlace { offset: offset + event.offset, ..*event }).collect();
+        self.seal(&mut batch.buffer, stamp);
+        self.core.sequence.next_position = next;
+        self.core.sequence.last_time = stamp.time;
+        self.finish(batch, no_receipt(stamp.time), places, (stamp.first_position, offset));
+    }
+
+    fn finish(&mut self, batch: Batch, receipt: Receipt, events: Vec<EventPlace>, mark: (Position, u32)) {
+        let last_position = self.core.sequence.last_position();
+        self.core.is_watermarked = false;
+        let group = self.core.groups.back_mut().expect("sealing made a group");
+        group.must_sync |= batch.durability == Durability::Synced;
+        group.last_position = last_position;
+        group.entries.push(Entry { ticket: batch.ticket, answer: Answer::Receipt(receipt), events, mark: Some(mark) });
+    }
+
+    /// Answers a ticket with a conflict once all that is staged is visible; at once where nothing is.
+    pub(crate) fn refuse(&mut self, ticket: &Arc<Ticket>, conflict: Conflict, is_caused_by_staged: bool) {
+        if is_caused_by_staged && (!self.core.groups.is_empty() || self.core.is_led) {
+            let entry =
+                Entry { ticket: ticket.clone(), answer: Answer::Conflict(conflict), events: Vec::new(), mark: None };
+            self.group().entries.push(entry);
+        } else {
+            ticket.settle(Err(AppendError::Conflict(conflict)));
+        }
+    }
+
+    pub(super) fn stage_flush(&mut self, ticket: &Arc<Ticket>) {
+        let time = self.core.sequence.last_time;
+        if self.core.active.is_none() {
+            ticket.settle(Ok(no_receipt(time)));
+            return;
+        }
+        let group = self.group();
+        group.must_sync = true;
+        group.entries.push(Entry {
+            ticket: ticket.clone(),
+            answer: Answer::Receipt(no_receipt(time)),
+            events: Vec::new(),
+            mark: None,
+        });
+    }
+
+    pub(super) fn watermark_due(&self, now: Duration) -> Due {
+        let core = &self.core;
+        let Some(active) = &core.active else { return Due::Never };
+        let is_going = matches!(core.footing, Footing::Going) && core.epoch_begun;
+        if !is_going || core.is_watermarked {
+            return Due::Never;
+        }
+        let has_room =
+            active.next_offset as usize + 2 * CONTROL_BATCH_LEN <= batches_end(active.segment.preamble.size) as usize;
+        let is_still = core.groups.is_empty() && !core.is_led;
+        let is_synced = core.durable == Place { segment: active.segment.sequence(), offset: active.next_offset };
+        match has_room {
+            false => Due::Never,
+            true if is_still && is_synced && core.last_sync + self.log.options.idle_after <= now => Due::Now,
+            true => Due::Later,
+        }
+    }
+
+    pub(super) fn stage_watermark(&mut self, ticket: &Arc<Ticket>) {
+        self.core.is_watermarked = true;
+        self.control(Kind::Watermark, &[]);
+        self.stage_flush(ticket);
+    }
+
+    /// Stages a close record behind all that is staged, if this opening has written anything and there is room for it.
+    pub(super) fn stage_close(&mut self, ticket: &Arc<Ticket>) {
+        let has_room = self.core.active.as_ref().is_some_and(|active| {
+            active.next_offset as usize + CONTROL_BATCH_LEN <= batches_end(active.segment.preamble.size) as usize
+        });
+        if self.core.epoch_begun && matches!(self.core.footing, Footing::Going) && has_room {
+            self.control(Kind::Close, &[]);
+            self.stage_flush(ticket);
+        } else {
+            ticket.settle(Ok(no_receipt(self.core.sequence.last_time)));
+        }
+    }
+
+    /// Makes sure that the next bytes go where they may: behind a session record, or in a new segment.
+    fn prepare(&mut self, len: usize) {
+        if !self.fits_active(len) {
+            self.roll();
+        } else if matches!(self.core.footing, Footing::Clean) {
+            self.begin_epoch();
+            self.core.footing = Footing::Going;
+            let end = self.place();
+            self.control(Kind::Session, &encode_session(end));
+            self.group().must_sync = true;
+        }
+    }
+
+    fn begin_epoch(&mut self) {
+        if !self.core.epoch_begun {
+            self.core.epoch_begun = true;
+            // Checked when the log was opened: there is a number left.
+            self.core.sequence.epoch += 1;
+        }
+    }
+
+    /// Goes on in the segment that is ready.
+    fn roll(&mut self) {
+        self.begin_epoch();
+        let ready = self.core.room.take_ready().expect("room was found under this lock");
+        let (previous_end, previous_checksum) = match (&self.core.footing, &self.core.active) {
+            (Footing::Due { previous_end, previous_checksum }, _) => (*previous_end, *previous_checksum),
+            (_, Some(active)) => (self.place(), active.last_checksum),
+            (_, None) => (Place::NONE, 0),
+        };
+        let (epoch, epoch_bits) = self.epoch();
+        let begin = Begin { epoch, epoch_bits, previous_end, previous_checksum };
+        let first_position = self.core.sequence.next_position;
+        let time = self.last_time();
+        let segment =
+            Arc::new(Segment::with_map(ready.preamble, first_position, ready.file.clone(), ready.map, FIRST_BATCH));
+        let file = Arc::new(LatchedFile::new(ready.file, self.log.latch.clone(), segment_name(segment.sequence())));
+        self.core.active =
+            Some(Active { segment: segment.clone(), file: file.clone(), next_offset: FIRST_BATCH, last_checksum: 0 });
+        self.core.footing = Footing::Going;
+        let group = Group {
+            segment,
+            file,
+            offset: FIRST_BATCH,
+            bytes: Vec::new(),
+            must_sync: true,
+            is_start: true,
+            batches: 0,
+            entries: Vec::new(),
+            last_position: self.core.sequence.last_position(),
+        };
+        self.core.groups.push_back(group);
+        self.seal(&mut start_batch(begin, first_position, time), &start_stamp(begin, first_position, time));
+        debug_assert_eq!(self.next_offset() as usize, FIRST_BATCH as usize + START_BATCH_LEN);
+    }
+
+    fn control(&mut self, kind: Kind, body: &[u8]) {
+        let time = self.last_time();
+        let stamp = self.stamp(time);
+        let mut batch = BatchBuffer::new();
+        batch.push_control(kind, body);
+        batch.place(&stamp, no_version, &mut Vec::new());
+        self.seal(&mut batch, &stamp);
+    }
+
+    fn stamp(&self, time: Timestamp) -> Stamp {
+        let core = &self.core;
+        Stamp {
+            epoch: core.sequence.epoch,
+            epoch_bits: core.epoch_bits,
+            previous: core.active.as_ref().map_or(0, |active| active.last_checksum),
+            durable: core.durable,
+            first_position: core.sequence.next_position,
+            time,
+        }
+    }
+
+    /// The time for a batch: never before the last one.
+    fn now(&mut self) -> Timestamp {
+        let time = self.log.storage.now().max(self.core.sequence.last_time);
+        self.core.sequence.last_time = time;
+        time
+    }
+
+    /// The time for a marker: that of the last event, so that markers never move the time of events, which an import may
+    /// bring along.
+    pub(crate) fn last_time(&self) -> Timestamp {
+        self.core.sequence.last_time
+    }
+
+    /// Seals a placed batch for the next place, and moves that on.
+    fn seal(&mut self, batch: &mut BatchBuffer, stamp: &Stamp) {
+        self.group();
+        let core = &mut *self.core;
+        let active = core.active.as_mut().expect("there is a segment to stage into");
+        let group = core.groups.back_mut().expect("made above");
+        let before = group.bytes.len();
+        active.last_checksum = batch.seal(stamp, active.segment.salt, active.next_offset, &mut group.bytes);
+        let len = group.bytes.len() - before;
+        active.next_offset += len as u32;
+        group.batches += 1;
+        core.staged_bytes += len;
+    }
+
+    /// The group that what is staged now belongs to.
+    fn group(&mut self) -> &mut Group {
+        let core = &mut *self.core;
+        if core.groups.is_empty() {
+            let active = core.active.as_ref().expect("there is a segment to stage into");
+            core.groups.push_back(Group {
+                segment: active.segment.clone(),
+                file: active.file.clone(),
+                offset: active.next_offset,
+                bytes: Vec::new(),
+                must_sync: false,
+                is_start: false,
+                batches: 0,
+                entries: Vec::new(),
+                last_position: core.sequence.last_position(),
+            });
+        }
+        core.groups.back_mut().expect("pushed above")
+    }
+
+    fn next_offset(&self) -> u32 {
+        self.core.active.as_ref().map_or(FIRST_BATCH, |active| active.next_offset)
+    }
+
+    fn place(&self) -> Place {
+        let active = self.core.active.as_ref();
+        active.map_or(Place::NONE, |active| Place { segment: active.segment.sequence(), offset: active.next_offset })
+    }
+}

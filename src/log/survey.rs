@@ -1,0 +1,287 @@
+//! Which files there are, what each is, and which of them make up the log.
+
+use super::report::{Damage, DamageKind};
+use crate::error::{Error, ErrorKind};
+use crate::format::{BatchView, Fault, Kind, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, Start};
+use crate::position::{Place, Position};
+use crate::segment::{
+    FIRST_BATCH, LOG_DIR, ScannedSegment, parse_segment_name, read_whole, segment_name, segment_path,
+};
+use crate::storage::{Access, Entry, File, Storage};
+use crate::sync::Arc;
+use std::collections::BTreeMap;
+
+/// A file of the log.
+pub(crate) struct Surveyed {
+    pub(crate) sequence: u32,
+    pub(crate) state: FileState,
+}
+
+/// What a file of the log is.
+pub(crate) enum FileState {
+    /// Unstarted, and not even made ready.
+    Unready,
+    /// Unstarted, with nothing in it: the next writer may take it over.
+    Blank(Preamble, Arc<dyn File>),
+    /// Unstarted, with remains in it that no witness speaks of.
+    Leftovers,
+    /// It counts, if the chain of start records comes by it.
+    Started(Started),
+    /// Something is wrong with it. Where the preamble is legible, batches in it may be.
+    Bad(Damage, Option<(Preamble, Arc<dyn File>)>),
+}
+
+/// A segment with a valid start record.
+#[derive(Clone)]
+pub(crate) struct Started {
+    pub(crate) preamble: Preamble,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) start: Start,
+}
+
+/// All files of a log, and what `live` says.
+pub(crate) struct Survey {
+    pub(crate) files: BTreeMap<u32, Surveyed>,
+    /// The store's id; `None` where no file tells it.
+    pub(crate) store: Option<[u8; 16]>,
+    /// What `live` says, if it verifies and is of this store.
+    pub(crate) live: Option<Live>,
+    pub(crate) notes: Vec<String>,
+    /// Bytes of all files in the directory of the log.
+    pub(crate) disk_bytes: u64,
+}
+
+impl Survey {
+    /// Looks at every file and changes none. An error of the operating system is neither an end nor damage: the survey
+    /// fails with it.
+    pub(crate) fn take(storage: &dyn Storage, live: Option<Live>, access: Access) -> Result<Survey, Error> {
+        let entries = storage.list(LOG_DIR).map_err(|error| Error::io("listing the segments of the log", error))?;
+        let mut survey = Survey { files: BTreeMap::new(), store: None, live, notes: Vec::new(), disk_bytes: 0 };
+        let mut found = Vec::new();
+        for entry in entries {
+            survey.disk_bytes += entry.len;
+            match parse_segment_name(&entry.name) {
+                Some(sequence) => found.push((sequence, entry)),
+                None => survey.notes.push(format!("unknown file in the log: {}", entry.name.escape_debug())),
+            }
+        }
+        let mut buffer = Vec::new();
+        let mut heads = Vec::new();
+        for (sequence, entry) in &found {
+            let head = look_at_head(storage, *sequence, entry, access)?;
+            heads.push(head);
+        }
+        let legible = heads.iter().filter_map(|head| head.preamble.as_ref().ok());
+        survey.store = live.map(|live| live.store).filter(|store| legible.clone().any(|p| p.store == *store));
+        survey.store = survey.store.or_else(|| legible.clone().map(|preamble| preamble.store).next());
+        survey.live = live.filter(|live| survey.store.is_none_or(|store| store == live.store));
+        if live.is_some() && survey.live.is_none() {
+            survey.notes.push("the file `live` is of another store and was ignored".to_owned());
+        }
+        for ((sequence, entry), head) in found.iter().zip(heads) {
+            let state = survey.judge_file(*sequence, entry, head, &mut buffer)?;
+            survey.files.insert(*sequence, Surveyed { sequence: *sequence, state });
+        }
+        Ok(survey)
+    }
+
+    fn judge_file(
+        &mut self,
+        sequence: u32,
+        entry: &Entry,
+        head: Head,
+        buffer: &mut Vec<u8>,
+    ) -> Result<FileState, Error> {
+        let place = Place { segment: sequence, offset: 0 };
+        let bad = |kind, detail: &str| FileState::Bad(Damage::new(kind, place, detail), None);
+        let Some(file) = head.file else {
+            return Ok(bad(DamageKind::Misplaced, "its file is not a regular file"));
+        };
+        let preamble = match head.preamble {
+            Ok(preamble) => preamble,
+            Err(PreambleFault::Newer { format }) => {
+                let act = format!("opening {}: it has format {format}, this version knows 1", segment_name(sequence));
+                return Err(Error::new(ErrorKind::TooNew, act));
+            }
+            Err(PreambleFault::Blank | PreambleFault::Unreadable) => {
+                self.read(&*file, sequence, entry.len, buffer)?;
+                let behind = buffer.get(PREAMBLE_LEN..).unwrap_or_default();
+                let is_unready = behind.iter().all(|byte| *byte == 0);
+                return Ok(if is_unready {
+                    FileState::Unready
+                } else {
+                    bad(DamageKind::Unreadable, "its preamble does not verify")
+                });
+            }
+        };
+        if preamble.sequence != sequence {
+            let detail = format!("the file is segment {} by its own account", preamble.sequence);
+            return Ok(bad(DamageKind::Misplaced, &detail));
+        }
+        if Some(preamble.store) != self.store {
+            return Ok(bad(DamageKind::Misplaced, "the file belongs to another store"));
+        }
+        let size = u64::from(preamble.size);
+        if size < crate::options::SEGMENT_BYTES_MIN.into() || !size.is_multiple_of(512) {
+            return Ok(bad(DamageKind::Misplaced, "its preamble says a size that is never made"));
+        }
+        let is_short = entry.len < size;
+        if size < entry.len {
+            self.notes.push(format!("{} is longer than it was made", segment_name(sequence)));
+        }
+        match decode_start(&head.bytes, &preamble) {
+            Ok(start) if !is_short => return Ok(FileState::Started(Started { preamble, file, start })),
+            Err(Fault::Newer) => {
+                let act = format!("opening {}: its start record is of a newer version", segment_name(sequence));
+                return Err(Error::new(ErrorKind::TooNew, act));
+            }
+            Ok(_) => {
+                let detail = format!("the file has {} bytes of the {size} it was made with", entry.len);
+                let place = Place { segment: sequence, offset: entry.len as u32 };
+                return Ok(FileState::Bad(Damage::new(DamageKind::Missing, place, detail), Some((preamble, file))));
+            }
+            Err(_) => {}
+        }
+        // No valid start record: unstarted, unless a witness names a place in it.
+        self.read(&*file, sequence, entry.len, buffer)?;
+        let scanned = ScannedSegment { bytes: buffer, base: 0, salt: preamble.salt(), sequence, size: preamble.size };
+        let by_live = self.live.and_then(|live| scanned.names_here(live.durable_end));
+        if by_live.max(scanned.witness_behind(0)).is_some() {
+            let place = Place { segment: sequence, offset: FIRST_BATCH };
+            let damage =
+                Damage::new(DamageKind::Unreadable, place, "its start record does not verify, and was durable");
+            return Ok(FileState::Bad(damage, Some((preamble, file))));
+        }
+        let behind = buffer.get(PREAMBLE_LEN..).unwrap_or_default();
+        Ok(match behind.iter().all(|byte| *byte == 0) {
+            true if is_short => FileState::Unready,
+            true => FileState::Blank(preamble, file),
+            false => FileState::Leftovers,
+        })
+    }
+
+    fn read(&self, file: &dyn File, sequence: u32, len: u64, buffer: &mut Vec<u8>) -> Result<(), Error> {
+        let len = len.min(u64::from(u32::MAX)) as usize;
+        read_whole(file, len, buffer).map_err(|error| Error::io(format!("reading {}", segment_name(sequence)), error))
+    }
+
+    /// The segments of the log, first to last, as the chain of start records names them from the last one down; and the
+    /// damage that was met. Each comes with the end its successor fixed; the last has none. Where the chain breaks, it
+    /// goes on with the next lower file in which anything may be legible.
+    pub(crate) fn chain(&self) -> (Vec<Link>, Vec<Damage>) {
+        let mut damage = Vec::new();
+        let mut links = Vec::new();
+        let top = self.files.values().rev().find_map(|file| self.link(file, None));
+        if let Some(live) = self.live
+            && top.as_ref().map_or(0, Link::sequence) < live.durable_end.segment
+        {
+            damage.push(Damage::new(DamageKind::Missing, live.durable_end, "the log was durable up to here"));
+        }
+        for file in self.files.values().rev() {
+            if let (FileState::Bad(found, None), true) =
+                (&file.state, top.as_ref().is_none_or(|t| t.sequence() < file.sequence))
+            {
+                damage.push(found.clone());
+            }
+        }
+        let mut next = top;
+        while let Some(link) = next {
+            if let Some(FileState::Bad(found, _)) = self.files.get(&link.sequence()).map(|file| &file.state) {
+                damage.push(found.clone());
+            }
+            let lower = self.files.range(..link.sequence()).rev();
+            next = match link.start {
+                Some(start) if start.previous_end == Place::NONE => None,
+                Some(start) => {
+                    let named =
+                        self.files.get(&start.previous_end.segment).filter(|file| file.sequence < link.sequence());
+                    let end = start.previous_end.offset;
+                    let named_link = named.and_then(|file| self.link(file, Some((end, start.previous_checksum))));
+                    if named_link.is_none() {
+                        damage.push(match named.map(|file| &file.state) {
+                            Some(FileState::Bad(found, None)) => found.clone(),
+                            _ => {
+                                let place = Place { segment: start.previous_end.segment, offset: 0 };
+                                Damage::new(DamageKind::Missing, place, "the whole segment is not there")
+                            }
+                        });
+                    }
+                    let below = start.previous_end.segment.min(link.sequence());
+                    named_link.or_else(|| self.files.range(..below).rev().find_map(|(_, file)| self.link(file, None)))
+                }
+                None => lower.map(|(_, file)| file).find_map(|file| self.link(file, None)),
+            };
+            links.push(link);
+        }
+        links.reverse();
+        (links, damage)
+    }
+
+    fn link(&self, file: &Surveyed, fixed: Option<(u32, u32)>) -> Option<Link> {
+        let (preamble, file, start) = match &file.state {
+            FileState::Started(started) => (started.preamble, &started.file, Some(started.start)),
+            FileState::Bad(_, Some((preamble, file))) => (*preamble, file, None),
+            _ => return None,
+        };
+        Some(Link { preamble, file: file.clone(), start, fixed_end: fixed })
+    }
+
+    /// The number for the next segment to be made: higher than any there is.
+    pub(crate) fn next_sequence(&self) -> Result<u32, Error> {
+        let highest = self.files.keys().next_back().copied().unwrap_or(0);
+        let highest = highest.max(self.live.map_or(0, |live| live.durable_end.segment));
+        highest.checked_add(1).ok_or_else(|| Error::new(ErrorKind::TooLarge, "no number is left for another segment"))
+    }
+}
+
+/// A segment of the log, as the chain names it.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) preamble: Preamble,
+    pub(crate) file: Arc<dyn File>,
+    /// What its start record says; `None` where that is damaged.
+    pub(crate) start: Option<Start>,
+    /// Where it ends and the checksum of its last batch, as its successor says.
+    pub(crate) fixed_end: Option<(u32, u32)>,
+}
+
+impl Link {
+    pub(crate) fn sequence(&self) -> u32 {
+        self.preamble.sequence
+    }
+
+    /// The position of its first event, as far as its start record says.
+    pub(crate) fn first_position(&self) -> Option<Position> {
+        self.start.map(|start| start.first_position)
+    }
+}
+
+/// The beginning of a segment file.
+struct Head {
+    file: Option<Arc<dyn File>>,
+    preamble: Result<Preamble, PreambleFault>,
+    bytes: Vec<u8>,
+}
+
+fn look_at_head(storage: &dyn Storage, sequence: u32, entry: &Entry, access: Access) -> Result<Head, Error> {
+    if !entry.is_file {
+        return Ok(Head { file: None, preamble: Err(PreambleFault::Unreadable), bytes: Vec::new() });
+    }
+    let act = || format!("reading {}", segment_path(sequence));
+    let file = storage.open(&segment_path(sequence), access);
+    let file = file.map_err(|error| Error::io(act(), error))?;
+    let mut bytes = vec![0; PREAMBLE_LEN + START_BATCH_LEN];
+    let read = file.read_at(&mut bytes, 0).map_err(|error| Error::io(act(), error))?;
+    bytes.truncate(read);
+    Ok(Head { preamble: Preamble::decode(&bytes), file: Some(file), bytes })
+}
+
+/// The start record behind the preamble, if it verifies.
+fn decode_start(head: &[u8], preamble: &Preamble) -> Result<Start, Fault> {
+    let bytes = head.get(PREAMBLE_LEN..).unwrap_or_default();
+    let batch = BatchView::verify(bytes, preamble.salt(), FIRST_BATCH)?;
+    match batch.records().next() {
+        Some(record) if record.header.kind == Kind::Start => Start::decode(record.body()),
+        _ => Err(Fault::Senseless),
+    }
+}

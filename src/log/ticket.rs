@@ -1,0 +1,115 @@
+//! The place where an append's answer arrives, and where whoever waits for it sleeps.
+
+use crate::error::AppendError;
+use crate::receipt::Receipt;
+use crate::sync::{Condvar, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// The answer to an append.
+pub(crate) type Outcome = Result<Receipt, AppendError>;
+
+/// Where one answer arrives.
+///
+/// A thread that waits is woken by two things: its answer, or the call to lead, when what it waits for is staged and
+/// nobody writes. Both are set under the lock here.
+pub(crate) struct Ticket {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    outcome: Option<Outcome>,
+    is_done: bool,
+    is_waited_for: bool,
+    is_called_to_lead: bool,
+    waker: Option<std::task::Waker>,
+}
+
+impl Ticket {
+    pub(crate) fn new() -> Ticket {
+        Ticket { state: Mutex::new(State::default()), changed: Condvar::new() }
+    }
+
+    /// A ticket that was answered before it was given out.
+    pub(crate) fn answered(outcome: Outcome) -> Ticket {
+        let state = State { outcome: Some(outcome), is_done: true, ..State::default() };
+        Ticket { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Delivers the answer and wakes whoever waits. Only the first answer counts.
+    pub(crate) fn settle(&self, outcome: Outcome) {
+        let mut state = self.state.lock();
+        if state.is_done {
+            return;
+        }
+        state.outcome = Some(outcome);
+        state.is_done = true;
+        let waker = state.waker.take();
+        let is_waited_for = state.is_waited_for;
+        drop(state);
+        if is_waited_for {
+            self.changed.notify_all();
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.lock().is_done
+    }
+
+    /// Takes the answer, if it is there and was not taken yet.
+    pub(crate) fn take(&self) -> Option<Outcome> {
+        self.state.lock().outcome.take()
+    }
+
+    /// Says that a thread is about to sleep for this. Called under the lock of the log's core, so that whoever gives
+    /// up leading afterwards sees it.
+    pub(crate) fn expect_sleep(&self) {
+        let mut state = self.state.lock();
+        state.is_waited_for = true;
+        state.is_called_to_lead = false;
+    }
+
+    /// Calls the thread that sleeps here to lead; false where none does.
+    pub(crate) fn call_to_lead(&self) -> bool {
+        let mut state = self.state.lock();
+        let can_lead = state.is_waited_for && !state.is_done;
+        state.is_called_to_lead = can_lead;
+        drop(state);
+        if can_lead {
+            self.changed.notify_all();
+        }
+        can_lead
+    }
+
+    /// Sleeps until the answer is there, the thread is called to lead, or the time is over. Whether it was not the time.
+    pub(crate) fn sleep(&self, limit: Option<Duration>) -> bool {
+        let mut state = self.state.lock();
+        let mut is_woken = true;
+        while !state.is_done && !state.is_called_to_lead && is_woken {
+            match limit {
+                None => self.changed.wait(&mut state),
+                Some(limit) => is_woken = !self.changed.wait_for(&mut state, limit).timed_out(),
+            }
+        }
+        // Whoever wakes up does not sleep here any more: it will not take the lead unless it says so again.
+        state.is_waited_for = false;
+        state.is_done || state.is_called_to_lead
+    }
+
+    /// The answer for a task, or the promise to wake it.
+    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        let mut state = self.state.lock();
+        if state.is_done {
+            return Poll::Ready(state.outcome.take());
+        }
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            state.waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
