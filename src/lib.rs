@@ -3,6 +3,7 @@
 mod error;
 mod event;
 mod format;
+mod index;
 pub mod limits;
 mod log;
 mod name;

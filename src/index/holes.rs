@@ -1,0 +1,86 @@
+//! Positions that no event can be read at, and why.
+
+use crate::format::Range;
+use crate::position::Position;
+
+/// Positions without events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hole {
+    pub(crate) range: Range,
+    pub(crate) kind: HoleKind,
+}
+
+/// Why there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HoleKind {
+    /// Removed on purpose.
+    Removed,
+    /// Lost, and a salvage recorded it.
+    Lost,
+    /// The bytes do not verify.
+    Damaged,
+}
+
+/// All holes of a store: none in most.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holes {
+    /// Rising and apart from each other.
+    holes: Vec<Hole>,
+    /// Losses up to here were accepted.
+    accepted: Option<Position>,
+}
+
+impl Holes {
+    pub(crate) fn add(&mut self, range: Range, kind: HoleKind) {
+        match self.holes.last_mut() {
+            Some(last) if last.kind == kind && last.range.last.next() == Some(range.first) => {
+                last.range.last = range.last
+            }
+            _ => self.holes.push(Hole { range, kind }),
+        }
+    }
+
+    pub(crate) fn accept(&mut self, last: Position) {
+        self.accepted = self.accepted.max(Some(last));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.holes.is_empty()
+    }
+
+    /// Whether any hole lies behind `after` and before `before`.
+    pub(crate) fn any_between(&self, after: Position, before: Position) -> bool {
+        self.between(after, before).next().is_some()
+    }
+
+    /// The first hole between two positions in which events may have been that should be there.
+    pub(crate) fn doubt_between(&self, after: Position, before: Position) -> Option<Hole> {
+        self.between(after, before).find(|hole| hole.kind != HoleKind::Removed)
+    }
+
+    /// The hole that makes it doubtful whether a stream whose last known event is at `last` has ended there.
+    pub(crate) fn doubt_behind(&self, last: Position) -> Option<Hole> {
+        let is_open = |hole: &Hole| match hole.kind {
+            HoleKind::Removed => false,
+            HoleKind::Lost => self.accepted.is_none_or(|accepted| accepted < hole.range.last),
+            HoleKind::Damaged => true,
+        };
+        self.between(last, Position::new(u64::MAX)).find(is_open)
+    }
+
+    /// The hole a position lies in.
+    pub(crate) fn at(&self, position: Position) -> Option<Hole> {
+        let index = self.holes.partition_point(|hole| hole.range.last < position);
+        self.holes.get(index).copied().filter(|hole| hole.range.first <= position)
+    }
+
+    /// The positions of losses that were not accepted.
+    pub(crate) fn losses(&self) -> impl Iterator<Item = Range> {
+        self.holes.iter().filter(|hole| hole.kind == HoleKind::Lost).map(|hole| hole.range)
+    }
+
+    fn between(&self, after: Position, before: Position) -> impl Iterator<Item = Hole> {
+        let from = self.holes.partition_point(|hole| hole.range.last <= after);
+        self.holes[from..].iter().copied().take_while(move |hole| hole.range.first < before)
+    }
+}
