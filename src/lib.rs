@@ -1,9 +1,43 @@
 //! An event store that lives inside the program that uses it: one directory, one process that writes, no server.
+//!
+//! ```
+//! use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
+//!
+//! let store = EventStore::open_in_memory()?; // or EventStore::open("bot.scorebook")?
+//! let game = StreamName::new("game-42")?;
+//!
+//! let started = NewEvent::json("game_started", &("alice", "bob"))?.tag("guild", 7);
+//! let receipt = store.append(&game, ExpectedVersion::NoStream, [started]).wait().map_err(|e| e.into_error())?;
+//! assert_eq!(receipt.last_version().get(), 1);
+//!
+//! for event in store.read(&game) {
+//!     assert_eq!(event?.json::<(String, String)>()?.0, "alice");
+//! }
+//! # Ok::<(), scorebook::Error>(())
+//! ```
+//!
+//! The [`guide`] has the rest: first steps, errors and what to do about each, options, and what is guaranteed.
+//!
+//! # The promises, and the tests that hold them
+//!
+//! | | promise | held by |
+//! |---|---|---|
+//! | P1 | what was acknowledged as synced is never lost | `crash::every_story_stopped_at_every_operation_keeps_what_was_acknowledged` |
+//! | P2 | a batch is all or nothing | the same |
+//! | P3 | one total order, no holes, never reused once synced | the same, and `append::any_from_many_threads_gives_versions_without_holes` |
+//! | P4 | one visible end; a receipt only for what is visible and as durable as asked | `crash::a_receipt_is_given_only_for_what_the_disk_has` |
+//! | P5 | no answer silently shorter than the truth | `damage::every_flipped_byte_gives_every_event_or_a_named_refusal` |
+//! | P6 | no wrong byte is ever returned | the same |
+//! | P7 | what a crash left unfinished is left out without asking | `crash::every_story_stopped_at_every_operation_keeps_what_was_acknowledged` |
+//! | P8 | after a failed sync nothing is written, and reads go on | `faults::a_failed_sync_latches_and_readers_go_on` |
+//! | P9 | a full disk never bricks a store | `faults::a_full_disk_refuses_and_goes_on_by_itself` |
 
 mod error;
 mod event;
 mod format;
+pub mod guide;
 mod index;
+mod inspect;
 pub mod limits;
 mod log;
 mod name;
@@ -12,14 +46,31 @@ mod position;
 mod receipt;
 mod segment;
 mod storage;
+mod store;
 mod sync;
+pub mod testing;
 mod time;
 
-pub use error::{AppendError, Conflict, Error, ErrorKind};
+pub use store::EventStore;
+
 pub use event::{Codec, EventId, Metadata, NewEvent, RecordedEvent};
-pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
 pub use name::StreamName;
-pub use options::{Durability, Options, ReadMode};
 pub use position::{ExpectedVersion, Place, Position, Version};
 pub use receipt::{Receipt, StreamReceipt};
+pub use store::{BatchBuilder, PendingReceipt};
 pub use time::Timestamp;
+
+pub use error::{AppendError, Conflict, Error, ErrorKind};
+
+pub use store::{AllEvents, AllRead, StreamEvents, StreamInfo, StreamList, StreamRead};
+
+pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
+pub use options::{Durability, Options, ReadMode};
+pub use store::{Stats, Status, StoreId};
+
+pub use inspect::{SalvageReport, StoreInfo, VerifyReport, inspect, salvage, verify};
+pub use store::{ExactEvent, ExactImport};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,24 @@
+//! The guide: how to use the store, what to do when something goes wrong, and what can be relied on.
+//!
+//! * [`first_steps`]: open, append, read, decide again after a conflict, look at it with the tool
+//! * [`errors`]: every kind of error and what to do about it
+//! * [`options`]: every option, its default, and when to change it
+//! * [`guarantees`]: what is promised, and what is not
+//! * [`coming_from_other_stores`]: what an operation known from elsewhere is called here
+//!
+//! Every block of code in it runs as a test.
+
+#[doc = include_str!("first_steps.md")]
+pub mod first_steps {}
+
+#[doc = include_str!("errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("options.md")]
+pub mod options {}
+
+#[doc = include_str!("guarantees.md")]
+pub mod guarantees {}
+
+#[doc = include_str!("coming_from_other_stores.md")]
+pub mod coming_from_other_stores {}

@@ -1,0 +1,330 @@
+//! Filling an empty store with events that keep their numbers: for imports, and for what was salvaged.
+
+use super::EventStore;
+use super::writer::Writer;
+use crate::error::{AppendError, Error, ErrorKind};
+use crate::event::NewEvent;
+use crate::format::{BatchBuffer, BatchView, Kind, Loss, Range, Stamp};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
+use crate::log::{Batch, EventPlace, NoRoom, Ticket};
+use crate::name::StreamName;
+use crate::options::Durability;
+use crate::position::{Position, Version};
+use crate::sync::Arc;
+use crate::time::Timestamp;
+
+/// An event with the numbers it has in another store.
+#[derive(Clone, Debug)]
+pub struct ExactEvent {
+    /// Its position: higher than that of the event before it. Positions in between count as removed.
+    pub position: Position,
+    /// Its stream.
+    pub stream: StreamName,
+    /// Its version: the next of its stream, or a higher one where positions are missing in between.
+    pub version: Version,
+    /// The store's time: not before that of the event before it.
+    pub time: Timestamp,
+    /// The event, with its id.
+    pub event: NewEvent,
+}
+
+/// An import into an empty store that keeps positions, versions, ids and times.
+///
+/// ```
+/// use scorebook::{EventId, EventStore, ExactEvent, NewEvent, Position, StreamName, Timestamp, Version};
+/// let store = EventStore::open_in_memory()?;
+/// let mut import = store.exact_import()?;
+/// import.append(vec![ExactEvent {
+///     position: Position::new(7),
+///     stream: StreamName::new("game-1")?,
+///     version: Version::new(3),
+///     time: Timestamp::from_nanos(1_700_000_000_000_000_000),
+///     event: NewEvent::json("won", &8812)?.id(EventId::from_bytes([7; 16])),
+/// }])?;
+/// import.finish()?;
+/// assert_eq!(store.head()?, Position::new(7));
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[must_use = "an import is synced only when it is finished"]
+pub struct ExactImport {
+    writer: Arc<Writer>,
+}
+
+impl EventStore {
+    /// Begins an import that keeps positions, versions, ids and times. The store must be empty, and nobody else should
+    /// append until it is finished.
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the store has events, or had some.
+    /// * [`Closed`](ErrorKind::Closed), [`ReadOnly`](ErrorKind::ReadOnly).
+    pub fn exact_import(&self) -> Result<ExactImport, Error> {
+        let writer = self.writer()?;
+        if self.head()? != Position::BEGINNING {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "an exact import needs an empty store; this one has events",
+            ));
+        }
+        Ok(ExactImport { writer })
+    }
+}
+
+impl ExactImport {
+    /// Appends events as one batch.
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): positions do not rise, a version does not follow, time goes
+    ///   backwards, or an id is missing. Nothing of the batch is in.
+    /// * [`TooLarge`](ErrorKind::TooLarge): more than a batch may hold. Nothing of it is in.
+    /// * Those of an append.
+    pub fn append(&mut self, events: Vec<ExactEvent>) -> Result<(), Error> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        if BATCH_EVENTS_MAX < events.len() {
+            let act = format!("a batch has {} events: the limit is {BATCH_EVENTS_MAX}", events.len());
+            return Err(Error::new(ErrorKind::TooLarge, act));
+        }
+        let mut placed = PlacedWriter { writer: &self.writer }.begin()?;
+        for event in &events {
+            placed.push_exact(event)?;
+        }
+        placed.commit(None)
+    }
+
+    /// Syncs what was imported.
+    ///
+    /// # Errors
+    ///
+    /// * Those of [`EventStore::flush`].
+    pub fn finish(self) -> Result<(), Error> {
+        self.writer.log.flush()
+    }
+}
+
+/// Appends batches whose records have their numbers already, behind what is there. Nobody else may append meanwhile.
+pub(crate) struct PlacedWriter<'a> {
+    writer: &'a Writer,
+}
+
+impl EventStore {
+    /// For floors above that copy whole batches.
+    pub(crate) fn append_copy(&self, batch: &BatchView<'_>) -> Result<(), Error> {
+        let writer = self.writer()?;
+        let mut placed = PlacedWriter { writer: &writer }.begin()?;
+        placed.copy(batch)?;
+        placed.commit(Some((batch.header.epoch, batch.header.time)))
+    }
+
+    /// Records that positions are lost.
+    pub(crate) fn append_loss(&self, range: Range, epoch: u32) -> Result<(), Error> {
+        let writer = self.writer()?;
+        let mut placed = PlacedWriter { writer: &writer }.begin()?;
+        placed.push_control(Kind::Lost, &Loss::Found(range).encode());
+        placed.next = range.last.next().unwrap_or(range.last);
+        let time = placed.time;
+        placed.commit(Some((epoch, time)))?;
+        let mut view = writer.view.0.write();
+        view.table.add_hole(range, crate::index::HoleKind::Lost);
+        Ok(())
+    }
+
+    /// Accepts that events were lost which a salvage could not read: streams that may have ended among them take appends
+    /// again. Reads across the lost positions go on to fail unless they are asked to skip them.
+    ///
+    /// # Errors
+    ///
+    /// * Those of an append.
+    pub fn accept_losses(&self) -> Result<(), Error> {
+        let writer = self.writer()?;
+        let Some(last) = writer.view.0.read().table.holes().losses().map(|range| range.last).max() else {
+            return Ok(());
+        };
+        let mut placed = PlacedWriter { writer: &writer }.begin()?;
+        placed.push_control(Kind::Lost, &Loss::Accepted(last).encode());
+        placed.commit(None)?;
+        writer.view.0.write().table.accept_losses(last);
+        Ok(())
+    }
+}
+
+impl<'a> PlacedWriter<'a> {
+    fn begin(&self) -> Result<Placed<'a>, Error> {
+        let staging = self.writer.log.stage()?;
+        Ok(Placed {
+            writer: self.writer,
+            buffer: BatchBuffer::new(),
+            placements: Vec::new(),
+            events: Vec::new(),
+            streams: Vec::new(),
+            holes: Vec::new(),
+            next: staging.next_position(),
+            time: staging.last_time(),
+        })
+    }
+}
+
+/// A batch of placed records that is being put together.
+struct Placed<'a> {
+    writer: &'a Writer,
+    buffer: BatchBuffer,
+    /// For each record position, version and time.
+    placements: Vec<(Position, Version, Timestamp)>,
+    /// The stream's index, version and position of each event.
+    events: Vec<(usize, Version, Position)>,
+    /// Each stream with the last version it has by now, and that event's position.
+    streams: Vec<(StreamName, Version, Position)>,
+    holes: Vec<Range>,
+    next: Position,
+    time: Timestamp,
+}
+
+impl Placed<'_> {
+    fn push_exact(&mut self, exact: &ExactEvent) -> Result<(), Error> {
+        let refuse = |what: String| {
+            let act = format!("importing the event at position {}: {what}", exact.position);
+            Err(Error::new(ErrorKind::InvalidArgument, act))
+        };
+        if exact.event.id.is_none() {
+            return refuse("it has no id".to_owned());
+        }
+        if exact.position < self.next || exact.position.next().is_none() {
+            return refuse(format!("positions must rise, and the next can be {}", self.next));
+        }
+        if exact.time < self.time {
+            return refuse("its time is before that of the event before it".to_owned());
+        }
+        let index = self.stream(&exact.stream);
+        let (_, last, at) = &self.streams[index];
+        let has_hole = self.next < exact.position
+            || self.holes.iter().any(|hole| *at < hole.first)
+            || self.writer.view.0.read().table.holes().any_between(*at, exact.position);
+        let is_sequel = last.next() == Some(exact.version) || (*last < exact.version && has_hole);
+        if !is_sequel {
+            return refuse(format!("version {} of stream {} does not follow {last}", exact.version, exact.stream));
+        }
+        if self.next < exact.position {
+            let hole = Range { first: self.next, last: Position::new(exact.position.get() - 1) };
+            self.push_control(Kind::Removed, &hole.encode_removed());
+            self.holes.push(hole);
+        }
+        self.buffer.push_event(&exact.stream, &exact.event)?;
+        if BATCH_BYTES_MAX < self.buffer.len() {
+            let act = format!("a batch has {} bytes or more: the limit is {BATCH_BYTES_MAX}", self.buffer.len());
+            return Err(Error::new(ErrorKind::TooLarge, act));
+        }
+        self.time = exact.time;
+        self.placements.push((exact.position, exact.version, exact.time));
+        self.note(index, exact.version, exact.position);
+        Ok(())
+    }
+
+    /// Takes over a verified batch as it is.
+    fn copy(&mut self, batch: &BatchView<'_>) -> Result<(), Error> {
+        self.buffer = BatchBuffer::copy_of(batch);
+        for record in batch.records() {
+            let header = &record.header;
+            match header.kind {
+                Kind::Event => {
+                    let name = record.stream().map_err(|_| senseless(header.position))?;
+                    let index = self.stream(&StreamName::new(name)?);
+                    self.note(index, header.version, header.position);
+                }
+                Kind::Removed => {
+                    let range = Range::decode_removed(record.body()).map_err(|_| senseless(self.next))?;
+                    self.holes.push(range);
+                    self.next = range.last.next().unwrap_or(range.last);
+                }
+                Kind::Lost => {
+                    if let Ok(Loss::Found(range)) = Loss::decode(record.body()) {
+                        self.next = range.last.next().unwrap_or(range.last);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn push_control(&mut self, kind: Kind, body: &[u8]) {
+        self.buffer.push_control(kind, body);
+        self.placements.push((Position::BEGINNING, Version::NONE, self.time));
+    }
+
+    fn stream(&mut self, name: &StreamName) -> usize {
+        if let Some(index) = self.streams.iter().position(|(known, _, _)| known == name) {
+            return index;
+        }
+        let view = self.writer.view.0.read();
+        let known = view.table.visible(name.as_str());
+        let (version, position) =
+            known.map_or((Version::NONE, Position::BEGINNING), |known| (known.version(), known.last_position));
+        self.streams.push((name.clone(), version, position));
+        self.streams.len() - 1
+    }
+
+    fn note(&mut self, index: usize, version: Version, position: Position) {
+        self.streams[index].1 = version;
+        self.streams[index].2 = position;
+        self.events.push((index, version, position));
+        self.next = position.next().unwrap_or(position);
+    }
+
+    /// Stages the batch, with the epoch and time of another store or those of this one, and waits until it is in.
+    fn commit(mut self, epoch_and_time: Option<(u32, Timestamp)>) -> Result<(), Error> {
+        let len = self.buffer.len();
+        let ticket = Arc::new(Ticket::new());
+        let mut staging = loop {
+            let mut staging = self.writer.log.stage()?;
+            match staging.room(len) {
+                Ok(()) => break staging,
+                Err(NoRoom::Refused(error)) => return Err(error),
+                Err(NoRoom::NeedsRoom) => {
+                    drop(staging);
+                    if let Some(error) = self.writer.make_room_now() {
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        let is_copy = epoch_and_time.is_some() && self.placements.is_empty();
+        let stamp = staging.begin_placed(len);
+        let (epoch, time) = epoch_and_time.unwrap_or((stamp.epoch, self.time));
+        let stamp = Stamp { epoch, time, ..stamp };
+        if !is_copy {
+            let placements = &self.placements;
+            self.buffer.place_exactly(|index| placements[index], &stamp);
+        }
+        let mut view = self.writer.view.0.write();
+        let numbers: Vec<u32> = self.streams.iter().map(|(name, _, _)| view.table.intern(name.shared())).collect();
+        for (number, (_, version, _)) in numbers.iter().zip(&self.streams) {
+            view.table.stream(*number).admit(*version);
+        }
+        for hole in &self.holes {
+            view.table.add_hole(*hole, crate::index::HoleKind::Removed);
+        }
+        drop(view);
+        let offsets = self.buffer.event_offsets();
+        let places: Vec<EventPlace> = self
+            .events
+            .iter()
+            .zip(offsets)
+            .map(|((index, version, position), offset)| EventPlace {
+                stream: numbers[*index],
+                version: *version,
+                position: *position,
+                offset,
+            })
+            .collect();
+        let batch = Batch { buffer: self.buffer, durability: Durability::Written, ticket: ticket.clone() };
+        staging.stage_placed(batch, &stamp, self.next, &places);
+        drop(staging);
+        self.writer.wait(&ticket).map(|_| ()).map_err(AppendError::into_error)
+    }
+}
+
+fn senseless(position: Position) -> Error {
+    Error::new(ErrorKind::Damaged, format!("copying the batch at position {position}: its records make no sense"))
+}

@@ -1,0 +1,351 @@
+//! The store: open, append, read, ask.
+
+mod batch;
+mod exact;
+mod info;
+mod open;
+mod pending;
+mod read;
+mod read_all;
+mod reader;
+mod request;
+mod streams;
+mod threads;
+mod view;
+mod writer;
+
+pub use batch::BatchBuilder;
+pub use exact::{ExactEvent, ExactImport};
+pub use info::{Stats, Status, StoreId};
+pub use pending::PendingReceipt;
+pub use read::{StreamEvents, StreamRead};
+pub use read_all::{AllEvents, AllRead};
+pub use streams::{StreamInfo, StreamList};
+
+pub(crate) use open::StoreParts;
+
+use crate::error::{AppendError, Error, ErrorKind};
+use crate::event::{EventId, NewEvent, RecordedEvent};
+use crate::log::RecoveryReport;
+use crate::name::StreamName;
+use crate::options::{Durability, Options};
+use crate::position::{ExpectedVersion, Position, Version};
+use crate::storage::Storage;
+use crate::sync::{Arc, Mutex, RwLock};
+use reader::Reader;
+use request::Request;
+use std::fmt;
+use threads::Threads;
+use view::SharedView;
+use writer::Writer;
+
+/// An event store in a directory.
+///
+/// A handle: cheap to clone, and to be shared between threads and tasks. The store is closed by [`close`](Self::close),
+/// or when the last handle is dropped.
+///
+/// ```
+/// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
+/// let store = EventStore::open_in_memory()?;
+/// let game = StreamName::new("game-42")?;
+/// let started = NewEvent::json("game_started", &("alice", "bob"))?;
+/// store.append(&game, ExpectedVersion::NoStream, [started]).wait().map_err(|error| error.into_error())?;
+/// for event in store.read(&game) {
+///     assert_eq!(event?.event_type(), "game_started");
+/// }
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct EventStore {
+    shared: Arc<Shared>,
+}
+
+/// What all handles of a store share.
+struct Shared {
+    storage: Arc<dyn Storage>,
+    options: Options,
+    engine: RwLock<Engine>,
+    /// The lock on the directory and the threads, there while the store is open for writing. Taken before `engine`.
+    held: Mutex<Option<Held>>,
+}
+
+/// What a writer holds besides the files. Dropped in this order: the threads end before the lock is given up.
+struct Held {
+    threads: Option<Threads>,
+    lock: Box<dyn Send + Sync>,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Writing(Arc<Writer>),
+    Reading(Arc<Reader>),
+    Closed(RecoveryReport),
+}
+
+impl EventStore {
+    /// Appends events to one stream, all or none of them.
+    ///
+    /// The batch is queued when this returns. With [`ExpectedVersion::Any`] the store only counts on; every other
+    /// expectation is judged together with what is on its way in, so of two writers exactly one wins.
+    ///
+    /// The answer of [`PendingReceipt::wait`] says what became of it.
+    pub fn append(
+        &self,
+        stream: &StreamName,
+        expected: ExpectedVersion,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> PendingReceipt {
+        let mut request = Request::new(self.default_durability());
+        request.expect(stream, expected);
+        match request.push(stream, events) {
+            Ok(()) => self.submit(request),
+            Err(fault) => PendingReceipt::refused(AppendError::Store(fault)),
+        }
+    }
+
+    /// Begins a batch over several streams.
+    pub fn batch(&self) -> BatchBuilder<'_> {
+        BatchBuilder::new(self)
+    }
+
+    /// Commits all that is queued and syncs it. `Ok` guarantees that everything appended before the call, by any
+    /// thread and however durable it was asked for, survives a loss of power.
+    ///
+    /// # Errors
+    ///
+    /// * [`Poisoned`](ErrorKind::Poisoned), [`OutcomeUnknown`](ErrorKind::OutcomeUnknown): a write or sync failed.
+    /// * [`Closed`](ErrorKind::Closed), [`ReadOnly`](ErrorKind::ReadOnly): this handle does not write.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.writer()?.log.flush()
+    }
+
+    /// Reads one stream.
+    pub fn read(&self, stream: &StreamName) -> StreamRead {
+        StreamRead::new(self.view(), stream.clone())
+    }
+
+    /// Reads all streams, in the order of the positions.
+    pub fn read_all(&self) -> AllRead {
+        AllRead::new(self.view())
+    }
+
+    /// The event at a position.
+    ///
+    /// # Errors
+    ///
+    /// * [`EventNotFound`](ErrorKind::EventNotFound): the head is before it, or the event was removed.
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): it cannot be read any more.
+    /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
+    pub fn event_at(&self, position: Position) -> Result<RecordedEvent, Error> {
+        let found = match position {
+            Position::BEGINNING => None,
+            _ => self.read_all().from(position).to(position).into_iter().next().transpose()?,
+        };
+        found.ok_or_else(|| Error::new(ErrorKind::EventNotFound, format!("there is no event at position {position}")))
+    }
+
+    /// The event of a stream with a version.
+    ///
+    /// # Errors
+    ///
+    /// * [`StreamNotFound`](ErrorKind::StreamNotFound): the stream has no events.
+    /// * [`EventNotFound`](ErrorKind::EventNotFound): it has none with this version.
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): it cannot be read any more.
+    /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
+    pub fn event(&self, stream: &StreamName, version: Version) -> Result<RecordedEvent, Error> {
+        let found = self.read(stream).from(version).to(version).into_iter().next().transpose()?;
+        if found.is_none() {
+            self.stream_info(stream)?;
+        }
+        let missing = || format!("stream {stream} has no event with version {version}");
+        found.ok_or_else(|| Error::new(ErrorKind::EventNotFound, missing()))
+    }
+
+    /// The first event with an id.
+    ///
+    /// An id the store made is found at once; for one that was given by a caller the log is read from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// * [`EventNotFound`](ErrorKind::EventNotFound): no event has this id.
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): an event cannot be read that may have it.
+    /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
+    pub fn event_by_id(&self, id: EventId) -> Result<RecordedEvent, Error> {
+        if let Some(position) = id.made_for().filter(|position| *position <= self.head().unwrap_or(Position::BEGINNING))
+            && let Ok(event) = self.event_at(position)
+            && event.id() == id
+        {
+            return Ok(event);
+        }
+        for event in self.read_all() {
+            let event = event?;
+            if event.id() == id {
+                return Ok(event);
+            }
+        }
+        Err(Error::new(ErrorKind::EventNotFound, format!("there is no event with the id {id}")))
+    }
+
+    /// The last visible position, [`Position::BEGINNING`] where there is none.
+    ///
+    /// # Errors
+    ///
+    /// * [`Closed`](ErrorKind::Closed); beside another process also [`Io`](ErrorKind::Io).
+    pub fn head(&self) -> Result<Position, Error> {
+        Ok(self.view()?.0.read().head)
+    }
+
+    /// What opening found, or reopening since.
+    #[must_use]
+    pub fn recovery_report(&self) -> RecoveryReport {
+        match &*self.shared.engine.read() {
+            Engine::Writing(writer) => writer.report.clone(),
+            Engine::Reading(reader) => reader.report(),
+            Engine::Closed(report) => report.clone(),
+        }
+    }
+
+    /// Commits all that is queued, writes down where the log ends, and gives the directory free. All handles are closed
+    /// with this one; reads that have begun go on. Closing twice is fine.
+    ///
+    /// # Errors
+    ///
+    /// * [`Poisoned`](ErrorKind::Poisoned), [`OutcomeUnknown`](ErrorKind::OutcomeUnknown): a write or sync failed; the
+    ///   directory is free all the same, and the next opening finds out what is there.
+    pub fn close(&self) -> Result<(), Error> {
+        self.shared.close()
+    }
+
+    /// Opens the store again in place, after a failed write or sync: closes what was, reads the truth from the files, and
+    /// goes on with all handles. Also fine when nothing failed.
+    ///
+    /// # Errors
+    ///
+    /// * Those of [`open`](Self::open). The store is closed then.
+    pub fn reopen(&self) -> Result<RecoveryReport, Error> {
+        self.shared.reopen()
+    }
+
+    fn submit(&self, request: Request) -> PendingReceipt {
+        if request.is_empty() {
+            let fault = Error::new(ErrorKind::InvalidArgument, "a batch has no events");
+            return PendingReceipt::refused(AppendError::Store(fault));
+        }
+        match self.writer() {
+            Ok(writer) => {
+                let ticket = request.ticket.clone();
+                writer.append(request);
+                PendingReceipt::new(ticket, writer)
+            }
+            Err(error) => PendingReceipt::refused(AppendError::Store(error)),
+        }
+    }
+
+    fn default_durability(&self) -> Durability {
+        self.shared.options.durability
+    }
+
+    fn writer(&self) -> Result<Arc<Writer>, Error> {
+        let writer = match &*self.shared.engine.read() {
+            Engine::Writing(writer) => writer.clone(),
+            Engine::Reading(_) => return Err(Error::new(ErrorKind::ReadOnly, "the store was opened for reading only")),
+            Engine::Closed(_) => return Err(closed()),
+        };
+        if writer.is_unproven { self.shared.prove(writer) } else { Ok(writer) }
+    }
+
+    /// What is visible now. Beside another process this looks whether there is more.
+    fn view(&self) -> Result<Arc<SharedView>, Error> {
+        let engine = self.shared.engine.read().clone();
+        match engine {
+            Engine::Writing(writer) => Ok(writer.view.clone()),
+            Engine::Reading(reader) => reader.view(&self.shared.storage, &self.shared.options),
+            Engine::Closed(_) => Err(closed()),
+        }
+    }
+}
+
+impl Shared {
+    fn close(&self) -> Result<(), Error> {
+        let mut held = self.held.lock();
+        let engine = self.engine.read().clone();
+        let report = match &engine {
+            Engine::Writing(writer) => writer.report.clone(),
+            Engine::Reading(reader) => reader.report(),
+            Engine::Closed(report) => report.clone(),
+        };
+        let closed = match &engine {
+            Engine::Writing(writer) => writer.close(),
+            Engine::Reading(_) | Engine::Closed(_) => Ok(()),
+        };
+        *self.engine.write() = Engine::Closed(report);
+        if let Some(Held { threads, lock }) = held.take() {
+            drop(threads);
+            drop(lock);
+        }
+        closed
+    }
+
+    fn reopen(&self) -> Result<RecoveryReport, Error> {
+        let mut held = self.held.lock();
+        let engine = self.engine.read().clone();
+        match engine {
+            Engine::Writing(writer) => {
+                // What was acknowledged is in the files; whatever this one still has to say is said by the next.
+                let _ = writer.close();
+                let report = writer.report.clone();
+                drop(writer);
+                *self.engine.write() = Engine::Closed(report);
+            }
+            Engine::Reading(reader) => {
+                reader.open_anew(&self.storage, &self.options)?;
+                return Ok(reader.report());
+            }
+            Engine::Closed(_) => {}
+        }
+        let lock = match held.take() {
+            Some(Held { threads, lock }) => {
+                drop(threads);
+                lock
+            }
+            None => open::lock(&*self.storage)?,
+        };
+        let (writer, threads) = open::start(&self.storage, &self.options)?;
+        let report = writer.report.clone();
+        *self.engine.write() = Engine::Writing(writer);
+        *held = Some(Held { threads, lock });
+        Ok(report)
+    }
+
+    /// Tries again to copy the tail that had to be left unproven for want of room.
+    fn prove(&self, before: Arc<Writer>) -> Result<Arc<Writer>, Error> {
+        let unproven = before.report.unproven_events;
+        drop(before);
+        self.reopen()?;
+        match &*self.engine.read() {
+            Engine::Writing(writer) if !writer.is_unproven => Ok(writer.clone()),
+            _ => {
+                let act =
+                    format!("appending behind {unproven} events that are not proven durable: no room to copy them");
+                Err(Error::new(ErrorKind::Full, act))
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Nobody is left to hear of a failure; the next opening finds out what is there.
+        let _ = self.close();
+    }
+}
+
+impl fmt::Debug for EventStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event store in {} ({:?})", self.shared.storage.describe(), self.status())
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the store was closed")
+}

@@ -1,0 +1,232 @@
+//! Opening a store.
+
+use super::reader::Reader;
+use super::threads::Threads;
+use super::writer::Writer;
+use super::{Engine, EventStore, Held, Shared};
+use crate::error::{Error, ErrorKind};
+use crate::log::LOCK_PATIENCE;
+use crate::options::Options;
+use crate::segment::LOG_DIR;
+use crate::storage::{RealDisk, SimulatedDisk, Storage};
+use crate::sync::{Arc, Mutex, RwLock, channel, sleep};
+use std::path::Path;
+use std::time::Duration;
+
+impl EventStore {
+    /// Opens the store in a directory with the default options, and creates it where there is none.
+    ///
+    /// `Ok` guarantees that everything that was ever acknowledged is there. What a crash left unfinished was left out;
+    /// [`recovery_report`](Self::recovery_report) says what opening found.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().expect("a directory");
+    /// # let path = directory.path().join("bot.scorebook");
+    /// use scorebook::EventStore;
+    /// let store = EventStore::open(&path)?;
+    /// assert_eq!(store.head()?.get(), 0);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`Locked`](ErrorKind::Locked): another writer has it open; nothing was changed.
+    /// * [`Damaged`](ErrorKind::Damaged): acknowledged bytes do not verify; no file of the log was changed.
+    ///   [`open_read_only`](Self::open_read_only) reads what can be read.
+    /// * [`TooNew`](ErrorKind::TooNew): a newer version wrote it.
+    /// * [`Full`](ErrorKind::Full): there is no room to create it.
+    /// * [`Io`](ErrorKind::Io): the operating system refused something; the text says what.
+    pub fn open(path: impl AsRef<Path>) -> Result<EventStore, Error> {
+        Options::default().open(path)
+    }
+
+    /// Opens the store in a directory for reading only, beside a writer in another process or alone.
+    ///
+    /// Nothing is created and nothing changed. Each read sees what is visible by then: beside a writer, what that one
+    /// says; else what recovery would accept. Damage does not prevent opening: what can be read is read, and what
+    /// cannot is an error.
+    ///
+    /// # Errors
+    ///
+    /// * [`StoreNotFound`](ErrorKind::StoreNotFound): there is none.
+    /// * [`TooNew`](ErrorKind::TooNew), [`Io`](ErrorKind::Io).
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<EventStore, Error> {
+        Options::default().open_read_only(path)
+    }
+
+    /// Opens a new store that lives in memory and behaves the same.
+    ///
+    /// # Errors
+    ///
+    /// * [`Io`](ErrorKind::Io): no thread could be started.
+    pub fn open_in_memory() -> Result<EventStore, Error> {
+        Options::default().open_in_memory()
+    }
+
+    /// The options a store is opened with, all at their defaults.
+    #[must_use]
+    pub fn options() -> Options {
+        Options::default()
+    }
+}
+
+impl Options {
+    /// Opens the store in a directory, and creates it where there is none. See [`EventStore::open`].
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): an option is out of its range.
+    /// * Those of [`EventStore::open`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<EventStore, Error> {
+        self.open_on(Arc::new(RealDisk::new(path.as_ref())))
+    }
+
+    /// Opens the store in a directory, and does not create one.
+    ///
+    /// # Errors
+    ///
+    /// * [`StoreNotFound`](ErrorKind::StoreNotFound): there is none.
+    /// * Those of [`open`](Self::open).
+    pub fn open_existing(&self, path: impl AsRef<Path>) -> Result<EventStore, Error> {
+        let disk = RealDisk::new(path.as_ref());
+        check_exists(&disk)?;
+        self.open_on(Arc::new(disk))
+    }
+
+    /// Opens the store in a directory for reading only. See [`EventStore::open_read_only`].
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): an option is out of its range.
+    /// * Those of [`EventStore::open_read_only`].
+    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<EventStore, Error> {
+        self.open_on_read_only(Arc::new(RealDisk::new(path.as_ref())))
+    }
+
+    /// Opens a new store that lives in memory.
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): an option is out of its range.
+    pub fn open_in_memory(&self) -> Result<EventStore, Error> {
+        self.open_on(Arc::new(SimulatedDisk::volatile()))
+    }
+
+    /// Opens a store on a simulated disk. It has no threads: everything happens on the calling thread, one operation
+    /// after the other, and can be repeated exactly.
+    ///
+    /// # Errors
+    ///
+    /// * Those of [`open`](Self::open).
+    pub fn open_simulated(&self, disk: &SimulatedDisk) -> Result<EventStore, Error> {
+        self.open_on(Arc::new(disk.clone()))
+    }
+
+    /// Opens a store on a simulated disk for reading only.
+    ///
+    /// # Errors
+    ///
+    /// * Those of [`open_read_only`](Self::open_read_only).
+    pub fn open_simulated_read_only(&self, disk: &SimulatedDisk) -> Result<EventStore, Error> {
+        self.open_on_read_only(Arc::new(disk.clone()))
+    }
+
+    fn open_on(&self, storage: Arc<dyn Storage>) -> Result<EventStore, Error> {
+        self.check()?;
+        storage.create_dir("").map_err(|error| {
+            Error::io(format!("creating the directory of the store in {}", storage.describe()), error)
+        })?;
+        let lock = lock(&*storage)?;
+        let (writer, threads) = start(&storage, self)?;
+        let shared = Shared {
+            storage,
+            options: self.clone(),
+            engine: RwLock::new(Engine::Writing(writer)),
+            held: Mutex::new(Some(Held { threads, lock })),
+        };
+        Ok(EventStore { shared: Arc::new(shared) })
+    }
+
+    pub(crate) fn open_on_read_only(&self, storage: Arc<dyn Storage>) -> Result<EventStore, Error> {
+        self.check()?;
+        check_exists(&*storage)?;
+        let reader = Reader::open(&storage, self)?;
+        let shared = Shared {
+            storage,
+            options: self.clone(),
+            engine: RwLock::new(Engine::Reading(Arc::new(reader))),
+            held: Mutex::new(None),
+        };
+        Ok(EventStore { shared: Arc::new(shared) })
+    }
+}
+
+/// Fails where the directory holds no log.
+pub(crate) fn check_exists(storage: &dyn Storage) -> Result<(), Error> {
+    let act = || format!("looking for a store in {}", storage.describe());
+    let has_log = match storage.exists() {
+        Ok(true) => storage.list("").map(|entries| entries.iter().any(|entry| entry.name == LOG_DIR && !entry.is_file)),
+        other => other,
+    };
+    match has_log {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(ErrorKind::StoreNotFound, format!("there is no store in {}", storage.describe()))),
+        Err(error) => Err(Error::io(act(), error)),
+    }
+}
+
+/// Takes the lock on the directory, with a little patience: readers look at it for moments.
+pub(super) fn lock(storage: &dyn Storage) -> Result<Box<dyn Send + Sync>, Error> {
+    let begun = storage.elapsed();
+    loop {
+        let taken = storage.try_lock();
+        let taken = taken.map_err(|error| Error::io(format!("locking the store in {}", storage.describe()), error))?;
+        if let Some(lock) = taken {
+            return Ok(lock);
+        }
+        if LOCK_PATIENCE < storage.elapsed().saturating_sub(begun) || !storage.has_threads() {
+            let owner = storage.owner().map_or_else(String::new, |owner| format!(", by process {owner}"));
+            let act = format!("the store in {} is open for writing already{owner}", storage.describe());
+            return Err(Error::new(ErrorKind::Locked, act));
+        }
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// Opens the log, under the lock, and starts the threads where there are such.
+pub(super) fn start(storage: &Arc<dyn Storage>, options: &Options) -> Result<(Arc<Writer>, Option<Threads>), Error> {
+    if !storage.has_threads() {
+        return Ok((Arc::new(Writer::open(storage, options, None)?), None));
+    }
+    let (jobs, work) = channel();
+    let writer = Arc::new(Writer::open(storage, options, Some(jobs))?);
+    let threads = Threads::start(&writer, work)?;
+    Ok((writer, Some(threads)))
+}
+
+/// What the floor above needs to look into a directory.
+pub(crate) struct StoreParts;
+
+impl StoreParts {
+    /// The storage of a directory that holds a store.
+    pub(crate) fn existing(path: &Path) -> Result<Arc<dyn Storage>, Error> {
+        let disk = RealDisk::new(path);
+        check_exists(&disk)?;
+        Ok(Arc::new(disk))
+    }
+
+    /// Fails where a directory exists and holds anything.
+    pub(crate) fn check_free(path: &Path) -> Result<(), Error> {
+        let disk = RealDisk::new(path);
+        let entries = match disk.exists() {
+            Ok(true) => disk.list(""),
+            Ok(false) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        let entries = entries.map_err(|error| Error::io(format!("looking into {}", disk.describe()), error))?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidArgument, format!("{} exists and is not empty", disk.describe())))
+    }
+}

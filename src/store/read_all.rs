@@ -1,0 +1,345 @@
+//! Reading all streams, in the order of the positions.
+
+use super::read::Bounds;
+use super::view::SharedView;
+use crate::error::{Error, ErrorKind};
+use crate::event::RecordedEvent;
+use crate::format::Range;
+use crate::index::{HoleKind, Holes};
+use crate::position::Position;
+use crate::segment::{Cursor, Passed, Segment};
+use crate::sync::Arc;
+
+/// A read of all events: bounds choose the events, [`backwards`](Self::backwards) only the order.
+///
+/// It ends where the store ended when it began: it neither blocks appends nor sees them half.
+///
+/// ```
+/// use scorebook::{EventStore, ExpectedVersion, NewEvent, Position, StreamName};
+/// let store = EventStore::open_in_memory()?;
+/// for name in ["a", "b", "c"] {
+///     let event = NewEvent::json("named", name)?;
+///     store.append(&StreamName::new(name)?, ExpectedVersion::Any, [event]).wait().map_err(|error| error.into_error())?;
+/// }
+/// let read = store.read_all().after(Position::new(1));
+/// let streams = read.into_iter().map(|event| Ok(event?.stream().to_owned())).collect::<Result<Vec<_>, scorebook::Error>>()?;
+/// assert_eq!(streams, ["b", "c"]);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a read does nothing until it is iterated over"]
+pub struct AllRead {
+    source: Result<Arc<SharedView>, Error>,
+    bounds: Bounds,
+}
+
+impl AllRead {
+    pub(super) fn new(source: Result<Arc<SharedView>, Error>) -> AllRead {
+        AllRead { source, bounds: Bounds::ALL }
+    }
+
+    /// From this position on, included. Position 0 is the same as 1. Default: from the first.
+    pub fn from(mut self, position: Position) -> AllRead {
+        self.bounds.from(position.get());
+        self
+    }
+
+    /// Up to this position, included. Default: up to the head.
+    pub fn to(mut self, position: Position) -> AllRead {
+        self.bounds.to(position.get());
+        self
+    }
+
+    /// What lies behind this position, excluded.
+    pub fn after(mut self, position: Position) -> AllRead {
+        self.bounds.after(position.get());
+        self
+    }
+
+    /// What lies before this position, excluded.
+    pub fn before(mut self, position: Position) -> AllRead {
+        self.bounds.before(position.get());
+        self
+    }
+
+    /// The highest position first. Default: the lowest first.
+    pub fn backwards(mut self) -> AllRead {
+        self.bounds.is_backwards = true;
+        self
+    }
+
+    /// At most this many events; 0 gives none. Default: no limit.
+    pub fn limit(mut self, events: u64) -> AllRead {
+        self.bounds.limit = events;
+        self
+    }
+
+    /// Passes over positions that were lost to damage, instead of failing there. Default: fails.
+    pub fn skipping_lost(mut self) -> AllRead {
+        self.bounds.skips_lost = true;
+        self
+    }
+
+    /// Begins the read.
+    #[must_use]
+    pub fn iter(&self) -> AllEvents {
+        AllEvents::new(self)
+    }
+}
+
+impl IntoIterator for AllRead {
+    type Item = Result<RecordedEvent, Error>;
+    type IntoIter = AllEvents;
+
+    fn into_iter(self) -> AllEvents {
+        self.iter()
+    }
+}
+
+impl IntoIterator for &AllRead {
+    type Item = Result<RecordedEvent, Error>;
+    type IntoIter = AllEvents;
+
+    fn into_iter(self) -> AllEvents {
+        self.iter()
+    }
+}
+
+/// All events, as they were when the read began.
+///
+/// # Errors
+///
+/// An item is an error where an event cannot be given; nothing follows it.
+///
+/// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events that belong here cannot be read any more; the
+///   text names the place or the positions. A read that begins behind them goes on.
+/// * [`Io`](ErrorKind::Io): the operating system could not read.
+/// * [`Closed`](ErrorKind::Closed): the store was closed when the read began.
+pub struct AllEvents {
+    state: Option<State>,
+    error: Option<Error>,
+}
+
+struct State {
+    bounds: Bounds,
+    left: u64,
+    /// The segments that are still to be read, each with the end it had: in reading order, the next one last.
+    segments: Vec<(Arc<Segment>, u32)>,
+    walk: Walk,
+    /// The next position that is to come forwards; behind the next one backwards.
+    expected: Position,
+    holes: Holes,
+    /// Backwards: what was read of a block and not given yet, the next one last.
+    block: Vec<Passed>,
+}
+
+enum Walk {
+    /// Between segments.
+    Between,
+    Forwards(Cursor),
+    /// In this segment, before this offset.
+    Backwards(Arc<Segment>, u32),
+}
+
+impl AllEvents {
+    fn new(read: &AllRead) -> AllEvents {
+        let source = match &read.source {
+            Ok(source) => source,
+            Err(error) => return AllEvents { state: None, error: Some(error.clone()) },
+        };
+        let view = source.0.read();
+        let mut bounds = read.bounds;
+        bounds.to(view.head.get());
+        if bounds.are_empty() {
+            return AllEvents { state: None, error: None };
+        }
+        let first = Position::new(bounds.first);
+        let begin = view.segments.partition_point(|segment| segment.first_position <= first).saturating_sub(1);
+        let behind = view.segments.partition_point(|segment| segment.first_position.get() <= bounds.last);
+        let mut segments: Vec<_> =
+            view.segments[begin..behind.max(begin)].iter().map(|segment| (segment.clone(), segment.end())).collect();
+        if !bounds.is_backwards {
+            segments.reverse();
+        }
+        let expected = if bounds.is_backwards { Position::new(bounds.last) } else { first };
+        let state = State {
+            bounds,
+            left: bounds.limit,
+            segments,
+            walk: Walk::Between,
+            expected,
+            holes: view.table.holes().clone(),
+            block: Vec::new(),
+        };
+        AllEvents { state: Some(state), error: None }
+    }
+}
+
+impl Iterator for AllEvents {
+    type Item = Result<RecordedEvent, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.error.take() {
+            return Some(Err(error));
+        }
+        let state = self.state.as_mut()?;
+        let item = if state.bounds.is_backwards { state.retreat() } else { state.advance() }.transpose();
+        if !matches!(item, Some(Ok(_))) {
+            self.state = None;
+        }
+        item
+    }
+}
+
+impl State {
+    fn advance(&mut self) -> Result<Option<RecordedEvent>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        loop {
+            let Walk::Forwards(cursor) = &mut self.walk else {
+                let Some((segment, end)) = self.segments.pop() else {
+                    return self.pass_to(Position::new(self.bounds.last.saturating_add(1))).map(|()| None);
+                };
+                let mark = segment.mark_before(self.expected);
+                let offset = mark.map_or(crate::segment::FIRST_BATCH, |mark| mark.offset);
+                self.walk = Walk::Forwards(Cursor::new(segment, offset, end));
+                continue;
+            };
+            let passed = match cursor.next() {
+                Ok(passed) => passed,
+                // Before what was asked for, damage is nobody's business: the marks begin again behind it.
+                Err(error) => return Err(self.explain(error)),
+            };
+            match passed {
+                None => self.walk = Walk::Between,
+                Some(Passed::Event(event)) => {
+                    let position = event.position();
+                    if position.get() < self.bounds.first {
+                        continue;
+                    }
+                    if self.bounds.last < position.get() {
+                        return self.pass_to(Position::new(self.bounds.last + 1)).map(|()| None);
+                    }
+                    self.pass_to(position)?;
+                    self.expected = position.next().unwrap_or(position);
+                    self.left -= 1;
+                    return Ok(Some(event));
+                }
+                Some(Passed::Removed(range)) => {
+                    self.expected = self.expected.max(range.last.next().unwrap_or(range.last))
+                }
+                Some(Passed::Lost(range)) => self.pass_lost(range)?,
+            }
+        }
+    }
+
+    /// Fails where positions before `position` should have come and did not.
+    fn pass_to(&mut self, position: Position) -> Result<(), Error> {
+        if self.expected < position
+            && let Some(hole) = self.holes.doubt_between(Position::new(self.expected.get() - 1), position)
+            && !self.bounds.skips_lost
+        {
+            return Err(unreadable(hole.range, hole.kind));
+        }
+        Ok(())
+    }
+
+    fn pass_lost(&mut self, range: Range) -> Result<(), Error> {
+        let is_asked_for = self.bounds.first <= range.last.get() && range.first.get() <= self.bounds.last;
+        if is_asked_for && !self.bounds.skips_lost {
+            return Err(unreadable(range, HoleKind::Lost));
+        }
+        self.expected = self.expected.max(range.last.next().unwrap_or(range.last));
+        Ok(())
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        match self.holes.at(self.expected) {
+            Some(hole) if hole.kind == HoleKind::Damaged => {
+                Error::with_source(ErrorKind::Damaged, unreadable(hole.range, hole.kind).to_string(), error)
+            }
+            _ => error,
+        }
+    }
+
+    fn retreat(&mut self) -> Result<Option<RecordedEvent>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        loop {
+            match self.block.pop() {
+                Some(Passed::Event(event)) => {
+                    let position = event.position();
+                    if self.bounds.last < position.get() {
+                        continue;
+                    }
+                    self.pass_down_to(position)?;
+                    if position.get() < self.bounds.first {
+                        return Ok(None);
+                    }
+                    self.expected = Position::new(position.get() - 1);
+                    self.left -= 1;
+                    return Ok(Some(event));
+                }
+                Some(Passed::Removed(range)) => {
+                    self.expected = self.expected.min(Position::new(range.first.get().saturating_sub(1)));
+                }
+                Some(Passed::Lost(range)) => {
+                    self.pass_lost(range)?;
+                    self.expected = self.expected.min(Position::new(range.first.get().saturating_sub(1)));
+                }
+                None => {
+                    if self.expected.get() < self.bounds.first || !self.read_block()? {
+                        return self.pass_down_to(Position::new(self.bounds.first - 1)).map(|()| None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fails where positions behind `position` should have come and did not.
+    fn pass_down_to(&mut self, position: Position) -> Result<(), Error> {
+        let low = position.max(Position::new(self.bounds.first - 1));
+        if low < self.expected
+            && let Some(hole) = self.holes.doubt_between(low, Position::new(self.expected.get() + 1))
+            && !self.bounds.skips_lost
+        {
+            return Err(unreadable(hole.range, hole.kind));
+        }
+        Ok(())
+    }
+
+    /// Reads the block before the last one. Whether there was one.
+    fn read_block(&mut self) -> Result<bool, Error> {
+        let (segment, before) = match std::mem::replace(&mut self.walk, Walk::Between) {
+            Walk::Backwards(segment, before) => (segment, before),
+            _ => match self.segments.pop() {
+                Some(next) => next,
+                None => return Ok(false),
+            },
+        };
+        let Some(mark) = segment.mark_before_offset(before) else { return Ok(true) };
+        // The block that holds the upper bound is the last one that is wanted; those behind it need not be read.
+        if mark.position <= self.expected {
+            let mut cursor = Cursor::new(segment.clone(), mark.offset, before);
+            while let Some(passed) = cursor.next().map_err(|error| self.explain(error))? {
+                self.block.push(passed);
+            }
+        }
+        self.walk = Walk::Backwards(segment, mark.offset);
+        Ok(true)
+    }
+}
+
+fn unreadable(range: Range, kind: HoleKind) -> Error {
+    let (first, last) = (range.first, range.last);
+    match kind {
+        HoleKind::Lost => {
+            Error::new(ErrorKind::Lost, format!("reading positions {first} to {last}: they were lost to damage"))
+        }
+        HoleKind::Damaged | HoleKind::Removed => {
+            Error::new(ErrorKind::Damaged, format!("reading positions {first} to {last}: their bytes do not verify"))
+        }
+    }
+}

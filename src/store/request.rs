@@ -1,0 +1,77 @@
+//! A batch as it waits for admission: encoded, with what it asks of the streams.
+
+use crate::error::{Error, ErrorKind};
+use crate::event::NewEvent;
+use crate::format::BatchBuffer;
+use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
+use crate::log::Ticket;
+use crate::name::StreamName;
+use crate::options::Durability;
+use crate::position::ExpectedVersion;
+use crate::sync::Arc;
+
+/// A batch that was encoded by the appending thread, with no lock taken.
+pub(crate) struct Request {
+    pub(crate) buffer: BatchBuffer,
+    /// The streams that get events, in the order in which they were first named.
+    pub(crate) streams: Vec<StreamName>,
+    /// For each event the index of its stream.
+    pub(crate) event_streams: Vec<u32>,
+    /// What is asked, in the order in which it was asked.
+    pub(crate) expectations: Vec<(StreamName, ExpectedVersion)>,
+    pub(crate) durability: Durability,
+    pub(crate) ticket: Arc<Ticket>,
+}
+
+impl Request {
+    pub(crate) fn new(durability: Durability) -> Request {
+        Request {
+            buffer: BatchBuffer::new(),
+            streams: Vec::new(),
+            event_streams: Vec::new(),
+            expectations: Vec::new(),
+            durability,
+            ticket: Arc::new(Ticket::new()),
+        }
+    }
+
+    /// Asks for a stream's version.
+    pub(crate) fn expect(&mut self, stream: &StreamName, expected: ExpectedVersion) {
+        if expected != ExpectedVersion::Any {
+            self.expectations.push((stream.clone(), expected));
+        }
+    }
+
+    /// Encodes events of one stream behind what is there.
+    pub(crate) fn push(
+        &mut self,
+        stream: &StreamName,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> Result<(), Error> {
+        let mut index = None;
+        for event in events {
+            if BATCH_EVENTS_MAX <= self.event_streams.len() {
+                let act = format!("a batch has more than {BATCH_EVENTS_MAX} events");
+                return Err(Error::new(ErrorKind::TooLarge, act));
+            }
+            self.buffer.push_event(stream, &event)?;
+            if BATCH_BYTES_MAX < self.buffer.len() {
+                let bytes = self.buffer.len();
+                let act = format!("a batch has {bytes} bytes or more: the limit is {BATCH_BYTES_MAX}");
+                return Err(Error::new(ErrorKind::TooLarge, act));
+            }
+            let number = *index.get_or_insert_with(|| {
+                self.streams.iter().position(|named| named == stream).unwrap_or_else(|| {
+                    self.streams.push(stream.clone());
+                    self.streams.len() - 1
+                })
+            });
+            self.event_streams.push(number as u32);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.event_streams.is_empty()
+    }
+}

@@ -1,0 +1,277 @@
+//! Asking about streams.
+
+use super::EventStore;
+use super::read::missing;
+use super::view::SharedView;
+use crate::error::{Error, ErrorKind};
+use crate::index::Stream;
+use crate::name::StreamName;
+use crate::position::{Place, Position, Version};
+use crate::segment::Segment;
+use crate::sync::Arc;
+use crate::time::Timestamp;
+
+/// What is known of a stream.
+#[derive(Clone, Debug)]
+pub struct StreamInfo {
+    name: StreamName,
+    version: Version,
+    count: u64,
+    first_position: Position,
+    last_position: Position,
+    first_time: Timestamp,
+    last_time: Timestamp,
+}
+
+impl StreamInfo {
+    /// The stream's name.
+    #[must_use]
+    pub fn name(&self) -> &StreamName {
+        &self.name
+    }
+
+    /// The version of its last event.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How many events it has.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The position of its first event.
+    #[must_use]
+    pub fn first_position(&self) -> Position {
+        self.first_position
+    }
+
+    /// The position of its last event.
+    #[must_use]
+    pub fn last_position(&self) -> Position {
+        self.last_position
+    }
+
+    /// The store's time of its first event.
+    #[must_use]
+    pub fn first_time(&self) -> Timestamp {
+        self.first_time
+    }
+
+    /// The store's time of its last event.
+    #[must_use]
+    pub fn last_time(&self) -> Timestamp {
+        self.last_time
+    }
+}
+
+impl EventStore {
+    /// What is known of a stream.
+    ///
+    /// # Errors
+    ///
+    /// * [`StreamNotFound`](ErrorKind::StreamNotFound): it has no events.
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost), [`Io`](ErrorKind::Io): its first or last event cannot
+    ///   be read.
+    /// * [`Closed`](ErrorKind::Closed).
+    pub fn stream_info(&self, stream: &StreamName) -> Result<StreamInfo, Error> {
+        let shared = self.view()?;
+        let view = shared.0.read();
+        let known = view.table.visible(stream.as_str()).ok_or_else(|| missing(&view, stream))?;
+        let draft = Draft::of(known);
+        drop(view);
+        draft.complete(&shared)
+    }
+
+    /// Whether a stream has events.
+    ///
+    /// # Errors
+    ///
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): it has none that can be read, and may have had some.
+    /// * [`Closed`](ErrorKind::Closed).
+    pub fn exists(&self, stream: &StreamName) -> Result<bool, Error> {
+        Ok(self.version(stream)? != Version::NONE)
+    }
+
+    /// The version of a stream's last event; [`Version::NONE`] where it has no events.
+    ///
+    /// # Errors
+    ///
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): later events than those that can be read may be lost.
+    /// * [`Closed`](ErrorKind::Closed).
+    pub fn version(&self, stream: &StreamName) -> Result<Version, Error> {
+        let shared = self.view()?;
+        let view = shared.0.read();
+        let known = view.table.visible(stream.as_str());
+        let last = known.map_or(Position::BEGINNING, |known| known.last_position);
+        match view.table.holes().doubt_behind(last) {
+            Some(hole) => Err(super::read::in_hole(stream, &hole)),
+            None => Ok(known.map_or(Version::NONE, Stream::version)),
+        }
+    }
+
+    /// Lists streams by name.
+    pub fn streams(&self) -> StreamList {
+        StreamList { source: self.view(), prefix: String::new(), glob: None, after: None, limit: usize::MAX }
+    }
+}
+
+/// A list of streams, sorted by name.
+///
+/// ```
+/// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
+/// let store = EventStore::open_in_memory()?;
+/// for name in ["game-1", "game-2", "team-1"] {
+///     let event = NewEvent::json("created", name)?;
+///     store.append(&StreamName::new(name)?, ExpectedVersion::Any, [event]).wait().map_err(|error| error.into_error())?;
+/// }
+/// let first = store.streams().prefix("game-").limit(1).list()?;
+/// assert_eq!(first[0].name().as_str(), "game-1");
+/// let rest = store.streams().glob("game-?").after(first[0].name()).list()?;
+/// assert_eq!(rest[0].name().as_str(), "game-2");
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a list does nothing until it is asked for"]
+pub struct StreamList {
+    source: Result<Arc<SharedView>, Error>,
+    prefix: String,
+    glob: Option<String>,
+    after: Option<StreamName>,
+    limit: usize,
+}
+
+impl StreamList {
+    /// Only names that begin like this. Default: all.
+    pub fn prefix(mut self, prefix: &str) -> StreamList {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    /// Only names of this form, where `*` stands for anything and `?` for one character. Default: all.
+    pub fn glob(mut self, pattern: &str) -> StreamList {
+        self.glob = Some(pattern.to_owned());
+        self
+    }
+
+    /// Only names behind this one: the last of a page is the cursor to the next. Default: from the first.
+    pub fn after(mut self, name: &StreamName) -> StreamList {
+        self.after = Some(name.clone());
+        self
+    }
+
+    /// At most this many; 0 gives none. Default: no limit.
+    pub fn limit(mut self, streams: usize) -> StreamList {
+        self.limit = streams;
+        self
+    }
+
+    /// The streams, sorted by name byte by byte.
+    ///
+    /// # Errors
+    ///
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost), [`Io`](ErrorKind::Io): an event cannot be read.
+    /// * [`Closed`](ErrorKind::Closed).
+    pub fn list(&self) -> Result<Vec<StreamInfo>, Error> {
+        let shared = self.source.as_ref().map_err(Clone::clone)?;
+        let view = shared.0.read();
+        let after = self.after.as_ref().map_or("", StreamName::as_str);
+        let is_wanted = |name: &str| {
+            name.starts_with(&self.prefix)
+                && after < name
+                && self.glob.as_ref().is_none_or(|pattern| glob_matches(pattern, name))
+        };
+        let mut found: Vec<&Stream> = view.table.all_visible().filter(|stream| is_wanted(&stream.name)).collect();
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        found.truncate(self.limit);
+        let drafts: Vec<Draft> = found.into_iter().map(Draft::of).collect();
+        drop(view);
+        drafts.into_iter().map(|draft| draft.complete(shared)).collect()
+    }
+}
+
+/// What the table knows of a stream; the times stand in the events.
+struct Draft {
+    info: StreamInfo,
+    first: Place,
+    last: Place,
+}
+
+impl Draft {
+    fn of(stream: &Stream) -> Draft {
+        let count = stream.places.len();
+        let place = |index| stream.places.get(index).expect("a visible stream has events");
+        let info = StreamInfo {
+            name: StreamName::trusted(stream.name.clone()),
+            version: stream.version(),
+            count: count as u64,
+            first_position: stream.first_position,
+            last_position: stream.last_position,
+            first_time: Timestamp::EPOCH,
+            last_time: Timestamp::EPOCH,
+        };
+        Draft { info, first: place(0), last: place(count - 1) }
+    }
+
+    fn complete(mut self, shared: &SharedView) -> Result<StreamInfo, Error> {
+        let segment = |place: Place| -> Result<Arc<Segment>, Error> {
+            let act = || Error::new(ErrorKind::Damaged, format!("reading {place}: there is no such segment"));
+            shared.0.read().segment(place.segment).cloned().ok_or_else(act)
+        };
+        self.info.first_time = segment(self.first)?.event(self.first.offset)?.time();
+        self.info.last_time = segment(self.last)?.event(self.last.offset)?.time();
+        Ok(self.info)
+    }
+}
+
+/// Whether a name has the form of a pattern. Looks at each pair of places at most once: no pattern makes it slow.
+fn glob_matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut at, mut from) = (0, 0);
+    // Where the last star stands, and up to where it has swallowed the name.
+    let mut star: Option<(usize, usize)> = None;
+    while from < name.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, from));
+                at += 1;
+            }
+            Some(c) if *c == '?' || *c == name[from] => {
+                at += 1;
+                from += 1;
+            }
+            _ => match star {
+                Some((place, swallowed)) => {
+                    star = Some((place, swallowed + 1));
+                    at = place + 1;
+                    from = swallowed + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything_and_a_question_mark_for_one_character() {
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("game-*", "game-42", true),
+            ("game-?", "game-42", false),
+            ("*-4?", "game-42", true),
+            ("g*e*2", "game-42", true),
+            ("g*e*3", "game-42", false),
+            ("?", "é", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(glob_matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

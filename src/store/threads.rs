@@ -1,0 +1,85 @@
+//! The store's own threads: one commits what nobody waits for and looks after the ends, one makes room.
+
+use super::writer::{Job, Writer};
+use crate::error::{Error, ErrorKind};
+use crate::log::Ring;
+use crate::sync::{Arc, JoinHandle, Receiver, ThreadBuilder, current_thread};
+use std::time::Duration;
+
+/// `live` is written at most this often.
+const TICK: Duration = Duration::from_millis(1);
+
+/// The threads of an open store. Dropping this ends them and waits until they have.
+pub(super) struct Threads {
+    writer: Arc<Writer>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    pub(super) fn start(writer: &Arc<Writer>, work: Receiver<Job>) -> Result<Threads, Error> {
+        let mut threads = Threads { writer: writer.clone(), handles: Vec::new() };
+        let keeper = writer.clone();
+        threads.spawn("scorebook-keep", move || keep(&keeper))?;
+        let maker = writer.clone();
+        threads.spawn("scorebook-room", move || {
+            while let Ok(Job::Room) = work.recv() {
+                maker.make_room();
+            }
+        })?;
+        Ok(threads)
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let handle = ThreadBuilder::new().name(name.to_owned()).spawn(body);
+        let handle =
+            handle.map_err(|error| Error::with_source(ErrorKind::Io, "starting a thread of the store", error))?;
+        self.handles.push(handle);
+        Ok(())
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.writer.log.bell().stop();
+        if let Some(jobs) = &self.writer.jobs {
+            let _ = jobs.send(Job::Stop);
+        }
+        for handle in self.handles.drain(..) {
+            // A waker may have dropped the last handle of the store on one of its own threads.
+            if handle.thread().id() != current_thread().id() {
+                let _ = handle.join();
+            }
+        }
+    }
+}
+
+/// Commits what was polled or dropped; while the store is busy, writes `live` each tick, has room made ahead, syncs what
+/// was only written, and writes down the end once it is still.
+fn keep(writer: &Writer) {
+    let log = &writer.log;
+    let mut is_busy = false;
+    let mut last_sync = log.storage().elapsed();
+    loop {
+        match log.bell().listen(is_busy.then_some(TICK)) {
+            Ring::Stopped => return,
+            Ring::Rung | Ring::TimeIsUp => {}
+        }
+        log.lead_if_free();
+        log.update_live();
+        if log.wants_room() {
+            writer.ask_for_room();
+        }
+        // Failures are latched, and told to whoever appends next.
+        let now = log.storage().elapsed();
+        let ends = log.ends();
+        let is_unsynced = ends.durable != ends.visible;
+        if !is_unsynced {
+            last_sync = now;
+        } else if last_sync + log.options().sync_every <= now {
+            let _ = log.sync_in_background();
+            last_sync = now;
+        }
+        let is_restless = log.idle().unwrap_or(false);
+        is_busy = is_unsynced && log.failure().is_none() || is_restless;
+    }
+}

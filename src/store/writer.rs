@@ -1,0 +1,243 @@
+//! The writing side of a store: admission over the log and the view.
+
+use super::request::Request;
+use super::view::{SharedView, View};
+use crate::error::{AppendError, Conflict, Error, ErrorKind};
+use crate::index::StreamTable;
+use crate::log::{Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing};
+use crate::name::StreamName;
+use crate::options::{Durability, Options};
+use crate::position::{Position, Version};
+use crate::receipt::{Receipt, StreamReceipt};
+use crate::storage::Storage;
+use crate::sync::{Arc, Mutex, RwLock, Sender};
+use std::collections::VecDeque;
+
+/// A store that is open for writing.
+pub(crate) struct Writer {
+    pub(crate) log: Log,
+    pub(crate) view: Arc<SharedView>,
+    /// Batches for which room is being made, in the order in which they came. Taken after the lock of admission.
+    waiting: Mutex<VecDeque<Request>>,
+    pub(crate) report: RecoveryReport,
+    /// Nothing may be built on the tail: there was no room to copy it.
+    pub(crate) is_unproven: bool,
+    /// Given to the threads when there are such; the lock goes with the writer.
+    pub(crate) jobs: Option<Sender<Job>>,
+}
+
+/// Work for the thread that makes room.
+pub(crate) enum Job {
+    Room,
+    Stop,
+}
+
+impl Writer {
+    /// Opens the log and builds the view from it. The caller holds the lock.
+    pub(crate) fn open(
+        storage: &Arc<dyn Storage>,
+        options: &Options,
+        jobs: Option<Sender<Job>>,
+    ) -> Result<Writer, Error> {
+        let mut facts = None;
+        let log = open_for_writing(storage, options, StreamTable::default, |opened: Opened<StreamTable>| {
+            let view = View { segments: opened.segments, table: opened.visitor, head: opened.head };
+            let view = Arc::new(SharedView(RwLock::new(view)));
+            facts = Some((view.clone(), opened.report, opened.is_unproven));
+            view
+        })?;
+        let (view, report, is_unproven) = facts.expect("an opened log told what it holds");
+        Ok(Writer { log, view, waiting: Mutex::new(VecDeque::new()), report, is_unproven, jobs })
+    }
+
+    /// Queues a batch. The answer arrives at its ticket.
+    pub(crate) fn append(&self, request: Request) {
+        let ticket = request.ticket.clone();
+        match self.log.stage() {
+            Err(error) => ticket.settle(Err(AppendError::Store(error))),
+            Ok(mut staging) => {
+                let mut waiting = self.waiting.lock();
+                // Whoever waits for room came first.
+                let is_queued = !waiting.is_empty();
+                let left = if is_queued { Some(request) } else { self.admit(&mut staging, request) };
+                let Some(request) = left else { return };
+                waiting.push_back(request);
+                drop(waiting);
+                drop(staging);
+                self.ask_for_room();
+            }
+        }
+    }
+
+    /// Judges a batch and stages it. Gives it back where room must be made first.
+    fn admit(&self, staging: &mut Staging<'_>, request: Request) -> Option<Request> {
+        if let Some((conflict, is_caused_by_staged)) = self.judge(&request) {
+            staging.refuse(&request.ticket, conflict, is_caused_by_staged);
+            return None;
+        }
+        if let Some(error) = self.doubt(&request) {
+            request.ticket.settle(Err(AppendError::Store(error)));
+            return None;
+        }
+        match staging.room(request.buffer.len()) {
+            Ok(()) => {}
+            Err(NoRoom::NeedsRoom) => return Some(request),
+            Err(NoRoom::Refused(error)) => {
+                request.ticket.settle(Err(AppendError::Store(error)));
+                return None;
+            }
+        }
+        let Request { buffer, streams, event_streams, durability, ticket, .. } = request;
+        let mut versions = self.intern(&streams);
+        let first_versions: Vec<Version> = versions.iter().map(|(_, version)| *version).collect();
+        let mut events = Vec::with_capacity(event_streams.len());
+        for index in event_streams {
+            let (number, version) = &mut versions[index as usize];
+            // No stream comes near the last number: it would need one event a nanosecond for 584 years.
+            *version = version.next().expect("a version is left");
+            events.push((*number, *version));
+        }
+        let view = self.view.0.read();
+        for (number, version) in &versions {
+            view.table.stream(*number).admit(*version);
+        }
+        drop(view);
+        let receipt = |first_position: Position, last_position: Position, time| Receipt {
+            first_position,
+            last_position,
+            time,
+            durability: Durability::Written,
+            is_repeat: false,
+            streams: streams
+                .into_iter()
+                .zip(first_versions.iter().zip(&versions))
+                .map(|(stream, (before, (_, last)))| StreamReceipt {
+                    stream,
+                    first_version: before.next().expect("a version was given"),
+                    last_version: *last,
+                    is_new_stream: *before == Version::NONE,
+                })
+                .collect(),
+        };
+        staging.stage_events(Batch { buffer, durability, ticket }, &events, receipt);
+        None
+    }
+
+    /// The first expectation that does not hold, and whether only staged events are the reason.
+    fn judge(&self, request: &Request) -> Option<(Conflict, bool)> {
+        if request.expectations.is_empty() {
+            return None;
+        }
+        let view = self.view.0.read();
+        request.expectations.iter().find_map(|(stream, expected)| {
+            let known = view.table.number(stream.as_str()).map(|number| view.table.stream(number));
+            let (actual, visible) =
+                known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
+            (!expected.admits(actual)).then(|| (Conflict::new(stream.clone(), *expected, actual), actual != visible))
+        })
+    }
+
+    /// Why a stream takes no events: it may have ended in a loss that nobody accepted.
+    fn doubt(&self, request: &Request) -> Option<Error> {
+        let view = self.view.0.read();
+        if view.table.holes().is_empty() {
+            return None;
+        }
+        request.streams.iter().find_map(|stream| {
+            let last = view.table.visible(stream.as_str()).map_or(Position::BEGINNING, |known| known.last_position);
+            let hole = view.table.holes().doubt_behind(last)?;
+            let act = format!(
+                "appending to stream {stream}: events of it may be lost at positions {} to {}, accept the loss first",
+                hole.range.first, hole.range.last
+            );
+            Some(Error::new(ErrorKind::Lost, act))
+        })
+    }
+
+    /// The numbers of streams and their admitted versions; streams that have none get one.
+    fn intern(&self, streams: &[StreamName]) -> Vec<(u32, Version)> {
+        let view = self.view.0.read();
+        let known = |view: &View, stream: &StreamName| {
+            view.table.number(stream.as_str()).map(|number| (number, view.table.stream(number).admitted()))
+        };
+        let all: Option<Vec<_>> = streams.iter().map(|stream| known(&view, stream)).collect();
+        drop(view);
+        all.unwrap_or_else(|| {
+            let mut view = self.view.0.write();
+            let number = |stream: &StreamName| view.table.intern(stream.shared());
+            let numbers: Vec<u32> = streams.iter().map(number).collect();
+            numbers.into_iter().map(|number| (number, view.table.stream(number).admitted())).collect()
+        })
+    }
+
+    /// Has room made for the batches that wait: by the thread for it, or here where there is none.
+    pub(crate) fn ask_for_room(&self) {
+        match &self.jobs {
+            Some(jobs) => {
+                // The receiver lives as long as the writer is open; after that nobody waits for room.
+                let _ = jobs.send(Job::Room);
+            }
+            None => self.make_room(),
+        }
+    }
+
+    /// Makes room on this thread, or waits until another has; the reason where there is none.
+    pub(crate) fn make_room_now(&self) -> Option<Error> {
+        match self.log.make_room() {
+            Making::Failed(error) => Some(error),
+            Making::Made => None,
+            Making::Nothing => {
+                crate::sync::pause();
+                None
+            }
+        }
+    }
+
+    /// Makes room and admits what waits for it, until nothing does or there is none.
+    pub(crate) fn make_room(&self) {
+        while self.log.wants_room() {
+            match self.log.make_room() {
+                Making::Nothing => break,
+                Making::Made => self.admit_waiting(),
+                Making::Failed(error) => {
+                    self.refuse_waiting(&error);
+                    break;
+                }
+            }
+        }
+        self.log.demand();
+    }
+
+    fn admit_waiting(&self) {
+        let mut staging = match self.log.stage() {
+            Ok(staging) => staging,
+            Err(error) => return self.refuse_waiting(&error),
+        };
+        let mut waiting = self.waiting.lock();
+        while let Some(request) = waiting.pop_front() {
+            if let Some(request) = self.admit(&mut staging, request) {
+                waiting.push_front(request);
+                break;
+            }
+        }
+    }
+
+    /// Answers every batch that waits for room: nothing of it was done.
+    pub(crate) fn refuse_waiting(&self, error: &Error) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        for request in waiting {
+            request.ticket.settle(Err(AppendError::Store(error.clone())));
+        }
+    }
+
+    pub(crate) fn wait(&self, ticket: &Ticket) -> Outcome {
+        self.log.wait(ticket)
+    }
+
+    /// Ends it: commits what is staged, refuses what waits for room, and writes down the end.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let closed = self.log.close();
+        self.refuse_waiting(&Error::new(ErrorKind::Closed, "the store was closed"));
+        closed
+    }
+}
