@@ -264,7 +264,9 @@ impl NewEvent {
             let fault = format!("{key} has {} bytes: it must have at most {REFERENCE_BYTES_MAX}", value.len());
             self.refuse(ErrorKind::TooLarge, fault);
         }
-        self.set_metadata(key, serde_json::Value::String(value).to_string());
+        let mut json = Vec::with_capacity(value.len() + 2);
+        write_json_text(&value, &mut json);
+        self.set_metadata(key, String::from_utf8(json).expect("JSON is UTF-8"));
         self
     }
 
@@ -280,20 +282,23 @@ impl NewEvent {
         self.fault.get_or_insert_with(|| Error::new(kind, format!("event `{event_type}`: {fault}")));
     }
 
-    /// The metadata as a JSON object on one line; empty where there is none.
-    pub(crate) fn metadata_json(&self) -> String {
-        let mut json = String::new();
+    /// Appends the metadata as a JSON object on one line; nothing where there is none.
+    pub(crate) fn write_metadata(&self, out: &mut Vec<u8>) {
         for (index, (key, value)) in self.metadata.iter().enumerate() {
-            json.push(if index == 0 { '{' } else { ',' });
-            json.push_str(&serde_json::Value::String(key.clone()).to_string());
-            json.push(':');
-            json.push_str(value);
+            out.push(if index == 0 { b'{' } else { b',' });
+            write_json_text(key, out);
+            out.push(b':');
+            out.extend_from_slice(value.as_bytes());
         }
-        if !json.is_empty() {
-            json.push('}');
+        if !self.metadata.is_empty() {
+            out.push(b'}');
         }
-        json
     }
+}
+
+/// Appends text as a JSON string.
+fn write_json_text(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("text can be written as JSON, and memory takes it");
 }
 
 /// Bytes that several events share: a memory map, or a buffer that was read.
@@ -586,8 +591,11 @@ mod tests {
     #[test]
     fn metadata_keeps_its_order_and_the_last_value() {
         let event = NewEvent::bytes("t", []).meta("b", &1).actor("x").meta("a", &[1.0]).meta("b", "z");
-        assert_eq!(event.metadata_json(), r#"{"b":"z","actor":"x","a":[1.0]}"#);
-        let metadata = Metadata::decode(&event.metadata_json()).expect("metadata");
+        let mut json = Vec::new();
+        event.write_metadata(&mut json);
+        let json = String::from_utf8(json).expect("UTF-8");
+        assert_eq!(json, r#"{"b":"z","actor":"x","a":[1.0]}"#);
+        let metadata = Metadata::decode(&json).expect("metadata");
         assert_eq!(metadata.actor(), Some("x"));
         assert_eq!(metadata.get::<String>("b").expect("a string"), Some("z".to_owned()));
     }

@@ -42,33 +42,19 @@ pub(crate) fn encode_event(stream: &StreamName, event: &NewEvent, out: &mut Vec<
     if let Some(fault) = &event.fault {
         return Err(fault.clone());
     }
-    let metadata = event.metadata_json();
-    let tags_len: usize = event.tags.iter().map(|(key, value)| 2 + key.len() + value.len()).sum();
-    let body_len = event.id.map_or(0, |_| 16)
-        + event.occurred.map_or(0, |_| 8)
-        + stream.as_str().len()
-        + event.event_type.len()
-        + tags_len
-        + metadata.len()
-        + event.data.len();
-    if RECORD_BYTES_MAX - RECORD_HEADER_LEN < body_len {
-        let bytes = body_len.saturating_add(RECORD_HEADER_LEN);
-        let act =
-            format!("event `{}` takes a record of {bytes} bytes: the limit is {RECORD_BYTES_MAX}", event.event_type);
-        return Err(Error::new(ErrorKind::TooLarge, act));
-    }
-    out.reserve(RECORD_HEADER_LEN + body_len);
     let start = record::begin(out, Kind::Event);
-    let header = &mut out[start..];
-    let flags = event.id.map_or(0, |_| FLAG_ID) | event.occurred.map_or(0, |_| FLAG_OCCURRED);
-    FLAGS.put_u8(header, flags);
-    // The limits on names and tags were checked where they were built, and the body's length just now.
-    NAME_LEN.put_u8(header, u8::try_from(stream.as_str().len()).expect("at most 255"));
-    TYPE_LEN.put_u8(header, u8::try_from(event.event_type.len()).expect("at most 128"));
-    METADATA_LEN.put_u32(header, u32::try_from(metadata.len()).expect("at most 16 MiB"));
-    TAGS_LEN.put_u16(header, u16::try_from(tags_len).expect("64 tags of at most 321 bytes"));
-    SCHEMA.put_u32(header, event.schema);
-    CODEC.put_u8(header, codec_byte(event.codec));
+    let encoded = encode_body(stream, event, start, out);
+    if encoded.is_ok() {
+        record::finish(out, start);
+    } else {
+        out.truncate(start);
+    }
+    encoded
+}
+
+fn encode_body(stream: &StreamName, event: &NewEvent, start: usize, out: &mut Vec<u8>) -> Result<(), Error> {
+    let names_len = stream.as_str().len() + event.event_type.len();
+    out.reserve(names_len + 64 * event.tags.len() + 64 * event.metadata.len() + event.data.len());
     if let Some(id) = event.id {
         out.extend_from_slice(&id.to_bytes());
     }
@@ -77,15 +63,31 @@ pub(crate) fn encode_event(stream: &StreamName, event: &NewEvent, out: &mut Vec<
     }
     out.extend_from_slice(stream.as_str().as_bytes());
     out.extend_from_slice(event.event_type.as_bytes());
+    let tags = out.len();
     for (key, value) in &event.tags {
+        // The limits on names and tags were checked where they were built.
         out.push(u8::try_from(key.len()).expect("at most 64"));
         out.push(u8::try_from(value.len()).expect("at most 255"));
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(value.as_bytes());
     }
-    out.extend_from_slice(metadata.as_bytes());
+    let metadata = out.len();
+    event.write_metadata(out);
+    let data = out.len();
+    let bytes = (data - start).saturating_add(event.data.len());
+    if RECORD_BYTES_MAX < bytes {
+        let act = format!("event `{}` takes a record of {bytes} bytes: the limit is {RECORD_BYTES_MAX}", event.event_type);
+        return Err(Error::new(ErrorKind::TooLarge, act));
+    }
     out.extend_from_slice(&event.data);
-    record::finish(out, start);
+    let header = &mut out[start..];
+    FLAGS.put_u8(header, event.id.map_or(0, |_| FLAG_ID) | event.occurred.map_or(0, |_| FLAG_OCCURRED));
+    NAME_LEN.put_u8(header, u8::try_from(stream.as_str().len()).expect("at most 255"));
+    TYPE_LEN.put_u8(header, u8::try_from(event.event_type.len()).expect("at most 128"));
+    TAGS_LEN.put_u16(header, u16::try_from(metadata - tags).expect("64 tags of at most 321 bytes"));
+    METADATA_LEN.put_u32(header, u32::try_from(data - metadata).expect("at most 16 MiB"));
+    SCHEMA.put_u32(header, event.schema);
+    CODEC.put_u8(header, codec_byte(event.codec));
     Ok(())
 }
 
@@ -168,16 +170,15 @@ fn decode_parts(header: &RecordHeader, record: &[u8]) -> Result<DecodedEvent, Fa
     Ok(DecodedEvent { id, occurred, parts })
 }
 
-/// The event whose verified record begins at `start` of `bytes` and stands at `place` in the files.
+/// The event of a verified record, which begins at `start` of `bytes` and stands at `place` in the files.
 pub(crate) fn decode_event(
     bytes: &SharedBytes,
     start: usize,
-    header: &RecordHeader,
+    record: RecordView<'_>,
     place: Place,
 ) -> Result<RecordedEvent, Fault> {
-    let all: &[u8] = (**bytes).as_ref();
-    let record = all.get(start..).and_then(|rest| rest.get(..header.record_len())).ok_or(Fault::Unreadable)?;
-    let decoded = decode_parts(header, record)?;
+    let header = &record.header;
+    let decoded = decode_parts(header, record.bytes)?;
     Ok(RecordedEvent {
         bytes: bytes.clone(),
         start,

@@ -212,6 +212,11 @@ impl<'a> RecordView<'a> {
     /// Verifies the record at the beginning of `bytes`, which stands at `offset` of the segment with this salt.
     pub(crate) fn verify(bytes: &'a [u8], salt: Salt, offset: u32) -> Result<RecordView<'a>, Fault> {
         let header = RecordHeader::verify(bytes, salt, offset)?;
+        RecordView::verify_body(header, bytes)
+    }
+
+    /// Verifies the record at the beginning of `bytes`, whose header was verified.
+    pub(crate) fn verify_body(header: RecordHeader, bytes: &'a [u8]) -> Result<RecordView<'a>, Fault> {
         let Some(bytes) = bytes.get(..header.record_len()) else { return Err(Fault::Unreadable) };
         if header.body_checksum != checksum(&bytes[BODY_CHECKSUM_FROM..]) {
             return Err(Fault::Unreadable);

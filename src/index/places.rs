@@ -10,6 +10,7 @@ pub(crate) struct Places {
     places: Vec<Place>,
     /// For each jump the index of the place behind it and its version; the first entry is there only where the stream
     /// does not begin with version 1.
+    #[expect(clippy::box_collection, reason = "it is hardly ever there, and there is one for each stream")]
     jumps: Option<Box<Vec<(usize, Version)>>>,
 }
 

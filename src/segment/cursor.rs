@@ -3,7 +3,9 @@
 use super::reader::{Chunk, Segment};
 use crate::error::Error;
 use crate::event::RecordedEvent;
-use crate::format::{BATCH_HEADER_LEN, BatchHeader, Kind, Loss, RECORD_HEADER_LEN, Range, RecordHeader, RecordView};
+use crate::format::{
+    BATCH_HEADER_LEN, BatchHeader, Fault, Kind, Loss, RECORD_HEADER_LEN, Range, RecordHeader, RecordView, Salt,
+};
 use crate::sync::Arc;
 
 /// How much is read ahead where there is no map.
@@ -53,10 +55,8 @@ impl Cursor {
 
     fn enter_batch(&mut self) -> Result<(), Error> {
         let begin = self.offset;
-        let salt = self.segment.salt;
-        let bytes = self.bytes(begin, begin + BATCH_HEADER_LEN as u32)?;
-        let verified = BatchHeader::verify(bytes, salt, begin);
-        let (header, _) = verified.map_err(|fault| self.segment.fault(begin, fault))?;
+        self.load(begin, begin + BATCH_HEADER_LEN as u32)?;
+        let (header, _) = self.verified(begin, |bytes, salt| BatchHeader::verify(bytes, salt, begin))?;
         self.records_left = header.records;
         self.batch_end = begin + header.length;
         self.offset = begin + BATCH_HEADER_LEN as u32;
@@ -65,42 +65,44 @@ impl Cursor {
 
     fn pass_record(&mut self) -> Result<Option<Passed>, Error> {
         let offset = self.offset;
-        let segment = self.segment.clone();
-        let fault = |fault| segment.fault(offset, fault);
-        let bytes = self.bytes(offset, offset + RECORD_HEADER_LEN as u32)?;
-        let header = RecordHeader::verify(bytes, segment.salt, offset).map_err(fault)?;
-        let end = offset + header.record_len() as u32;
-        let bytes = self.bytes(offset, end)?;
+        self.load(offset, offset + RECORD_HEADER_LEN as u32)?;
+        let header = self.verified(offset, |bytes, salt| RecordHeader::verify(bytes, salt, offset))?;
+        self.load(offset, offset + header.record_len() as u32)?;
         let passed = match header.kind {
             Kind::Event => {
-                let chunk = self.chunk.as_ref().expect("its bytes were just read");
-                Some(Passed::Event(segment.event_in(chunk, offset, end)?))
+                let chunk = self.chunk.as_ref().expect("its bytes were just loaded");
+                Some(Passed::Event(self.segment.event_in(chunk, offset, header)?))
             }
-            Kind::Removed => {
-                let record = RecordView::verify(bytes, segment.salt, offset).map_err(fault)?;
-                Some(Passed::Removed(Range::decode_removed(record.body()).map_err(fault)?))
-            }
-            Kind::Lost => {
-                let record = RecordView::verify(bytes, segment.salt, offset).map_err(fault)?;
-                match Loss::decode(record.body()).map_err(fault)? {
-                    Loss::Found(range) => Some(Passed::Lost(range)),
-                    Loss::Accepted(_) => None,
-                }
-            }
+            Kind::Removed => Some(Passed::Removed(self.verified(offset, |bytes, _| {
+                Range::decode_removed(RecordView::verify_body(header, bytes)?.body())
+            })?)),
+            Kind::Lost => match self.verified(offset, |bytes, _| Loss::decode(RecordView::verify_body(header, bytes)?.body()))? {
+                Loss::Found(range) => Some(Passed::Lost(range)),
+                Loss::Accepted(_) => None,
+            },
             _ => None,
         };
-        self.offset = end;
+        self.offset = offset + header.record_len() as u32;
         self.records_left -= 1;
         Ok(passed)
     }
 
-    /// The bytes between two offsets, from the chunk at hand or a new one.
-    fn bytes(&mut self, from: u32, to: u32) -> Result<&[u8], Error> {
-        let is_there = self.chunk.as_ref().is_some_and(|chunk| chunk.get(from, to).is_some());
-        if !is_there {
-            self.chunk = Some(self.segment.chunk(from, to, AHEAD)?);
+    /// What `verify` makes of the loaded bytes from `offset` on.
+    fn verified<T>(&self, offset: u32, verify: impl FnOnce(&[u8], Salt) -> Result<T, Fault>) -> Result<T, Error> {
+        let chunk = self.chunk.as_ref().expect("its bytes were loaded before");
+        verify(chunk.from(offset), self.segment.salt).map_err(|fault| self.segment.fault(offset, fault))
+    }
+
+    /// Sees to it that the bytes between two offsets are in the chunk.
+    fn load(&mut self, from: u32, to: u32) -> Result<(), Error> {
+        let is_there = |chunk: &Chunk| chunk.get(from, to).is_some();
+        if !self.chunk.as_ref().is_some_and(is_there) {
+            let chunk = self.segment.chunk(from, to, AHEAD)?;
+            if !is_there(&chunk) {
+                return Err(self.segment.damaged(from));
+            }
+            self.chunk = Some(chunk);
         }
-        let chunk = self.chunk.as_ref().expect("set above");
-        chunk.get(from, to).ok_or_else(|| self.segment.damaged(from))
+        Ok(())
     }
 }

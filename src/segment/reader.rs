@@ -71,6 +71,13 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    /// What there is from an offset on.
+    pub(crate) fn from(&self, offset: u32) -> &[u8] {
+        let bytes: &[u8] = (*self.bytes).as_ref();
+        bytes.get(offset.saturating_sub(self.base) as usize..).unwrap_or_default()
+    }
+
+    /// The bytes between two offsets, if they are here.
     pub(crate) fn get(&self, from: u32, to: u32) -> Option<&[u8]> {
         let bytes: &[u8] = (*self.bytes).as_ref();
         bytes.get(from.checked_sub(self.base)? as usize..to.checked_sub(self.base)? as usize)
@@ -179,19 +186,20 @@ impl Segment {
         let header = RecordHeader::verify(bytes, self.salt, offset).map_err(|fault| self.fault(offset, fault))?;
         let end = offset + header.record_len() as u32;
         let chunk = if chunk.get(offset, end).is_some() { chunk } else { self.chunk(offset, end, 0)? };
-        self.event_in(&chunk, offset, end)
+        self.event_in(&chunk, offset, header)
     }
 
-    /// The event whose record lies in a chunk, verified.
-    pub(crate) fn event_in(&self, chunk: &Chunk, offset: u32, end: u32) -> Result<RecordedEvent, Error> {
+    /// The event whose record lies in a chunk and whose header was verified; the rest is verified here.
+    pub(crate) fn event_in(&self, chunk: &Chunk, offset: u32, header: RecordHeader) -> Result<RecordedEvent, Error> {
+        let end = offset + header.record_len() as u32;
         let bytes = chunk.get(offset, end).ok_or_else(|| self.damaged(offset))?;
-        let record = RecordView::verify(bytes, self.salt, offset).map_err(|fault| self.fault(offset, fault))?;
-        if record.header.kind != Kind::Event {
+        let record = RecordView::verify_body(header, bytes).map_err(|fault| self.fault(offset, fault))?;
+        if header.kind != Kind::Event {
             return Err(self.damaged(offset));
         }
         let place = Place { segment: self.sequence(), offset };
         let start = (offset - chunk.base) as usize;
-        decode_event(&chunk.bytes, start, &record.header, place).map_err(|fault| self.fault(offset, fault))
+        decode_event(&chunk.bytes, start, record, place).map_err(|fault| self.fault(offset, fault))
     }
 
     pub(crate) fn damaged(&self, offset: u32) -> Error {

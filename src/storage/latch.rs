@@ -80,11 +80,6 @@ impl LatchedFile {
         LatchedFile { file, latch, place: place.into(), turn: Mutex::new(()) }
     }
 
-    /// The file itself, for reading.
-    pub(crate) fn file(&self) -> &Arc<dyn File> {
-        &self.file
-    }
-
     /// Writes all of it.
     ///
     /// # Errors

@@ -71,11 +71,15 @@ impl Writer {
 
     /// Judges a batch and stages it. Gives it back where room must be made first.
     fn admit(&self, staging: &mut Staging<'_>, request: Request) -> Option<Request> {
-        if let Some((conflict, is_caused_by_staged)) = self.judge(&request) {
+        let view = self.view.0.read();
+        let conflict = judge(&view, &request);
+        let doubt = if view.table.holes().is_empty() { None } else { doubt(&view, &request) };
+        drop(view);
+        if let Some((conflict, is_caused_by_staged)) = conflict {
             staging.refuse(&request.ticket, conflict, is_caused_by_staged);
             return None;
         }
-        if let Some(error) = self.doubt(&request) {
+        if let Some(error) = doubt {
             request.ticket.settle(Err(AppendError::Store(error)));
             return None;
         }
@@ -121,37 +125,6 @@ impl Writer {
         };
         staging.stage_events(Batch { buffer, durability, ticket }, &events, receipt);
         None
-    }
-
-    /// The first expectation that does not hold, and whether only staged events are the reason.
-    fn judge(&self, request: &Request) -> Option<(Conflict, bool)> {
-        if request.expectations.is_empty() {
-            return None;
-        }
-        let view = self.view.0.read();
-        request.expectations.iter().find_map(|(stream, expected)| {
-            let known = view.table.number(stream.as_str()).map(|number| view.table.stream(number));
-            let (actual, visible) =
-                known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
-            (!expected.admits(actual)).then(|| (Conflict::new(stream.clone(), *expected, actual), actual != visible))
-        })
-    }
-
-    /// Why a stream takes no events: it may have ended in a loss that nobody accepted.
-    fn doubt(&self, request: &Request) -> Option<Error> {
-        let view = self.view.0.read();
-        if view.table.holes().is_empty() {
-            return None;
-        }
-        request.streams.iter().find_map(|stream| {
-            let last = view.table.visible(stream.as_str()).map_or(Position::BEGINNING, |known| known.last_position);
-            let hole = view.table.holes().doubt_behind(last)?;
-            let act = format!(
-                "appending to stream {stream}: events of it may be lost at positions {} to {}, accept the loss first",
-                hole.range.first, hole.range.last
-            );
-            Some(Error::new(ErrorKind::Lost, act))
-        })
     }
 
     /// The numbers of streams and their admitted versions; streams that have none get one.
@@ -240,4 +213,24 @@ impl Writer {
         self.refuse_waiting(&Error::new(ErrorKind::Closed, "the store was closed"));
         closed
     }
+}
+
+/// The first expectation that does not hold, and whether only staged events are the reason.
+fn judge(view: &View, request: &Request) -> Option<(Conflict, bool)> {
+    request.expectations.iter().find_map(|(stream, expected)| {
+        let known = view.table.number(stream.as_str()).map(|number| view.table.stream(number));
+        let (actual, visible) = known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
+        (!expected.admits(actual)).then(|| (Conflict::new(stream.clone(), *expected, actual), actual != visible))
+    })
+}
+
+/// Why a stream takes no events: it may have ended in a loss that nobody accepted.
+fn doubt(view: &View, request: &Request) -> Option<Error> {
+    request.streams.iter().find_map(|stream| {
+        let last = view.table.visible(stream.as_str()).map_or(Position::BEGINNING, |known| known.last_position);
+        let hole = view.table.holes().doubt_behind(last)?;
+        let (first, last) = (hole.range.first, hole.range.last);
+        let lost = format!("events of it may be lost at positions {first} to {last}, accept the loss first");
+        Some(Error::new(ErrorKind::Lost, format!("appending to stream {stream}: {lost}")))
+    })
 }

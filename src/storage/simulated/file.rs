@@ -144,7 +144,7 @@ impl Content {
             pending.sizes.get(version).copied().unwrap_or(bytes.len())
         };
         for (sector, versions) in &pending.sectors {
-            if let Some(survivor) = versions.get(choose(Item::Sector(*sector), versions.len())) {
+            if let Some(survivor) = versions.get(choose(Item::Sector, versions.len())) {
                 put_sector(&mut bytes, *sector, survivor);
             }
         }
@@ -192,7 +192,7 @@ fn put_sector(bytes: &mut Arc<Vec<u8>>, sector: usize, content: &[u8; SECTOR_BYT
 pub(super) enum Item {
     Name,
     Size,
-    Sector(usize),
+    Sector,
 }
 
 /// An open file of a simulated disk. It outlives its name.

@@ -1,0 +1,42 @@
+//! `verify`: checks every byte of every file.
+
+use crate::Tool;
+use crate::failure::{Exit, Failure};
+use crate::info::place_json;
+use crate::output::Facts;
+use scorebook::{Damage, VerifyReport};
+use serde_json::{Value, json};
+
+pub(crate) fn run(tool: &Tool) -> Result<(), Failure> {
+    let report = scorebook::verify(&tool.dir)?;
+    tool.output().facts(&facts(&report))?;
+    match report.damage().len() {
+        0 if report.is_sound() => Ok(()),
+        places => Err(Failure::new(Exit::Damage, format!("damaged in {places} places"))
+            .advise("`scorebook salvage DEST` copies what is good to a new directory")),
+    }
+}
+
+fn facts(report: &VerifyReport) -> Facts {
+    let notes = report.notes();
+    Facts::default()
+        .with("sound", report.is_sound())
+        .with("events", report.events())
+        .with("segments", report.segments())
+        .with("bytes", report.bytes())
+        .with_damage(report.damage())
+        .with_shown("notes", &json!(notes), notes.to_vec())
+}
+
+impl Facts {
+    /// What is damaged, and where.
+    pub(crate) fn with_damage(self, damage: &[Damage]) -> Facts {
+        let shown: Vec<String> = damage.iter().map(ToString::to_string).collect();
+        let value: Value = damage
+            .iter()
+            .zip(&shown)
+            .map(|(damage, text)| json!({ "at": place_json(damage.place()), "damage": text }))
+            .collect();
+        self.with_shown("damage", &value, shown)
+    }
+}
