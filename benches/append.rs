@@ -15,7 +15,8 @@ fn append(criterion: &mut Criterion) {
         for events in [1, 100] {
             std::fs::create_dir_all("target").expect("the target directory");
             let directory = tempfile::tempdir_in("target").expect("a directory");
-            let store = EventStore::options().durability(durability).open(directory.path().join("store")).expect("a store");
+            let store =
+                EventStore::options().durability(durability).open(directory.path().join("store")).expect("a store");
             let stream = StreamName::new("game-1").expect("a name");
             group.throughput(Throughput::Elements(events));
             group.bench_function(format!("256B/batch-{events}/{name}"), |bencher| {

@@ -28,7 +28,9 @@ fn read(criterion: &mut Criterion) {
         }
         group.throughput(Throughput::Elements(EVENTS));
         group.bench_function(format!("all/256B/{name}"), |bencher| {
-            bencher.iter(|| store.read_all().into_iter().map(|event| event.expect("an event").data().len()).sum::<usize>());
+            bencher.iter(|| {
+                store.read_all().into_iter().map(|event| event.expect("an event").data().len()).sum::<usize>()
+            });
         });
         group.throughput(Throughput::Elements(EVENTS / STREAMS));
         let mut next = 0;

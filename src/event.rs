@@ -160,7 +160,7 @@ impl NewEvent {
     pub fn with_codec(event_type: &str, codec: Codec, data: Vec<u8>) -> NewEvent {
         let fault =
             event_type_fault(event_type).map(|fault| Error::new(ErrorKind::InvalidName, format!("event type {fault}")));
-        NewEvent {
+        let mut event = NewEvent {
             event_type: event_type.to_owned(),
             schema: 1,
             codec,
@@ -170,7 +170,11 @@ impl NewEvent {
             tags: Vec::new(),
             metadata: Vec::new(),
             fault,
+        };
+        if codec == Codec::Other(0) {
+            event.refuse(ErrorKind::InvalidArgument, "codec 0 is none: codecs are numbered from 1".to_owned());
         }
+        event
     }
 
     /// The event's type.

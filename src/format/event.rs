@@ -76,7 +76,8 @@ fn encode_body(stream: &StreamName, event: &NewEvent, start: usize, out: &mut Ve
     let data = out.len();
     let bytes = (data - start).saturating_add(event.data.len());
     if RECORD_BYTES_MAX < bytes {
-        let act = format!("event `{}` takes a record of {bytes} bytes: the limit is {RECORD_BYTES_MAX}", event.event_type);
+        let act =
+            format!("event `{}` takes a record of {bytes} bytes: the limit is {RECORD_BYTES_MAX}", event.event_type);
         return Err(Error::new(ErrorKind::TooLarge, act));
     }
     out.extend_from_slice(&event.data);

@@ -110,7 +110,9 @@ pub(crate) fn checksum(bytes: &[u8]) -> u32 {
 
 /// Whether all bytes are zero.
 pub(crate) fn is_blank(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte == 0)
+    // Compared in pieces, which is as fast as memory is read: most of a young segment is looked at by this alone.
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|piece| *piece == ZEROS[..piece.len()])
 }
 
 #[cfg(test)]

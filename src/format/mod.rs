@@ -15,7 +15,7 @@ mod record;
 pub(crate) use batch::{BATCH_HEADER_LEN, BatchBuffer, BatchHeader, BatchView, Stamp, find_batch_header};
 pub(crate) use control::{CONTROL_BATCH_LEN, Loss, Range, SESSION_BATCH_LEN, START_BATCH_LEN, Start, encode_session};
 pub(crate) use event::decode_event;
-pub(crate) use field::Salt;
+pub(crate) use field::{Salt, is_blank};
 pub(crate) use footer::{FOOTER_LEN, Footer};
 pub(crate) use live::{LIVE_LEN, Live, LiveState};
 pub(crate) use preamble::{PREAMBLE_LEN, Preamble, PreambleFault};

@@ -44,9 +44,9 @@ pub struct SalvageReport {
 ///
 /// # Errors
 ///
-/// * [`StoreNotFound`](ErrorKind::StoreNotFound): there is no store to salvage.
-/// * [`InvalidArgument`](ErrorKind::InvalidArgument): the destination exists and is not empty; nothing was done.
-/// * [`TooNew`](ErrorKind::TooNew), [`Full`](ErrorKind::Full), [`Io`](ErrorKind::Io): it broke off; what stands in the
+/// * [`StoreNotFound`](crate::ErrorKind::StoreNotFound): there is no store to salvage.
+/// * [`InvalidArgument`](crate::ErrorKind::InvalidArgument): the destination exists and is not empty; nothing was done.
+/// * [`TooNew`](crate::ErrorKind::TooNew), [`Full`](crate::ErrorKind::Full), [`Io`](crate::ErrorKind::Io): it broke off; what stands in the
 ///   destination is not complete.
 pub fn salvage(source: impl AsRef<Path>, destination: impl AsRef<Path>) -> Result<SalvageReport, Error> {
     let storage = StoreParts::existing(source.as_ref())?;

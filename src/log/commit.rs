@@ -172,6 +172,8 @@ impl Log {
 
     fn write_bytes(&self, lead: &mut Lead, group: &Group) -> Result<(), Error> {
         if !group.bytes.is_empty() {
+            // After a failure groups no longer follow one another: closing stages a last one, which is refused here.
+            self.latch.check()?;
             debug_assert!(group.is_start || lead.written.offset == group.offset, "groups follow one another");
             group.file.write_at(&group.bytes, u64::from(group.offset))?;
             let events = group.entries.iter().map(|entry| entry.events.len() as u64).sum();

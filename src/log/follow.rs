@@ -12,10 +12,12 @@ use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment};
 use crate::storage::{Access, Storage};
 use crate::sync::Arc;
 
-/// How far a reader beside a writer has come.
+/// How far a reader has come.
 pub(crate) struct Follower {
     /// What `live` said when the reader last looked.
     seen: Option<Live>,
+    /// A writer was at work then: what it says is visible is all there is to see while it lives.
+    is_beside_writer: bool,
     sequence: Sequence,
     segment: Option<Arc<Segment>>,
 }
@@ -31,25 +33,40 @@ pub(crate) enum Look {
 }
 
 impl Follower {
-    pub(crate) fn new(storage: &dyn Storage, sequence: Sequence, segment: Option<Arc<Segment>>) -> Follower {
-        Follower { seen: read_live(storage), sequence, segment }
+    /// A reader that has read up to the end of `segment`, by what `live` said in `seen`.
+    pub(crate) fn new(
+        seen: Option<Live>,
+        is_beside_writer: bool,
+        sequence: Sequence,
+        segment: Option<Arc<Segment>>,
+    ) -> Follower {
+        Follower { seen, is_beside_writer, sequence, segment }
     }
 
     /// Whether there is more to see.
+    ///
+    /// A writer that was killed leaves `live` as it is and may have acknowledged more than it says there; so the lock is
+    /// looked at each time. A writer whose `live` is missing says nothing: then every look opens anew.
     pub(crate) fn look(&mut self, storage: &dyn Storage) -> Look {
-        let now = read_live(storage);
-        if now == self.seen {
-            return Look::Same;
+        let Some(now) = living_writer(storage) else {
+            let now = read_live(storage);
+            let is_untold = now.is_none() && storage.is_locked().unwrap_or(false);
+            return if self.is_beside_writer || is_untold || now != self.seen { Look::Anew } else { Look::Same };
+        };
+        let is_news = self.seen != Some(now);
+        let is_same_writer =
+            self.seen.is_some_and(|seen| (seen.store, seen.epoch_bits) == (now.store, now.epoch_bits));
+        if !self.is_beside_writer || !is_same_writer {
+            return Look::Anew;
         }
-        let before = std::mem::replace(&mut self.seen, now);
-        let (Some(before), Some(now)) = (before, now) else { return Look::Anew };
-        let is_same_writer = (before.store, before.epoch_bits) == (now.store, now.epoch_bits);
         match &self.segment {
-            Some(segment) if is_same_writer && living_writer(storage).is_some() => {
+            Some(segment) => {
+                self.seen = Some(now);
                 let here = Place { segment: segment.sequence(), offset: segment.end() };
                 if here < now.visible_end { Look::More(now) } else { Look::Same }
             }
-            _ => Look::Anew,
+            None if is_news => Look::Anew,
+            None => Look::Same,
         }
     }
 
@@ -79,10 +96,9 @@ impl Follower {
                 .map(Arc::new)
                 .map_err(|error| Error::io("mapping a new segment", error))?;
             started(&segment);
+            self.segment = Some(segment.clone());
         }
-        let is_there = self.read_to(&segment, live.visible_end.offset, tell)?;
-        self.segment = Some(segment);
-        Ok(is_there)
+        self.read_to(&segment, live.visible_end.offset, tell)
     }
 
     fn read_to(

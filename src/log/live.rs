@@ -4,6 +4,7 @@ use crate::format::{LIVE_LEN, Live, LiveState};
 use crate::position::{Place, Position};
 use crate::storage::{Access, File, Storage};
 use crate::sync::{Arc, Mutex};
+use std::io;
 
 const LIVE_FILE: &str = "live";
 
@@ -60,13 +61,19 @@ impl LiveFile {
         }
     }
 
-    /// Creates the file where it is missing, really written before it is used.
+    /// Creates the file where it is missing, really written before it is used. Where there was no room for it when the
+    /// log was opened there may be some later.
     pub(crate) fn ensure(&self, storage: &dyn Storage) {
         let mut state = self.state.lock();
         if state.file.is_some() {
             return;
         }
-        let made = storage.create(LIVE_FILE).and_then(|file| {
+        let made = storage.create(LIVE_FILE).or_else(|error| match error.kind() {
+            // What an attempt without room left behind.
+            io::ErrorKind::AlreadyExists => storage.open(LIVE_FILE, Access::ReadWrite),
+            _ => Err(error),
+        });
+        let made = made.and_then(|file| {
             file.write_at(&[0; LIVE_LEN], 0)?;
             file.sync()?;
             storage.sync_dir("")?;

@@ -207,6 +207,7 @@ impl Log {
         };
         let closed = self.wait(&ticket).map(|_| ()).map_err(crate::error::AppendError::into_error);
         if closed.is_ok() {
+            self.live.ensure(&*self.storage);
             self.live.update(self.store, epoch, self.ends(), LiveState::Closed);
             self.live.sync();
         }

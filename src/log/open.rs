@@ -31,6 +31,8 @@ pub(crate) struct Opened<V> {
     pub(crate) log_bytes: u64,
     /// There is a tail that nothing proves, and there was no room to copy it: nothing may be built on it.
     pub(crate) is_unproven: bool,
+    /// What `live` said before the log was read: a reader that follows it looks for news since then.
+    pub(crate) seen: Option<Live>,
 }
 
 impl<V> Opened<V> {
@@ -46,6 +48,7 @@ impl<V> Opened<V> {
             disk_bytes: recovered.disk_bytes,
             log_bytes: recovered.log_bytes,
             is_unproven: recovered.report.unproven_events != 0,
+            seen: None,
         }
     }
 }
@@ -75,6 +78,7 @@ pub(crate) fn open_for_reading<V: Visitor>(
     let recovered = recover(&survey, options.read_mode, OnDamage::PassOver, reach, &mut visitor)?;
     let store = recovered.store.or(survey.live.map(|live| live.store)).unwrap_or_default();
     let mut opened = Opened::new(visitor, &recovered, store);
+    opened.seen = live;
     if writer.is_some() {
         opened.report.close_state = super::CloseState::Open;
     }

@@ -2,7 +2,9 @@
 
 use super::report::{Damage, DamageKind};
 use crate::error::{Error, ErrorKind};
-use crate::format::{BatchView, Fault, Kind, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, Start};
+use crate::format::{
+    BatchView, Fault, Kind, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, Start, is_blank,
+};
 use crate::position::{Place, Position};
 use crate::segment::{
     FIRST_BATCH, LOG_DIR, ScannedSegment, parse_segment_name, read_whole, segment_name, segment_path,
@@ -106,7 +108,7 @@ impl Survey {
             Err(PreambleFault::Blank | PreambleFault::Unreadable) => {
                 self.read(&*file, sequence, entry.len, buffer)?;
                 let behind = buffer.get(PREAMBLE_LEN..).unwrap_or_default();
-                let is_unready = behind.iter().all(|byte| *byte == 0);
+                let is_unready = is_blank(behind);
                 return Ok(if is_unready {
                     FileState::Unready
                 } else {
@@ -153,7 +155,7 @@ impl Survey {
             return Ok(FileState::Bad(damage, Some((preamble, file))));
         }
         let behind = buffer.get(PREAMBLE_LEN..).unwrap_or_default();
-        Ok(match behind.iter().all(|byte| *byte == 0) {
+        Ok(match is_blank(behind) {
             true if is_short => FileState::Unready,
             true => FileState::Blank(preamble, file),
             false => FileState::Leftovers,

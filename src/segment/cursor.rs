@@ -68,20 +68,23 @@ impl Cursor {
         self.load(offset, offset + RECORD_HEADER_LEN as u32)?;
         let header = self.verified(offset, |bytes, salt| RecordHeader::verify(bytes, salt, offset))?;
         self.load(offset, offset + header.record_len() as u32)?;
-        let passed = match header.kind {
-            Kind::Event => {
-                let chunk = self.chunk.as_ref().expect("its bytes were just loaded");
-                Some(Passed::Event(self.segment.event_in(chunk, offset, header)?))
-            }
-            Kind::Removed => Some(Passed::Removed(self.verified(offset, |bytes, _| {
-                Range::decode_removed(RecordView::verify_body(header, bytes)?.body())
-            })?)),
-            Kind::Lost => match self.verified(offset, |bytes, _| Loss::decode(RecordView::verify_body(header, bytes)?.body()))? {
-                Loss::Found(range) => Some(Passed::Lost(range)),
-                Loss::Accepted(_) => None,
-            },
-            _ => None,
-        };
+        let passed =
+            match header.kind {
+                Kind::Event => {
+                    let chunk = self.chunk.as_ref().expect("its bytes were just loaded");
+                    Some(Passed::Event(self.segment.event_in(chunk, offset, header)?))
+                }
+                Kind::Removed => Some(Passed::Removed(self.verified(offset, |bytes, _| {
+                    Range::decode_removed(RecordView::verify_body(header, bytes)?.body())
+                })?)),
+                Kind::Lost => match self
+                    .verified(offset, |bytes, _| Loss::decode(RecordView::verify_body(header, bytes)?.body()))?
+                {
+                    Loss::Found(range) => Some(Passed::Lost(range)),
+                    Loss::Accepted(_) => None,
+                },
+                _ => None,
+            };
         self.offset = offset + header.record_len() as u32;
         self.records_left -= 1;
         Ok(passed)

@@ -1,7 +1,7 @@
 //! A segment's bytes, read with positioned reads and walked batch by batch.
 
 use super::{FIRST_BATCH, batches_end};
-use crate::format::{BatchHeader, BatchView, FOOTER_LEN, Fault, Footer, Salt, find_batch_header};
+use crate::format::{BatchHeader, BatchView, FOOTER_LEN, Fault, Footer, Salt, find_batch_header, is_blank};
 use crate::position::Place;
 use crate::storage::File;
 use std::io;
@@ -57,8 +57,7 @@ impl<'a> ScannedSegment<'a> {
 
     /// Whether nothing but zeros stands at and behind `offset`, up to the footer's sector.
     pub(crate) fn is_blank_from(&self, offset: u32) -> bool {
-        let rest = self.batches_from(offset);
-        rest.iter().all(|byte| *byte == 0)
+        is_blank(self.batches_from(offset))
     }
 
     /// The offset of the next batch header behind `offset` that verifies.

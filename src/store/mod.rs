@@ -116,7 +116,7 @@ impl EventStore {
     /// * [`Poisoned`](ErrorKind::Poisoned), [`OutcomeUnknown`](ErrorKind::OutcomeUnknown): a write or sync failed.
     /// * [`Closed`](ErrorKind::Closed), [`ReadOnly`](ErrorKind::ReadOnly): this handle does not write.
     pub fn flush(&self) -> Result<(), Error> {
-        self.writer()?.log.flush()
+        self.writer()?.flush()
     }
 
     /// Reads one stream.

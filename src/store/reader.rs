@@ -3,7 +3,7 @@
 use super::view::{SharedView, View};
 use crate::error::Error;
 use crate::index::StreamTable;
-use crate::log::{Follower, Look, Opened, RecoveryReport, Visitor, open_for_reading};
+use crate::log::{CloseState, Follower, Look, Opened, RecoveryReport, Visitor, open_for_reading};
 use crate::options::Options;
 use crate::position::Place;
 use crate::storage::Storage;
@@ -76,8 +76,9 @@ impl Reader {
                     view.head = head;
                     is_sequel
                 },
-            )?;
-            if followed {
+            );
+            // What cannot be followed is opened anew, which says what is wrong if that does not help.
+            if followed.unwrap_or(false) {
                 state.facts.ends.visible = live.visible_end;
                 state.facts.ends.durable = live.durable_end;
                 state.facts.ends.visible_position = live.visible_position;
@@ -107,7 +108,8 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
         }
     };
     let last = opened.segments.last().cloned();
-    let follower = Follower::new(&**storage, opened.sequence, last);
+    let is_beside_writer = opened.report.close_state == CloseState::Open;
+    let follower = Follower::new(opened.seen, is_beside_writer, opened.sequence, last);
     let facts = Facts { report: opened.report, store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
     let view = View { segments: opened.segments, table: opened.visitor, head: opened.head };
     Ok(State { view: Arc::new(SharedView(RwLock::new(view))), follower, facts })

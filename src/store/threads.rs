@@ -1,5 +1,6 @@
 //! The store's own threads: one commits what nobody waits for and looks after the ends, one makes room.
 
+use super::EventStore;
 use super::writer::{Job, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::log::Ring;
@@ -81,5 +82,22 @@ fn keep(writer: &Writer) {
         }
         let is_restless = log.idle().unwrap_or(false);
         is_busy = is_unsynced && log.failure().is_none() || is_restless;
+    }
+}
+
+impl EventStore {
+    /// Does once what the store's own thread does while the store is busy: commits what nobody waits for, writes `live`,
+    /// has room made ahead, and writes down the end of the log if it has been still for long enough. For tests: a store on
+    /// a simulated disk has no threads, and time passes there only when it is told to.
+    #[doc(hidden)]
+    pub fn keep_house(&self) {
+        let Ok(writer) = self.writer() else { return };
+        writer.log.lead_if_free();
+        writer.log.update_live();
+        if writer.log.wants_room() {
+            writer.ask_for_room();
+        }
+        // A failure is latched, and told to whoever appends next.
+        let _ = writer.log.idle();
     }
 }

@@ -207,8 +207,27 @@ impl Writer {
         self.log.wait(ticket)
     }
 
-    /// Ends it: commits what is staged, refuses what waits for room, and writes down the end.
+    /// Commits all that is queued, what waits for room included, and syncs everything.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.settle_waiting();
+        self.log.flush()
+    }
+
+    /// Returns once everything that waited for room has been staged or refused.
+    fn settle_waiting(&self) {
+        while !self.waiting.lock().is_empty() {
+            self.admit_waiting();
+            self.make_room();
+            if self.log.storage().has_threads() {
+                // Another thread may be making the room.
+                crate::sync::sleep(std::time::Duration::from_micros(100));
+            }
+        }
+    }
+
+    /// Ends it: commits what is queued, refuses what comes too late, and writes down the end.
     pub(crate) fn close(&self) -> Result<(), Error> {
+        self.settle_waiting();
         let closed = self.log.close();
         self.refuse_waiting(&Error::new(ErrorKind::Closed, "the store was closed"));
         closed
@@ -219,7 +238,8 @@ impl Writer {
 fn judge(view: &View, request: &Request) -> Option<(Conflict, bool)> {
     request.expectations.iter().find_map(|(stream, expected)| {
         let known = view.table.number(stream.as_str()).map(|number| view.table.stream(number));
-        let (actual, visible) = known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
+        let (actual, visible) =
+            known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
         (!expected.admits(actual)).then(|| (Conflict::new(stream.clone(), *expected, actual), actual != visible))
     })
 }

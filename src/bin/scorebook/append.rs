@@ -40,8 +40,9 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let store = tool.open()?;
     let events = entries.iter().map(|entry| entry.event.clone());
     let receipt = store.append(&arguments.stream, expected, events).wait().map_err(|error| refusal(error, &entries))?;
+    let printed = tool.output().facts(&facts(&receipt));
     store.close()?;
-    tool.output().facts(&facts(&receipt))
+    printed
 }
 
 /// The events of all lines, and what they ask of the stream's version together.
@@ -60,9 +61,8 @@ fn gather(
             return Err(lines.fault(&format!("a batch has at most {max} events: `import` takes any number")));
         }
         if let Some(version) = line.version {
-            expected = claim(version, entries.len() as u64, expected).map_err(|text| {
-                Failure::new(Exit::Conflict, format!("conflict: {text}")).at(&format!("line {}", lines.number()))
-            })?;
+            expected = claim(version, entries.len() as u64, expected)
+                .map_err(|text| Failure::new(Exit::Conflict, format!("conflict: {text}")).at(&lines.place()))?;
         }
         entries.push(Entry { line: lines.number(), stream: stream.clone(), event: line.event });
     }

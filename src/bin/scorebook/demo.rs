@@ -6,9 +6,8 @@ use crate::lines::Lines;
 use crate::output::{Format, Output, counted};
 use crate::read;
 use scorebook::{EventStore, Position, RecordedEvent, StreamInfo, Version};
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// This repository's own history: its commits and the files they touched.
@@ -116,7 +115,7 @@ fn fresh_temporary() -> Result<PathBuf, Failure> {
     let parent = std::env::temp_dir();
     for number in u64::from(std::process::id()).. {
         let dir = parent.join(format!("scorebook-demo-{number}"));
-        match DirBuilder::new().mode(0o700).create(&dir) {
+        match fs::create_dir(&dir) {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Failure::file("creating", &dir, &error)),

@@ -70,9 +70,8 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
         true => exact::import(&store, &mut lines)?,
         false => import(&store, &mut lines)?,
     };
-    store.close()?;
     say(&format!("taken in: {imported}"));
-    Ok(())
+    Ok(store.close()?)
 }
 
 /// Takes in everything the lines hold.
@@ -155,12 +154,12 @@ impl Importer<'_> {
             let stream = line.stream.ok_or_else(|| lines.fault("`stream` is missing"))?;
             let version = match self.versions.get(&stream) {
                 Some(version) => *version,
-                None => self.store.version(&stream)?,
+                None => self.store.version(&stream).map_err(|error| Failure::from(error).at(&lines.place()))?,
             };
             let next = version.next().expect("nobody appends 2^64 events");
             if let Some(claimed) = line.version.filter(|claimed| *claimed != next) {
                 let text = format!("conflict: stream {stream} is at version {version}, the line claims {claimed}");
-                return Err(Failure::new(Exit::Conflict, text).at(&format!("line {}", lines.number())));
+                return Err(Failure::new(Exit::Conflict, text).at(&lines.place()));
             }
             self.versions.insert(stream.clone(), next);
             // Expectations are judged against the stream before the batch: only its first event has one.

@@ -65,6 +65,11 @@ impl Lines {
         Ok(None)
     }
 
+    /// The last line that was read, for messages: `line 7`.
+    pub(crate) fn place(&self) -> String {
+        format!("line {}", self.number)
+    }
+
     /// The number of the last line that was read.
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -87,7 +92,7 @@ impl Lines {
 
     /// Something is wrong with the last line that was read.
     pub(crate) fn fault(&self, reason: &str) -> Failure {
-        Failure::new(Exit::Other, reason).at(&format!("line {}", self.number))
+        Failure::new(Exit::Other, reason).at(&self.place())
     }
 
     /// Reads the next line; `false` at the end.

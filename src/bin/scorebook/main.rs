@@ -23,6 +23,7 @@ mod salvage;
 mod streams;
 mod table;
 mod tail;
+mod terminal;
 mod verify;
 
 use crate::failure::Failure;
@@ -88,13 +89,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    // The demo makes a store of its own: it must not land in the one that a variable names.
-    if let Command::Demo = cli.command {
-        return demo::run(cli.dir, cli.format);
-    }
-    let tool = Tool { dir: cli.dir.unwrap_or_else(usual_dir), format: cli.format };
+    let tool = Tool { dir: cli.dir.clone().unwrap_or_else(usual_dir), format: cli.format };
     match cli.command {
-        Command::Demo => unreachable!("answered above"),
+        // It makes a store of its own, which must not land in the one that a variable names.
+        Command::Demo => demo::run(cli.dir, cli.format),
         Command::Info => info::run(&tool),
         Command::Streams(arguments) => streams::run(&tool, &arguments),
         Command::Read(arguments) => read::run(&tool, &arguments),

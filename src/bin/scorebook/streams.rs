@@ -1,7 +1,7 @@
 //! `streams`: the streams of a store.
 
 use crate::Tool;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::ndjson::quoted;
 use crate::output::Row;
 use crate::rfc3339;
@@ -46,7 +46,12 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let mut shown = streams.iter().take(arguments.limit.unwrap_or(usize::MAX));
     let outcome = shown.try_for_each(|stream| list.push(stream));
     list.finish()?;
-    outcome
+    outcome?;
+    // What stands in damaged batches may be streams of their own: then the list is shorter than the truth.
+    match store.recovery_report().damage().first() {
+        None => Ok(()),
+        Some(damage) => Err(Failure::new(Exit::Damage, format!("streams may be missing: {damage}"))),
+    }
 }
 
 impl Row for StreamInfo {

@@ -1,10 +1,10 @@
 //! Tables for people: columns under a header, the last one as long as it is.
 
 use crate::output::escape;
+use crate::terminal;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Width};
 use std::borrow::Cow;
-use std::io::stdout;
 
 /// Rows that wait to be laid out together. Later pages keep the widths of earlier ones and have no header.
 pub(crate) struct Table {
@@ -22,7 +22,7 @@ impl Table {
     /// A table with these columns, without a header where there are none. For a terminal lines are cut to its width.
     pub(crate) fn new(columns: &'static [&'static str], for_terminal: bool) -> Table {
         // Where there are no columns, what is shown is one thing whole.
-        let width_max = if for_terminal && !columns.is_empty() { terminal_width() } else { None };
+        let width_max = if for_terminal && !columns.is_empty() { terminal::width() } else { None };
         Table { columns, rows: Vec::new(), widths: Vec::new(), width_max, is_begun: false }
     }
 
@@ -82,11 +82,6 @@ pub(crate) fn narrow(text: &str, width: usize) -> Cow<'_, str> {
             Cow::Owned(format!("{}…", &text[..end]))
         }
     }
-}
-
-fn terminal_width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
-    (size.ws_col != 0).then(|| usize::from(size.ws_col))
 }
 
 #[cfg(test)]

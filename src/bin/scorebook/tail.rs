@@ -2,11 +2,10 @@
 
 use crate::Tool;
 use crate::event;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::output::{List, say};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::terminal::reader_is_gone_after;
 use scorebook::{Error, ErrorKind, EventStore, Position, RecordedEvent, StreamName, Version};
-use std::io::stdout;
 use std::time::Duration;
 
 /// How often a store that another process writes to is asked for more.
@@ -41,22 +40,10 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
 fn tail(source: &Source<'_>, arguments: &Arguments, list: &mut List<'_>) -> Result<(), Failure> {
     // The end is looked up first: what comes after it is left to following, so nothing is missed or told twice.
     let mut end = source.end()?;
-    if end == 0 && arguments.stream.is_some() {
-        match arguments.follow {
-            true => say("the stream has no events yet: waiting for the first"),
-            // The store says it best.
-            false => source.last(end, 1).try_for_each(|event| event.map(|_| ()))?,
-        }
+    match arguments.stream {
+        Some(_) if end == 0 && arguments.follow => say("the stream has no events yet: waiting for the first"),
+        _ => print_last(source, end, arguments.lines, list)?,
     }
-    let (mut events, mut outcome) = (Vec::new(), Ok(()));
-    for event in source.last(end, arguments.lines) {
-        match event {
-            Ok(event) => events.push(event),
-            Err(error) => outcome = Err(error),
-        }
-    }
-    events.iter().rev().try_for_each(|event| list.push(event))?;
-    outcome?;
     if !arguments.follow {
         return Ok(());
     }
@@ -74,6 +61,19 @@ fn tail(source: &Source<'_>, arguments: &Arguments, list: &mut List<'_>) -> Resu
             end = source.number(&event);
         }
     }
+}
+
+/// Prints the last events up to `end`; of a read that fails, what it gave until then.
+fn print_last(source: &Source<'_>, end: u64, limit: u64, list: &mut List<'_>) -> Result<(), Failure> {
+    let (mut events, mut outcome) = (Vec::new(), Ok(()));
+    for event in source.last(end, limit) {
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) => outcome = Err(error),
+        }
+    }
+    events.iter().rev().try_for_each(|event| list.push(event))?;
+    Ok(outcome?)
 }
 
 /// What is followed. Its events are counted by version in a stream, and by position where it is everything.
@@ -122,17 +122,5 @@ impl Source<'_> {
             Source::All(store) => Box::new(store.read_all().after(Position::new(end)).into_iter()),
             Source::Stream(store, stream) => Box::new(store.read(stream).after(Version::new(end)).into_iter()),
         }
-    }
-}
-
-/// Waits, and says whether whoever reads standard output has gone meanwhile: with nothing to write, nothing else tells.
-fn reader_is_gone_after(pause: Duration) -> Result<bool, Failure> {
-    let stdout = stdout();
-    let mut outputs = [PollFd::new(&stdout, PollFlags::empty())];
-    let pause = Timespec::try_from(pause).expect("a short time");
-    match poll(&mut outputs, Some(&pause)) {
-        Ok(_) => Ok(outputs[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(Failure::new(Exit::Other, format!("waiting for events: {error}"))),
     }
 }

@@ -3,18 +3,19 @@
 use crate::Tool;
 use crate::failure::{Exit, Failure};
 use crate::info::place_json;
-use crate::output::Facts;
+use crate::output::{Facts, counted};
 use scorebook::{Damage, VerifyReport};
 use serde_json::{Value, json};
 
 pub(crate) fn run(tool: &Tool) -> Result<(), Failure> {
     let report = scorebook::verify(&tool.dir)?;
     tool.output().facts(&facts(&report))?;
-    match report.damage().len() {
-        0 if report.is_sound() => Ok(()),
-        places => Err(Failure::new(Exit::Damage, format!("damaged in {places} places"))
-            .advise("`scorebook salvage DEST` copies what is good to a new directory")),
+    if report.is_sound() {
+        return Ok(());
     }
+    let places = counted(report.damage().len() as u64, "place", "places");
+    let failure = Failure::new(Exit::Damage, format!("the store is damaged in {places}"));
+    Err(failure.advise("`scorebook salvage DEST` copies what is good to a new directory"))
 }
 
 fn facts(report: &VerifyReport) -> Facts {
