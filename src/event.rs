@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind};
 use crate::limits::{REFERENCE_BYTES_MAX, TAGS_MAX};
 use crate::name::{StreamName, category, event_type_fault, tag_fault};
-use crate::position::{Place, Position, Version};
+use crate::position::{POSITION_MAX, Place, Position, Version};
 use crate::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,7 +46,7 @@ impl EventId {
         const VERSION_8: u64 = 0x8000;
         const VARIANT: u64 = 1 << 63;
         let high = epoch_bits & !0xF000 | VERSION_8;
-        let low = position.get() & (u64::MAX >> 2) | VARIANT;
+        let low = position.get() & POSITION_MAX | VARIANT;
         EventId((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
     }
 
@@ -55,7 +55,7 @@ impl EventId {
         let [.., a, b, c, d, e, f, g, h] = self.0;
         let is_version_8 = self.0[6] >> 4 == 8;
         let low = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        (is_version_8 && low >> 62 == 0b10).then(|| Position::new(low & (u64::MAX >> 2)))
+        (is_version_8 && low >> 62 == 0b10).then(|| Position::new(low & POSITION_MAX))
     }
 }
 
@@ -94,7 +94,8 @@ pub enum Codec {
     Json,
     /// Bytes the store knows nothing about.
     Bytes,
-    /// A codec this version has no name for; the payload is kept and given back as it is.
+    /// A codec this version has no name for; the payload is kept and given back as it is. 1 is the same as
+    /// [`Json`](Self::Json), 2 the same as [`Bytes`](Self::Bytes), and 0 is refused.
     Other(u8),
 }
 
@@ -122,10 +123,19 @@ pub struct NewEvent {
     pub(crate) id: Option<EventId>,
     pub(crate) occurred: Option<Timestamp>,
     pub(crate) tags: Vec<(String, String)>,
-    /// Keys and JSON texts, in the order given; a key stands once.
-    pub(crate) metadata: Vec<(String, String)>,
+    /// In the order given; a key stands once.
+    pub(crate) metadata: Vec<(Cow<'static, str>, Value)>,
     /// The first fault a step met.
     pub(crate) fault: Option<Error>,
+}
+
+/// A value of metadata.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// Text, to be written as a JSON string.
+    Text(String),
+    /// JSON.
+    Json(String),
 }
 
 /// The keys of metadata that have methods of their own.
@@ -158,9 +168,13 @@ impl NewEvent {
     /// An event whose payload was already written down in `codec`; it is not looked into. Its schema number is 1.
     #[must_use]
     pub fn with_codec(event_type: &str, codec: Codec, data: Vec<u8>) -> NewEvent {
-        let fault =
+        let mut fault =
             event_type_fault(event_type).map(|fault| Error::new(ErrorKind::InvalidName, format!("event type {fault}")));
-        let mut event = NewEvent {
+        if codec == Codec::Other(0) {
+            let act = format!("event `{}`: 0 is no codec", event_type.escape_debug());
+            fault.get_or_insert_with(|| Error::new(ErrorKind::InvalidArgument, act));
+        }
+        NewEvent {
             event_type: event_type.to_owned(),
             schema: 1,
             codec,
@@ -170,17 +184,19 @@ impl NewEvent {
             tags: Vec::new(),
             metadata: Vec::new(),
             fault,
-        };
-        if codec == Codec::Other(0) {
-            event.refuse(ErrorKind::InvalidArgument, "codec 0 is none: codecs are numbered from 1".to_owned());
         }
-        event
     }
 
     /// The event's type.
     #[must_use]
     pub fn event_type(&self) -> &str {
         &self.event_type
+    }
+
+    /// The first fault a step met: why an append would be refused, if it would.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Error> {
+        self.fault.as_ref()
     }
 
     /// The number of the shape of the payload, from 1. Default: 1.
@@ -254,30 +270,30 @@ impl NewEvent {
             Err(fault) => {
                 self.refuse(ErrorKind::Encode, format!("encoding the metadata `{}`: {fault}", key.escape_debug()))
             }
-            Ok(_) if [CORRELATION, CAUSATION, ACTOR].contains(&key) => match serde_json::to_value(value) {
-                Ok(serde_json::Value::String(text)) => return self.reference(key, text),
-                _ => self.refuse(ErrorKind::InvalidArgument, format!("metadata `{key}` is not a string")),
+            Ok(json) => match [CORRELATION, CAUSATION, ACTOR].into_iter().find(|reserved| *reserved == key) {
+                None => self.set_metadata(Cow::Owned(key.to_owned()), Value::Json(json)),
+                Some(reserved) => match serde_json::from_str(&json) {
+                    Ok(text) => return self.reference(reserved, text),
+                    Err(_) => self.refuse(ErrorKind::InvalidArgument, format!("metadata `{key}` is not a string")),
+                },
             },
-            Ok(json) => self.set_metadata(key, json),
         }
         self
     }
 
-    fn reference(mut self, key: &str, value: String) -> NewEvent {
+    fn reference(mut self, key: &'static str, value: String) -> NewEvent {
         if REFERENCE_BYTES_MAX < value.len() {
             let fault = format!("{key} has {} bytes: it must have at most {REFERENCE_BYTES_MAX}", value.len());
             self.refuse(ErrorKind::TooLarge, fault);
         }
-        let mut json = Vec::with_capacity(value.len() + 2);
-        write_json_text(&value, &mut json);
-        self.set_metadata(key, String::from_utf8(json).expect("JSON is UTF-8"));
+        self.set_metadata(Cow::Borrowed(key), Value::Text(value));
         self
     }
 
-    fn set_metadata(&mut self, key: &str, json: String) {
-        match self.metadata.iter_mut().find(|(existing, _)| existing == key) {
-            Some((_, value)) => *value = json,
-            None => self.metadata.push((key.to_owned(), json)),
+    fn set_metadata(&mut self, key: Cow<'static, str>, value: Value) {
+        match self.metadata.iter_mut().find(|(existing, _)| *existing == key) {
+            Some((_, existing)) => *existing = value,
+            None => self.metadata.push((key, value)),
         }
     }
 
@@ -292,7 +308,10 @@ impl NewEvent {
             out.push(if index == 0 { b'{' } else { b',' });
             write_json_text(key, out);
             out.push(b':');
-            out.extend_from_slice(value.as_bytes());
+            match value {
+                Value::Text(text) => write_json_text(text, out),
+                Value::Json(json) => out.extend_from_slice(json.as_bytes()),
+            }
         }
         if !self.metadata.is_empty() {
             out.push(b'}');

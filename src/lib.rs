@@ -23,11 +23,11 @@
 //! | | promise | held by |
 //! |---|---|---|
 //! | P1 | what was acknowledged as synced is never lost | `crash::every_story_stopped_at_every_operation_keeps_what_was_acknowledged` |
-//! | P2 | a batch is all or nothing | the same |
-//! | P3 | one total order, no holes, never reused once synced | the same, and `append::any_from_many_threads_gives_versions_without_holes` |
+//! | P2 | a batch is all or nothing | `crash::every_story_stopped_at_every_operation_keeps_what_was_acknowledged` |
+//! | P3 | one total order, no holes, never reused once synced | `crash::every_story_stopped_at_every_operation_keeps_what_was_acknowledged` |
 //! | P4 | one visible end; a receipt only for what is visible and as durable as asked | `crash::a_receipt_is_given_only_for_what_the_disk_has` |
 //! | P5 | no answer silently shorter than the truth | `damage::every_flipped_byte_gives_every_event_or_a_named_refusal` |
-//! | P6 | no wrong byte is ever returned | the same |
+//! | P6 | no wrong byte is ever returned | `damage::every_flipped_byte_gives_every_event_or_a_named_refusal` |
 //! | P7 | what a crash left unfinished is left out without asking | `crash::every_story_stopped_at_every_operation_keeps_what_was_acknowledged` |
 //! | P8 | after a failed sync nothing is written, and reads go on | `faults::a_failed_sync_latches_and_readers_go_on` |
 //! | P9 | a full disk never bricks a store | `faults::a_full_disk_refuses_and_goes_on_by_itself` |

@@ -4,7 +4,7 @@ use super::Fault;
 use super::batch::BATCH_HEADER_LEN;
 use super::field::Field;
 use super::record::RECORD_HEADER_LEN;
-use crate::position::{Place, Position};
+use crate::position::{POSITION_MAX, Place, Position};
 
 /// The length of a batch of one watermark or close record. Every segment keeps room for two.
 pub(crate) const CONTROL_BATCH_LEN: usize = BATCH_HEADER_LEN + RECORD_HEADER_LEN;
@@ -108,7 +108,8 @@ impl Range {
 
     fn decode(body: &[u8]) -> Result<Range, Fault> {
         let range = Range { first: Position::new(FIRST.u64(body)), last: Position::new(LAST.u64(body)) };
-        let makes_sense = Position::BEGINNING < range.first && range.first <= range.last && range.last.next().is_some();
+        let makes_sense =
+            Position::BEGINNING < range.first && range.first <= range.last && range.last.get() <= POSITION_MAX;
         if makes_sense { Ok(range) } else { Err(Fault::Senseless) }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::SECTOR;
 use super::field::{Field, checksum, is_blank};
-use crate::position::{Place, Position};
+use crate::position::{POSITION_MAX, Place, Position};
 
 /// Each slot has a sector of its own.
 pub(crate) const SLOT_LEN: usize = SECTOR;
@@ -113,7 +113,8 @@ impl Live {
             3 => LiveState::Closed,
             _ => return None,
         };
-        is_blank(&bytes[PADDING.offset..]).then(|| Live {
+        let is_possible = VISIBLE_POSITION.u64(bytes) <= POSITION_MAX && COUNTER.u64(bytes) < u64::MAX;
+        (is_possible && is_blank(&bytes[PADDING.offset..])).then(|| Live {
             state,
             store: STORE.get(bytes),
             boot: BOOT.get(bytes),

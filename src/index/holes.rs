@@ -28,6 +28,8 @@ pub(crate) struct Holes {
     holes: Vec<Hole>,
     /// Losses up to here were accepted.
     accepted: Option<Position>,
+    /// More may be missing behind the last hole.
+    is_end_lost: bool,
 }
 
 impl Holes {
@@ -38,6 +40,16 @@ impl Holes {
             }
             _ => self.holes.push(Hole { range, kind }),
         }
+    }
+
+    /// Notes that nothing says how much is missing behind the last hole.
+    pub(crate) fn lose_end(&mut self) {
+        self.is_end_lost = true;
+    }
+
+    /// The last hole, where more may be missing behind it.
+    pub(crate) fn lost_end(&self) -> Option<Hole> {
+        self.holes.last().copied().filter(|_| self.is_end_lost)
     }
 
     pub(crate) fn accept(&mut self, last: Position) {

@@ -186,4 +186,9 @@ impl Visitor for StreamTable {
     fn damaged(&mut self, range: Range) {
         self.add_hole(range, HoleKind::Damaged);
     }
+
+    fn end_damaged(&mut self, range: Range) {
+        self.damaged(range);
+        self.holes.lose_end();
+    }
 }

@@ -3,7 +3,7 @@
 use super::scan;
 use crate::error::Error;
 use crate::format::FORMAT;
-use crate::log::CloseState;
+use crate::log::{CloseState, Damage};
 use crate::position::{Place, Position};
 use crate::store::{StoreId, StoreParts};
 use std::path::Path;
@@ -23,6 +23,7 @@ pub struct StoreInfo {
     epoch: u32,
     close_state: CloseState,
     owner: Option<String>,
+    damage: Vec<Damage>,
 }
 
 /// Looks into a directory and changes nothing; beside a writer too, and where there is damage.
@@ -59,6 +60,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<StoreInfo, Error> {
         durable_end: opened.ends.durable,
         epoch: opened.sequence.epoch,
         close_state: opened.report.close_state(),
+        damage: opened.report.damage().to_vec(),
         owner: if storage.is_locked().unwrap_or(false) { Some(storage.owner().unwrap_or_default()) } else { None },
     })
 }
@@ -128,6 +130,12 @@ impl StoreInfo {
     #[must_use]
     pub fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// The damage that was met: where there is any, the numbers here say what can be read.
+    #[must_use]
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
     }
 
     /// How it was closed.

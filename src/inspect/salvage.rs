@@ -1,14 +1,13 @@
 //! Copying every provably good batch of a damaged store to a new directory, with a record of each loss.
 
 use super::{options, scan};
-use crate::EventStore;
 use crate::error::Error;
 use crate::format::{BatchView, Fault, Range};
 use crate::index::StreamTable;
-use crate::log::{Damage, Visitor, open_for_reading, read_live};
+use crate::log::{Damage, Visitor, open_for_reading};
 use crate::options::Options;
 use crate::position::{Place, Position};
-use crate::store::StoreParts;
+use crate::store::{EventStore, StoreParts};
 use std::fmt;
 use std::path::Path;
 
@@ -56,16 +55,6 @@ pub fn salvage(source: impl AsRef<Path>, destination: impl AsRef<Path>) -> Resul
     let fresh =
         || Copier { table: StreamTable::default(), target: target.clone(), epoch: 0, lost: Vec::new(), failure: None };
     let mut copied = open_for_reading(&*storage, &options(), fresh)?;
-    let copier = &mut copied.visitor;
-    let knows_more =
-        read_live(&*storage).filter(|live| live.store == copied.store && copied.head < live.visible_position);
-    let mentions_end = copied.report.damage().iter().any(|damage| damage.positions().is_none());
-    if mentions_end && copier.failure.is_none() {
-        // Where nothing says how much is missing at the end, one position stands for it.
-        let first = Position::new(copied.head.get() + 1);
-        let last = knows_more.map_or(first, |live| live.visible_position);
-        copier.damaged(Range { first, last });
-    }
     if let Some(failure) = copied.visitor.failure.take() {
         return Err(failure);
     }

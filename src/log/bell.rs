@@ -13,6 +13,8 @@ pub(crate) struct Bell {
 struct State {
     has_rung: bool,
     is_stopped: bool,
+    /// There is something to do soon; who sleeps without a limit must not go to sleep over it.
+    is_nudged: bool,
     /// The listener looks by itself within a short time: no need to wake it.
     is_awake: bool,
 }
@@ -41,9 +43,9 @@ impl Bell {
     /// There is something to do soon: wakes the listener only if it sleeps without a limit.
     pub(crate) fn nudge(&self) {
         let mut state = self.state.lock();
+        state.is_nudged = true;
         if !state.is_awake {
             state.is_awake = true;
-            state.has_rung = true;
             drop(state);
             self.rung.notify_one();
         }
@@ -63,8 +65,9 @@ impl Bell {
             if state.is_stopped {
                 return Ring::Stopped;
             }
-            if state.has_rung {
+            if state.has_rung || (limit.is_none() && state.is_nudged) {
                 state.has_rung = false;
+                state.is_nudged = false;
                 state.is_awake = true;
                 return Ring::Rung;
             }
@@ -72,6 +75,7 @@ impl Bell {
                 None => self.rung.wait(&mut state),
                 Some(limit) => {
                     if self.rung.wait_for(&mut state, limit).timed_out() && !state.has_rung && !state.is_stopped {
+                        state.is_nudged = false;
                         return Ring::TimeIsUp;
                     }
                 }

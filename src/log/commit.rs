@@ -9,7 +9,7 @@
 //! One sync is in flight at a time. One thread alone pays one write and one sync and no switch of threads.
 
 use super::staging::{Answer, Entry, Group, Published};
-use super::ticket::{Outcome, Ticket};
+use super::ticket::{Answers, Outcome, Ticket, wake};
 use super::{Core, Lead, Log};
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::options::Durability;
@@ -19,29 +19,37 @@ use crate::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// A buffer larger than this is not kept for the next group.
+const SPARE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 impl Log {
     /// Waits for an answer, leading where nobody else does.
     pub(crate) fn wait(&self, ticket: &Ticket) -> Outcome {
         self.wait_for(ticket, None).expect("without a limit there is an answer")
     }
 
-    /// The same for at most as long as given; `None` when the time is over. A sync that has begun is not cut short.
+    /// The same for at most as long as given; `None` when the time is over. A sync that has begun is not cut short, and
+    /// what is staged is committed although nobody waits any more.
     pub(crate) fn wait_for(&self, ticket: &Ticket, limit: Option<Duration>) -> Option<Outcome> {
         let begun = limit.map(|_| self.storage.elapsed());
         loop {
-            if let Some(outcome) = ticket.take() {
-                return Some(outcome);
-            }
-            let left = match (limit, begun) {
-                (Some(limit), Some(begun)) => Some(
-                    limit.checked_sub(self.storage.elapsed().saturating_sub(begun)).filter(|left| !left.is_zero())?,
-                ),
-                _ => None,
-            };
             let mut core = self.core.lock();
             if ticket.is_done() {
-                continue;
+                drop(core);
+                return Some(ticket.take().unwrap_or_else(|| Err(AppendError::Store(taken()))));
             }
+            let left = match (limit, begun) {
+                (Some(limit), Some(begun)) => {
+                    let left = limit.saturating_sub(self.storage.elapsed().saturating_sub(begun));
+                    if left.is_zero() {
+                        drop(core);
+                        self.demand();
+                        return ticket.take();
+                    }
+                    Some(left)
+                }
+                _ => None,
+            };
             if !core.is_led && !core.groups.is_empty() {
                 core.is_led = true;
                 self.lead(core, Some(ticket));
@@ -56,10 +64,7 @@ impl Log {
     /// The answer for a task; while there is none, the store's own threads see to it that there will be.
     pub(crate) fn poll(&self, ticket: &Ticket, context: &mut Context<'_>) -> Poll<Outcome> {
         match ticket.poll(context) {
-            Poll::Ready(outcome) => Poll::Ready(outcome.unwrap_or_else(|| {
-                let act = "the answer to this append was taken before";
-                Err(AppendError::Store(Error::new(ErrorKind::InvalidArgument, act)))
-            })),
+            Poll::Ready(outcome) => Poll::Ready(outcome.unwrap_or_else(|| Err(AppendError::Store(taken())))),
             Poll::Pending => {
                 self.demand();
                 // Without threads of its own the store does the work here; the waker was set and is called.
@@ -85,56 +90,85 @@ impl Log {
     /// Commits what is staged, unless somebody does.
     pub(crate) fn lead_if_free(&self) {
         let mut core = self.core.lock();
-        core.is_demanded = false;
+        // Whoever leads now may stop before what is staged behind it, and must know that it was asked for.
+        core.is_demanded = core.is_led && !core.groups.is_empty();
         if !core.is_led && !core.groups.is_empty() {
             core.is_led = true;
             self.lead(core, None);
         }
     }
 
-    /// Commits groups until `own` is answered, or all where there is none, then passes the lead on.
+    /// Commits groups until `own` is answered, or those that are there by now, then passes the lead on.
     fn lead<'a>(&'a self, mut core: MutexGuard<'a, Core>, own: Option<&Ticket>) {
-        let guard = LeadGuard { log: self };
+        let mut left = if own.is_some() { usize::MAX } else { core.groups.len() };
+        let mut guard = LeadGuard { log: self, group: None };
+        let mut wakers = Vec::new();
         while let Some(group) = core.groups.pop_front() {
             core.staged_bytes -= group.bytes.len();
             drop(core);
-            let answered = self.commit(group);
+            let (answers, buffer) = self.commit(guard.group.insert(group));
+            left -= 1;
             core = self.core.lock();
-            // Whoever leads next begins before this thread has woken those whose answers are ready.
-            let is_own_here = own.is_some_and(|own| answered.iter().any(|(ticket, _)| std::ptr::eq(&**ticket, own)));
-            if is_own_here || core.groups.is_empty() {
-                core.is_led = false;
-                let heir = core.groups.front().map(|group| {
-                    let heir = group.entries.iter().find(|entry| entry.ticket.call_to_lead());
-                    heir.is_some()
-                });
-                let is_demanded = core.is_demanded;
-                drop(core);
-                std::mem::forget(guard);
-                if heir == Some(false) && is_demanded {
-                    self.bell.ring();
-                }
-                settle(answered);
-                self.after_commit();
-                return;
+            if core.spare.capacity() < buffer.capacity() && buffer.capacity() <= SPARE_BYTES_MAX {
+                core.spare = buffer;
             }
-            settle(answered);
+            if own.is_some_and(|own| answers.hold(own)) || left == 0 || core.groups.is_empty() {
+                // Whoever leads next begins before this thread has woken those whose answers are ready.
+                self.pass_on(core, guard);
+                answers.settle(&mut wakers);
+                break;
+            }
+            drop(core);
+            answers.settle(&mut wakers);
+            core = self.core.lock();
         }
-        core.is_led = false;
-        std::mem::forget(guard);
+        self.after_commit();
+        wake(wakers);
+        let is_demanded = !self.storage.has_threads() && self.core.lock().is_demanded;
+        if is_demanded {
+            self.lead_if_free();
+        }
     }
 
-    /// Writes a group and makes it visible. The answers are ready when this returns, and not given yet.
-    fn commit(&self, group: Group) -> Vec<(Arc<Ticket>, Outcome)> {
+    /// Gives up the lead, and calls a thread to take it that waits for something staged.
+    fn pass_on(&self, mut core: MutexGuard<'_, Core>, guard: LeadGuard<'_>) {
+        core.is_led = false;
+        let has_heir = match core.groups.front() {
+            Some(group) => group.entries.iter().any(|entry| entry.ticket.call_to_lead()),
+            None => {
+                // Nothing is left that was asked for; the next demand must ring again.
+                core.is_demanded = false;
+                true
+            }
+        };
+        let is_left = !has_heir && core.is_demanded;
+        drop(core);
+        guard.disarm();
+        if is_left && self.storage.has_threads() {
+            self.bell.ring();
+        }
+    }
+
+    /// Writes a group and makes it visible. The answers are ready when this returns, and not given yet. Gives back the
+    /// buffer too, empty.
+    fn commit(&self, group: &mut Group) -> (Answers, Vec<u8>) {
         let mut lead = self.lead.lock();
-        match self.write(&mut lead, &group) {
+        match self.write(&mut lead, group) {
             Ok(durability) => {
-                self.publish(&lead, &group);
-                group.entries.into_iter().map(|entry| entry.answered(durability)).collect()
+                self.publish(&lead, group);
+                drop(lead);
+                let mut answers = Answers::default();
+                for entry in group.entries.drain(..) {
+                    let (ticket, outcome) = entry.answered(durability);
+                    answers.push(ticket, outcome);
+                }
+                let mut buffer = std::mem::take(&mut group.bytes);
+                buffer.clear();
+                (answers, buffer)
             }
             Err(error) => {
                 drop(lead);
-                self.fail(group, &error)
+                (self.fail(group, &error), Vec::new())
             }
         }
     }
@@ -214,18 +248,20 @@ impl Log {
 
     /// Answers everybody after a failure: of the group at hand the outcome is unknown; what stands behind it was never
     /// handed to the system.
-    fn fail(&self, group: Group, error: &Error) -> Vec<(Arc<Ticket>, Outcome)> {
+    fn fail(&self, group: &mut Group, error: &Error) -> Answers {
         let unknown = match error.kind() {
             ErrorKind::OutcomeUnknown => error.clone(),
             kind => Error::with_source(kind, "committing a batch", error.clone()),
         };
-        let mut answers: Vec<_> = group.entries.into_iter().map(|entry| entry.failed(&unknown)).collect();
+        let mut answers = failed(group, &unknown);
         let poisoned = self.latch.check().err().unwrap_or(unknown);
         let mut core = self.core.lock();
         let behind: Vec<Group> = core.groups.drain(..).collect();
         core.staged_bytes = 0;
         drop(core);
-        answers.extend(behind.into_iter().flat_map(|group| group.entries).map(|entry| entry.failed(&poisoned)));
+        for mut group in behind {
+            answers.append(failed(&mut group, &poisoned));
+        }
         answers
     }
 
@@ -246,10 +282,17 @@ impl Log {
     }
 }
 
-fn settle(answered: Vec<(Arc<Ticket>, Outcome)>) {
-    for (ticket, outcome) in answered {
-        ticket.settle(outcome);
+/// The same failure for everybody who waits for something in a group.
+fn failed(group: &mut Group, error: &Error) -> Answers {
+    let mut answers = Answers::default();
+    for entry in group.entries.drain(..) {
+        answers.push(entry.ticket, Err(AppendError::Store(error.clone())));
     }
+    answers
+}
+
+fn taken() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "the answer to this append was taken before")
 }
 
 impl Entry {
@@ -263,26 +306,36 @@ impl Entry {
         };
         (self.ticket, outcome)
     }
-
-    fn failed(self, error: &Error) -> (Arc<Ticket>, Outcome) {
-        (self.ticket, Err(AppendError::Store(error.clone())))
-    }
 }
 
 /// Sees to it that nobody waits for ever should the leader panic: nothing is written any more, and everybody is told.
 struct LeadGuard<'a> {
     log: &'a Log,
+    /// What is being committed.
+    group: Option<Group>,
+}
+
+impl LeadGuard<'_> {
+    fn disarm(mut self) {
+        self.group = None;
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for LeadGuard<'_> {
     fn drop(&mut self) {
         let error = std::io::Error::other("the thread that wrote panicked");
-        let failure = self.log.latch.trip("committing a group", &error);
-        if let Some(mut core) = self.log.core.try_lock() {
+        let unknown = self.log.latch.trip("committing a group", &error);
+        let mut answers = self.group.as_mut().map_or_else(Answers::default, |group| failed(group, &unknown));
+        // Nothing between here and there panics with the lock held; should it be so, this does not hang as well.
+        if let Some(mut core) = self.log.core.try_lock_for(Duration::from_secs(1)) {
             core.is_led = false;
-            let groups: Vec<Group> = core.groups.drain(..).collect();
+            let behind: Vec<Group> = core.groups.drain(..).collect();
             drop(core);
-            settle(groups.into_iter().flat_map(|group| group.entries).map(|entry| entry.failed(&failure)).collect());
+            for mut group in behind {
+                answers.append(failed(&mut group, &unknown));
+            }
         }
+        answers.give();
     }
 }

@@ -5,9 +5,10 @@
 //! until it is there, the old file counts whole and the new one is unstarted. It can be interrupted any number of times.
 
 use super::recovery::{Tail, Tally};
+use crate::error::is_no_room;
 use crate::format::{BatchBuffer, BatchView, FOOTER_LEN, Kind, Preamble, START_BATCH_LEN, Stamp, Start};
 use crate::position::{Place, Position};
-use crate::segment::{FIRST_BATCH, MakeFailure, make_ready};
+use crate::segment::{FIRST_BATCH, MakeFailure, make_ready, segment_path};
 use crate::storage::{File, Storage};
 use crate::sync::Arc;
 use std::io;
@@ -70,10 +71,13 @@ pub(crate) fn copy_tail(
         batches += 1;
     }
     let write = |bytes: &[u8], offset: u32| file.write_at(bytes, u64::from(offset)).and_then(|()| file.sync());
-    let started = write(&bytes[START_BATCH_LEN..], FIRST_BATCH + START_BATCH_LEN as u32)
-        // IMPORTANT: the copies are durable before the start record is handed to the system.
-        .and_then(|()| write(&bytes[..START_BATCH_LEN], FIRST_BATCH));
-    started.map_err(MakeFailure::Sync)?;
+    if let Err(error) = write(&bytes[START_BATCH_LEN..], FIRST_BATCH + START_BATCH_LEN as u32) {
+        // Nothing counts yet. Some file systems find out only now that they have no room.
+        let _ = storage.remove(&segment_path(preamble.sequence));
+        return Err(if is_no_room(&error) { MakeFailure::Refused(error) } else { MakeFailure::Sync(error) });
+    }
+    // IMPORTANT: the copies are durable before the start record is handed to the system.
+    write(&bytes[..START_BATCH_LEN], FIRST_BATCH).map_err(MakeFailure::Sync)?;
     let mut tally = Tally::default();
     tally.add(&bytes, events, batches);
     Ok(Copy { file, end: FIRST_BATCH + bytes.len() as u32, last_checksum, tally })
@@ -125,7 +129,7 @@ pub(crate) fn remove_files(storage: &dyn Storage, sequences: &mut Vec<u32>) -> i
         return Ok(());
     }
     for sequence in sequences.drain(..) {
-        let _ = storage.remove(&crate::segment::segment_path(sequence));
+        let _ = storage.remove(&segment_path(sequence));
     }
     storage.sync_dir(crate::segment::LOG_DIR)
 }

@@ -18,6 +18,8 @@ pub(crate) struct Follower {
     seen: Option<Live>,
     /// A writer was at work then: what it says is visible is all there is to see while it lives.
     is_beside_writer: bool,
+    /// A writer was at work then and said nothing: its `live` is missing.
+    is_untold: bool,
     sequence: Sequence,
     segment: Option<Arc<Segment>>,
 }
@@ -33,14 +35,16 @@ pub(crate) enum Look {
 }
 
 impl Follower {
-    /// A reader that has read up to the end of `segment`, by what `live` said in `seen`.
+    /// A reader that has read up to the end of `segment`, by what `live` said in `seen`; whether it did so beside a writer
+    /// that speaks in `live`, and whether the lock was held before.
     pub(crate) fn new(
         seen: Option<Live>,
         is_beside_writer: bool,
+        was_locked: bool,
         sequence: Sequence,
         segment: Option<Arc<Segment>>,
     ) -> Follower {
-        Follower { seen, is_beside_writer, sequence, segment }
+        Follower { seen, is_beside_writer, is_untold: was_locked && seen.is_none(), sequence, segment }
     }
 
     /// Whether there is more to see.
@@ -50,12 +54,11 @@ impl Follower {
     pub(crate) fn look(&mut self, storage: &dyn Storage) -> Look {
         let Some(now) = living_writer(storage) else {
             let now = read_live(storage);
-            let is_untold = now.is_none() && storage.is_locked().unwrap_or(false);
+            let is_untold = self.is_untold || (now.is_none() && storage.is_locked().unwrap_or(false));
             return if self.is_beside_writer || is_untold || now != self.seen { Look::Anew } else { Look::Same };
         };
         let is_news = self.seen != Some(now);
-        let is_same_writer =
-            self.seen.is_some_and(|seen| (seen.store, seen.epoch_bits) == (now.store, now.epoch_bits));
+        let is_same_writer = self.seen.is_some_and(|seen| (seen.store, seen.epoch_bits) == (now.store, now.epoch_bits));
         if !self.is_beside_writer || !is_same_writer {
             return Look::Anew;
         }

@@ -1,5 +1,6 @@
 //! The file `live`: written now and then, off the path of appends; failing to write it is ignored.
 
+use crate::error::Error;
 use crate::format::{LIVE_LEN, Live, LiveState};
 use crate::position::{Place, Position};
 use crate::storage::{Access, File, Storage};
@@ -8,16 +9,27 @@ use std::io;
 
 const LIVE_FILE: &str = "live";
 
-/// What `live` says, if it exists and one of its slots verifies.
-pub(crate) fn read_live(storage: &dyn Storage) -> Option<Live> {
-    let file = storage.open(LIVE_FILE, Access::Read).ok()?;
-    read_slots(&*file)
+/// What `live` says, if it exists and one of its slots verifies. Bad bytes prove nothing, but what cannot be read now may
+/// be a witness: that is an error of the operating system, as for every other file.
+pub(crate) fn find_live(storage: &dyn Storage) -> Result<Option<Live>, Error> {
+    match storage.open(LIVE_FILE, Access::Read) {
+        Ok(file) => read_slots(&*file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(READING, error)),
+    }
 }
 
-fn read_slots(file: &dyn File) -> Option<Live> {
+/// The same for whoever only looks for news, and looks again later.
+pub(crate) fn read_live(storage: &dyn Storage) -> Option<Live> {
+    find_live(storage).ok().flatten()
+}
+
+const READING: &str = "reading the file `live`";
+
+fn read_slots(file: &dyn File) -> Result<Option<Live>, Error> {
     let mut bytes = [0; LIVE_LEN];
-    let read = file.read_at(&mut bytes, 0).ok()?;
-    Live::decode(&bytes[..read])
+    let read = file.read_at(&mut bytes, 0).map_err(|error| Error::io(READING, error))?;
+    Ok(Live::decode(&bytes[..read]))
 }
 
 /// How far the log reaches.
@@ -40,24 +52,31 @@ pub(crate) struct LiveFile {
 struct State {
     file: Option<Arc<dyn File>>,
     last: Option<Live>,
+    /// The log was closed: whoever comes late says nothing any more.
+    is_final: bool,
 }
 
 impl LiveFile {
     /// Opens the file and marks it as opening, keeping the ends it names. Returns what it said before.
-    pub(crate) fn mark_opening(storage: &dyn Storage) -> (LiveFile, Option<Live>) {
-        let file = storage.open(LIVE_FILE, Access::ReadWrite).ok();
-        let found = file.as_ref().and_then(|file| read_slots(&**file));
-        let live = LiveFile { state: Mutex::new(State { file, last: found }), boot: storage.boot_id() };
+    pub(crate) fn mark_opening(storage: &dyn Storage) -> Result<(LiveFile, Option<Live>), Error> {
+        let file = match storage.open(LIVE_FILE, Access::ReadWrite) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::io(READING, error)),
+        };
+        let found = file.as_ref().map(|file| read_slots(&**file)).transpose()?.flatten();
+        let live =
+            LiveFile { state: Mutex::new(State { file, last: found, is_final: false }), boot: storage.boot_id() };
         if let Some(found) = found {
-            live.write(Live { state: LiveState::Opening, ..found });
+            live.state.lock().write(Live { state: LiveState::Opening, ..found });
         }
-        (live, found)
+        Ok((live, found))
     }
 
     /// Takes the mark back: the opening failed, and the next one should find what this one found.
     pub(crate) fn unmark(&self, found: Option<Live>) {
         if let Some(found) = found {
-            self.write(found);
+            self.state.lock().write(found);
         }
     }
 
@@ -82,9 +101,27 @@ impl LiveFile {
         state.file = made.ok();
     }
 
-    /// Says how far the log reaches, if that is news.
-    pub(crate) fn update(&self, store: [u8; 16], epoch: (u32, u64), ends: Ends, live_state: LiveState) {
-        self.write(Live {
+    /// Says how far the log reaches, if that is news. The ends are looked up here, so that of two who say it at a time the
+    /// later never says less.
+    pub(crate) fn update(&self, store: [u8; 16], epoch: (u32, u64), ends: impl FnOnce() -> Ends) {
+        let mut state = self.state.lock();
+        if !state.is_final {
+            self.say(&mut state, store, epoch, ends(), LiveState::Open);
+        }
+    }
+
+    /// Says how far the log reaches, and that nothing more will be said.
+    pub(crate) fn close(&self, store: [u8; 16], epoch: (u32, u64), ends: Ends, live_state: LiveState) {
+        let mut state = self.state.lock();
+        self.say(&mut state, store, epoch, ends, live_state);
+        state.is_final = true;
+        if let Some(file) = &state.file {
+            let _ = file.sync();
+        }
+    }
+
+    fn say(&self, state: &mut State, store: [u8; 16], epoch: (u32, u64), ends: Ends, live_state: LiveState) {
+        let live = Live {
             state: live_state,
             store,
             boot: self.boot,
@@ -94,26 +131,28 @@ impl LiveFile {
             visible_position: ends.visible_position,
             epoch: epoch.0,
             epoch_bits: epoch.1,
-        });
-    }
-
-    fn write(&self, live: Live) {
-        let mut state = self.state.lock();
-        let counter = state.last.map_or(1, |last| last.counter + 1);
-        if state.last.is_some_and(|last| Live { counter: last.counter, ..live } == last) {
-            return;
-        }
-        let live = Live { counter, ..live };
-        let Some(file) = &state.file else { return };
-        if file.write_at(&live.encode(), live.slot_offset()).is_ok() {
-            state.last = Some(live);
-        }
+        };
+        state.write(live);
     }
 
     pub(crate) fn sync(&self) {
         let file = self.state.lock().file.clone();
         if let Some(file) = file {
             let _ = file.sync();
+        }
+    }
+}
+
+impl State {
+    fn write(&mut self, live: Live) {
+        let counter = self.last.map_or(1, |last| last.counter.saturating_add(1));
+        if self.last.is_some_and(|last| Live { counter: last.counter, ..live } == last) {
+            return;
+        }
+        let live = Live { counter, ..live };
+        let Some(file) = &self.file else { return };
+        if file.write_at(&live.encode(), live.slot_offset()).is_ok() {
+            self.last = Some(live);
         }
     }
 }

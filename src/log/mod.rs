@@ -24,14 +24,14 @@ mod verdict;
 
 pub(crate) use bell::{Bell, Ring};
 pub(crate) use follow::{Follower, Look};
-pub(crate) use live::{Ends, read_live};
+pub(crate) use live::Ends;
 pub(crate) use open::{LOCK_PATIENCE, Opened, living_writer, open_for_reading, open_for_writing};
 pub(crate) use recovery::Visitor;
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
 pub(crate) use room::Making;
 pub(crate) use sequence::Sequence;
 pub(crate) use staging::{Batch, EventPlace, NoRoom, Published, Staging};
-pub(crate) use ticket::{Outcome, Ticket};
+pub(crate) use ticket::{Answers, Outcome, Ticket};
 
 use crate::error::{Error, ErrorKind};
 use crate::format::{LiveState, Preamble};
@@ -86,6 +86,8 @@ struct Core {
     epoch_begun: bool,
     groups: VecDeque<Group>,
     staged_bytes: usize,
+    /// The buffer of a group that was written, to be filled again.
+    spare: Vec<u8>,
     /// Somebody leads: writes what was staged.
     is_led: bool,
     /// Somebody wants what is staged committed without waiting on a thread.
@@ -159,7 +161,7 @@ impl Log {
             ((core.sequence.epoch, core.epoch_bits), core.is_closed)
         };
         if !is_closed {
-            self.live.update(self.store, epoch, self.ends(), LiveState::Open);
+            self.live.update(self.store, epoch, || self.ends());
         }
     }
 
@@ -208,8 +210,10 @@ impl Log {
         let closed = self.wait(&ticket).map(|_| ()).map_err(crate::error::AppendError::into_error);
         if closed.is_ok() {
             self.live.ensure(&*self.storage);
-            self.live.update(self.store, epoch, self.ends(), LiveState::Closed);
-            self.live.sync();
+            // Closed also says that a segment which is ready may be used as it is.
+            let is_settled = self.core.lock().room.is_settled() && self.latch.check().is_ok();
+            let state = if is_settled { LiveState::Closed } else { LiveState::Open };
+            self.live.close(self.store, epoch, self.ends(), state);
         }
         closed
     }

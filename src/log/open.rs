@@ -2,7 +2,7 @@
 
 use super::bell::Bell;
 use super::copy::{Begin, copy_tail, new_offsets, size_for};
-use super::live::{Ends, LiveFile, read_live};
+use super::live::{Ends, LiveFile, find_live, read_live};
 use super::recovery::{Footing, OnDamage, Reach, Recovered, Visitor, recover};
 use super::room::{Room, first_size, new_store_id};
 use super::survey::Survey;
@@ -47,7 +47,7 @@ impl<V> Opened<V> {
             sequence: recovered.sequence,
             disk_bytes: recovered.disk_bytes,
             log_bytes: recovered.log_bytes,
-            is_unproven: recovered.report.unproven_events != 0,
+            is_unproven: recovered.is_unproven,
             seen: None,
         }
     }
@@ -68,7 +68,10 @@ pub(crate) fn open_for_reading<V: Visitor>(
     fresh: impl Fn() -> V,
 ) -> Result<Opened<V>, Error> {
     let writer = living_writer(storage);
-    let live = writer.or_else(|| read_live(storage));
+    let live = match writer {
+        Some(live) => Some(live),
+        None => find_live(storage)?,
+    };
     let survey = Survey::take(storage, live, Access::Read)?;
     let reach = match writer.filter(|_| survey.live.is_some()) {
         Some(live) if live.visible_end != Place::NONE => Reach::Visible(live.visible_end),
@@ -92,11 +95,12 @@ pub(crate) fn open_for_writing<V: Visitor>(
     fresh: impl Fn() -> V,
     publisher: impl FnOnce(Opened<V>) -> Arc<dyn Publish>,
 ) -> Result<Log, Error> {
-    let (live, found) = LiveFile::mark_opening(&**storage);
+    let (live, found) = LiveFile::mark_opening(&**storage)?;
     let opened = prepare(storage, options, found, &fresh);
     match opened {
         Ok((visitor, recovered, begun)) => {
-            Ok(assemble(storage, options, live, (visitor, recovered, begun), publisher)?)
+            let was_closed = found.is_some_and(|found| found.state == LiveState::Closed);
+            assemble(storage, options, (live, was_closed), (visitor, recovered, begun), publisher)
         }
         Err(error) => {
             live.unmark(found);
@@ -130,6 +134,10 @@ fn prepare<V: Visitor>(
             let mut visitor = fresh();
             let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, Reach::Verified, &mut visitor)?;
             recovered.report.unproven_events = events;
+            recovered.is_unproven = true;
+            // Those were removed before the attempt, for the room they took.
+            recovered.leftovers.clear();
+            recovered.blank = None;
             Ok((visitor, recovered, None))
         }
         Err(CopyFailure::Other(error)) => Err(error),
@@ -172,6 +180,11 @@ fn copy(
     storage.random(&mut bits).map_err(|error| Error::io("making random bits for an epoch", error))?;
     let epoch_bits = u64::from_le_bytes(bits);
     let begin = Begin { epoch: recovered.sequence.epoch + 1, epoch_bits, previous_end, previous_checksum };
+    // What a crash left unstarted takes room that the copy may want, and nobody speaks of it.
+    let mut unstarted = std::mem::take(&mut recovered.leftovers);
+    unstarted.extend(recovered.blank.take().map(|(preamble, _)| preamble.sequence));
+    let removed = super::copy::remove_files(&**storage, &mut unstarted);
+    removed.map_err(|error| Error::io("syncing the directory of the log", error))?;
     let copied = match copy_tail(&**storage, &preamble, &tail, begin) {
         Ok(copied) => copied,
         Err(MakeFailure::Refused(error)) if is_no_room(&error) => return Err(CopyFailure::NoRoom),
@@ -203,8 +216,6 @@ fn copy(
     recovered.report.unproven_events = 0;
     // The new start record is synced: what the chain does not name any more can go.
     let mut gone = std::mem::take(&mut recovered.passed_by);
-    gone.append(&mut recovered.leftovers);
-    gone.extend(recovered.blank.take().map(|(preamble, _)| preamble.sequence));
     super::copy::remove_files(&**storage, &mut gone)
         .map_err(|error| Error::io("syncing the directory of the log", error))?;
     Ok(Some(epoch_bits))
@@ -243,7 +254,7 @@ fn position_behind(batch: &crate::format::BatchView<'_>, next: Position) -> Posi
 fn assemble<V: Visitor>(
     storage: &Arc<dyn Storage>,
     options: &Options,
-    live: LiveFile,
+    (live, was_closed): (LiveFile, bool),
     (visitor, recovered, begun): (V, Recovered, Begun),
     publisher: impl FnOnce(Opened<V>) -> Arc<dyn Publish>,
 ) -> Result<Log, Error> {
@@ -284,12 +295,19 @@ fn assemble<V: Visitor>(
         epoch_begun: begun.is_some(),
         groups: VecDeque::new(),
         staged_bytes: 0,
+        spare: Vec::new(),
         is_led: false,
         is_demanded: false,
         is_watermarked: begun.is_none(),
         last_sync: storage.elapsed(),
         durable: ends.durable,
-        room: Room::new(recovered.next_sequence, next_size, recovered.leftovers.clone(), recovered.blank.clone()),
+        room: Room::new(
+            recovered.next_sequence,
+            next_size,
+            recovered.leftovers.clone(),
+            recovered.blank.clone(),
+            was_closed,
+        ),
     };
     let opened = Opened::new(visitor, &recovered, store);
     let log = Log {

@@ -6,7 +6,7 @@
 use super::live::Ends;
 use super::report::{CloseState, Damage, DamageKind, RecoveryReport};
 use super::sequence::Sequence;
-use super::survey::{FileState, Link, Survey};
+use super::survey::{Chain, FileState, Link, Survey};
 use super::verdict::{Facts, Verdict, judge};
 use crate::error::{Error, ErrorKind};
 use crate::format::{BATCH_HEADER_LEN, BatchView, Fault, Footer, Kind, Preamble, Range};
@@ -25,6 +25,11 @@ pub(crate) trait Visitor {
 
     /// Positions that cannot be read because of damage.
     fn damaged(&mut self, range: Range);
+
+    /// Positions that cannot be read, and perhaps more behind them: nothing says how far the log had reached.
+    fn end_damaged(&mut self, range: Range) {
+        self.damaged(range);
+    }
 }
 
 /// What to do where there is damage.
@@ -117,6 +122,8 @@ pub(crate) struct Recovered {
     pub(crate) tally: Tally,
     /// What must be copied before the log is written on.
     pub(crate) tail: Option<Tail>,
+    /// There is a tail that could not be copied for want of room.
+    pub(crate) is_unproven: bool,
     /// Files with remains nobody speaks of; they may be removed at any time.
     pub(crate) leftovers: Vec<u32>,
     /// Files the chain does not name; removed once the next start record is synced.
@@ -138,7 +145,7 @@ pub(crate) fn recover(
     reach: Reach,
     visitor: &mut dyn Visitor,
 ) -> Result<Recovered, Error> {
-    let (mut links, damage) = survey.chain();
+    let Chain { mut links, damage, is_end_lost } = survey.chain();
     if let Reach::Visible(end) = reach {
         // What started behind the visible end is still on its way in.
         links.retain(|link| link.sequence() <= end.segment);
@@ -151,6 +158,7 @@ pub(crate) fn recover(
         report: RecoveryReport { notes: survey.notes.clone(), ..RecoveryReport::default() },
         log_bytes: 0,
         buffer: Vec::new(),
+        is_end_lost,
     };
     for damage in damage {
         scan.damage(damage)?;
@@ -167,6 +175,7 @@ pub(crate) fn recover(
             head = Some(scan.head(link, mode, reach, last_checksum)?);
         }
     }
+    scan.lose_end();
     let chain_sequences: Vec<u32> = links.iter().map(Link::sequence).collect();
     let is_in_chain = |sequence: &u32| chain_sequences.contains(sequence);
     let top = chain_sequences.last().copied().unwrap_or(0);
@@ -179,9 +188,13 @@ pub(crate) fn recover(
                 blank = Some((*preamble, file.clone()));
             }
             FileState::Unready | FileState::Leftovers | FileState::Blank(..) => leftovers.push(file.sequence),
-            FileState::Started(_) | FileState::Bad(..) if file.sequence < top => {
+            FileState::Started(_) if file.sequence < top => {
                 passed_by.push(file.sequence);
                 scan.report.notes.push(format!("{} was passed by", segment_name(file.sequence)));
+            }
+            // It does not count, and may be the only copy of something: it stays as it is.
+            FileState::Bad(damage, _) if file.sequence < top => {
+                scan.report.notes.push(format!("does not count: {damage}"))
             }
             FileState::Started(_) | FileState::Bad(..) => {}
         }
@@ -196,6 +209,7 @@ pub(crate) fn recover(
         last_checksum,
         tally: Tally::default(),
         tail: None,
+        is_unproven: false,
         leftovers,
         passed_by,
         blank,
@@ -274,6 +288,8 @@ struct Scan<'a> {
     report: RecoveryReport,
     log_bytes: u64,
     buffer: Vec<u8>,
+    /// Acknowledged events may be missing behind the last that can be read, and nothing says how many.
+    is_end_lost: bool,
 }
 
 /// Where a walk through a segment came to an end.
@@ -282,6 +298,8 @@ struct Walked {
     last_checksum: u32,
     tally: Tally,
     ends_closed: bool,
+    /// It ended at damage behind which nothing can be read.
+    ends_damaged: bool,
 }
 
 impl Scan<'_> {
@@ -295,6 +313,22 @@ impl Scan<'_> {
                 self.report.damage.push(damage);
                 Ok(())
             }
+        }
+    }
+
+    /// Where nothing says how much is missing at the end, what `live` speaks of is, and one position at least: a read that
+    /// would go there must fail.
+    fn lose_end(&mut self) {
+        if !self.is_end_lost {
+            return;
+        }
+        let first = self.sequence.next_position;
+        let told = self.survey.live.map_or(first, |live| live.visible_position);
+        let last = told.max(first);
+        self.visitor.end_damaged(Range { first, last });
+        self.sequence.next_position = last.next().unwrap_or(last);
+        if let Some(damage) = self.report.damage.iter_mut().rev().find(|damage| damage.positions.is_none()) {
+            damage.positions = Some((first, last));
         }
     }
 
@@ -330,6 +364,7 @@ impl Scan<'_> {
             let detail = "the segment does not end with the batch its successor names";
             self.damage(Damage::new(DamageKind::Misplaced, place, detail))?;
         }
+        self.check_footer(&scanned, &walked, end)?;
         // What the successor begins with says how far this one must have reached.
         if let Some(first) = successor.and_then(Link::first_position)
             && self.sequence.next_position < first
@@ -346,6 +381,17 @@ impl Scan<'_> {
         self.log_bytes += u64::from(end);
         self.buffer = bytes;
         Ok((segment, walked.last_checksum))
+    }
+
+    /// A footer repeats what the segment holds. A missing or torn one is no damage; one that verifies must be right.
+    fn check_footer(&mut self, scanned: &ScannedSegment<'_>, walked: &Walked, end: u32) -> Result<(), Error> {
+        let is_whole = self.report.damage.is_empty() && walked.offset == end;
+        let Some(footer) = scanned.footer().filter(|_| is_whole) else { return Ok(()) };
+        if footer == walked.tally.footer(end, self.sequence.last_position()) {
+            return Ok(());
+        }
+        let place = Place { segment: scanned.sequence, offset: batches_end(scanned.size) };
+        self.damage(Damage::new(DamageKind::Misplaced, place, "the footer does not agree with what the segment holds"))
     }
 
     /// Passes over positions that are missing before a segment begins, which is damage that was told before.
@@ -372,6 +418,7 @@ impl Scan<'_> {
         if scanned.footer().is_some() && !matches!(reach, Reach::Visible(_)) {
             let place = Place { segment: link.sequence().saturating_add(1), offset: 0 };
             self.damage(Damage::new(DamageKind::Missing, place, "a sealed segment has no successor"))?;
+            self.is_end_lost = true;
         }
         let proven = self.proven_end(&scanned);
         let previous_end = link.start.map_or(Place::NONE, |start| start.previous_end);
@@ -383,6 +430,7 @@ impl Scan<'_> {
         };
         let segment = self.segment(link, mode, batches_end(scanned.size))?;
         let walked = self.walk(&scanned, &segment, FIRST_BATCH, until, proven)?;
+        self.is_end_lost |= walked.ends_damaged;
         let end = Place { segment: link.sequence(), offset: walked.offset };
         segment.set_end(end.offset);
         self.log_bytes += u64::from(end.offset);
@@ -464,7 +512,8 @@ impl Scan<'_> {
         to: u32,
         proven: Option<u32>,
     ) -> Result<Walked, Error> {
-        let mut walked = Walked { offset: from, last_checksum: 0, tally: Tally::default(), ends_closed: false };
+        let mut walked =
+            Walked { offset: from, last_checksum: 0, tally: Tally::default(), ends_closed: false, ends_damaged: false };
         let mut resync_budget = scanned.bytes.len().saturating_mul(4);
         while walked.offset < to {
             let offset = walked.offset;
@@ -512,6 +561,7 @@ impl Scan<'_> {
                     walked.last_checksum = 0;
                     self.damage(damage)?;
                     if found.is_none() {
+                        walked.ends_damaged = true;
                         break;
                     }
                 }
@@ -560,8 +610,10 @@ impl Scan<'_> {
                 Found::Batch(batch) if self.sequence.next_position <= batch.header.first_position => {
                     return Some((offset, batch.header.first_position));
                 }
-                Found::Batch(batch) => *budget = budget.saturating_sub(batch.bytes.len()),
-                _ => *budget = budget.saturating_sub(BATCH_HEADER_LEN),
+                // Whatever its header says may have been summed up before the batch failed.
+                Found::Batch(_) | Found::Blank | Found::Bad(_) => {
+                    *budget = budget.saturating_sub(scanned.length_at(offset).max(BATCH_HEADER_LEN));
+                }
             }
             if *budget == 0 {
                 return None;

@@ -12,8 +12,10 @@ use crate::sync::Arc;
 /// The segment that is ready, and what is known about making the next one.
 pub(super) struct Room {
     ready: Option<Ready>,
-    /// A segment found ready when the log was opened; it is synced again before it is used.
+    /// A segment found ready when the log was opened; it is synced again before it is used, or made anew.
     pub(super) blank: Option<(Preamble, Arc<dyn File>)>,
+    /// The log was closed by whoever left that segment: it was synced, and no sync had failed.
+    is_blank_vouched_for: bool,
     /// The size of batch that waits for room; 0 where none does.
     asked: usize,
     is_making: bool,
@@ -40,8 +42,24 @@ impl Room {
         next_size: u32,
         leftovers: Vec<u32>,
         blank: Option<(Preamble, Arc<dyn File>)>,
+        is_blank_vouched_for: bool,
     ) -> Room {
-        Room { ready: None, blank, asked: 0, is_making: false, full: None, next_sequence, next_size, leftovers }
+        Room {
+            ready: None,
+            blank,
+            is_blank_vouched_for,
+            asked: 0,
+            is_making: false,
+            full: None,
+            next_sequence,
+            next_size,
+            leftovers,
+        }
+    }
+
+    /// Whether every segment that is ready is known to be on the disk, so that the next opening may use it as it is.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.is_making && (self.blank.is_none() || self.is_blank_vouched_for)
     }
 
     /// Whether the segment that is ready takes a batch of this length.
@@ -63,8 +81,8 @@ impl Log {
     /// Whether a batch waits for room, or a segment should be made ready ahead of need.
     pub(crate) fn wants_room(&self) -> bool {
         let core = self.core.lock();
-        !core.room.is_making
-            && (core.room.asked != 0 || (core.room.ready.is_none() && core.epoch_begun && core.room.full.is_none()))
+        let is_ahead = core.room.ready.is_none() && core.epoch_begun && core.room.full.is_none();
+        !core.is_closed && !core.room.is_making && (core.room.asked != 0 || is_ahead)
     }
 
     /// Makes a segment ready ahead of need; that failing is told when the room is needed.
@@ -79,10 +97,12 @@ impl Log {
         if let Err(error) = self.latch.check() {
             return Making::Failed(error);
         }
-        let (asked, mut leftovers, blank) = {
+        let (asked, mut leftovers, blank, is_vouched_for) = {
             let mut core = self.core.lock();
+            // Nothing is made ready any more once the log says that it is closed: that vouches for what is ready by then.
+            let is_closed = core.is_closed;
             let room = &mut core.room;
-            if room.is_making || (room.asked == 0 && room.ready.is_some()) {
+            if is_closed || room.is_making || (room.asked == 0 && room.ready.is_some()) {
                 return Making::Nothing;
             }
             room.is_making = true;
@@ -91,7 +111,16 @@ impl Log {
             let too_small = if asked == 0 || room.fits_ready(asked) { None } else { room.ready.take() };
             let mut leftovers = std::mem::take(&mut room.leftovers);
             leftovers.extend(too_small.map(|ready| ready.preamble.sequence));
-            (asked, leftovers, room.blank.take())
+            (asked, leftovers, room.blank.take(), room.is_blank_vouched_for)
+        };
+        // IMPORTANT: if the sync of whoever made it ready had failed, the system may show what the disk will never have,
+        // and say that the next sync is done. Only one that is known to have been synced is used as it is.
+        let blank = match blank {
+            Some((preamble, _)) if !is_vouched_for => {
+                leftovers.push(preamble.sequence);
+                None
+            }
+            blank => blank,
         };
         let made = self.make(asked, &mut leftovers, blank);
         let mut core = self.core.lock();
@@ -130,7 +159,7 @@ impl Log {
             u32::try_from(size_for(asked)).map_err(|_| Error::new(ErrorKind::TooLarge, "a batch fits no segment"))?;
         if let Some((preamble, file)) = blank {
             if needed <= preamble.size {
-                // It was made ready by another opening, which may not have come to syncing it.
+                // Synced by another opening, and once more: it costs nothing.
                 let synced = file.sync().and_then(|()| storage.sync_dir(LOG_DIR));
                 synced.map_err(|error| self.latch.trip("syncing a segment that was ready", &error))?;
                 return self.mapped(preamble, file);

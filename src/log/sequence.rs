@@ -1,7 +1,7 @@
 //! Whether a batch goes on from what came before it.
 
 use crate::format::{BatchView, Fault, Kind, Loss, Range, Start};
-use crate::position::Position;
+use crate::position::{POSITION_MAX, Position};
 use crate::time::Timestamp;
 
 /// Where the log stands behind some batch: what the next one must go on from.
@@ -64,6 +64,11 @@ impl Sequence {
                 }
                 Kind::Event => {
                     let time = record.header.time;
+                    // Positions end somewhere, and a stream has no more events than the store.
+                    let (position, version) = (record.header.position.get(), record.header.version.get());
+                    if POSITION_MAX < position || version == 0 || position < version {
+                        return Err(Fault::Senseless);
+                    }
                     if record.header.position != next.next_position || time < next.last_time || header.time < time {
                         return Err(Fault::Senseless);
                     }

@@ -4,10 +4,10 @@ use super::copy::{Begin, start_batch, start_stamp};
 use super::recovery::Footing;
 use super::ticket::Ticket;
 use super::{Active, Core, Log, no_receipt, no_version};
-use crate::error::{AppendError, Conflict, Error, ErrorKind};
+use crate::error::{Conflict, Error, ErrorKind};
 use crate::format::{BatchBuffer, CONTROL_BATCH_LEN, Kind, SESSION_BATCH_LEN, START_BATCH_LEN, Stamp, encode_session};
 use crate::options::Durability;
-use crate::position::{Place, Position, Version};
+use crate::position::{POSITION_MAX, Place, Position, Version};
 use crate::receipt::Receipt;
 use crate::segment::{FIRST_BATCH, Segment, batches_end, events_end, segment_name};
 use crate::storage::LatchedFile;
@@ -132,8 +132,12 @@ impl<'a> Staging<'a> {
         self.core.sequence.next_position
     }
 
-    /// Whether a batch of this many bytes could be staged at once. Where it needs room, the room was asked for.
-    pub(crate) fn room(&mut self, len: usize) -> Result<(), NoRoom> {
+    /// Whether a batch of this many bytes and events could be staged at once. Where it needs room, the room was asked for.
+    pub(crate) fn room(&mut self, len: usize, events: usize) -> Result<(), NoRoom> {
+        let last = self.core.sequence.next_position.get().saturating_add(events as u64);
+        if POSITION_MAX < last {
+            return Err(NoRoom::Refused(Error::new(ErrorKind::TooLarge, "no positions are left for these events")));
+        }
         let limit = self.log.options.staged_bytes_max;
         if limit < self.core.staged_bytes.saturating_add(len) && !self.core.groups.is_empty() {
             let staged = self.core.staged_bytes;
@@ -213,21 +217,28 @@ impl<'a> Staging<'a> {
         group.entries.push(Entry { ticket: batch.ticket, answer: Answer::Receipt(receipt), events, mark: Some(mark) });
     }
 
-    /// Answers a ticket with a conflict once all that is staged is visible; at once where nothing is.
-    pub(crate) fn refuse(&mut self, ticket: &Arc<Ticket>, conflict: Conflict, is_caused_by_staged: bool) {
+    /// Answers a ticket with a conflict once all that is staged is visible. Gives the conflict back where nothing is, and
+    /// it can be answered at once.
+    pub(crate) fn refuse(
+        &mut self,
+        ticket: &Arc<Ticket>,
+        conflict: Conflict,
+        is_caused_by_staged: bool,
+    ) -> Option<Conflict> {
         if is_caused_by_staged && (!self.core.groups.is_empty() || self.core.is_led) {
             let entry =
                 Entry { ticket: ticket.clone(), answer: Answer::Conflict(conflict), events: Vec::new(), mark: None };
             self.group().entries.push(entry);
+            None
         } else {
-            ticket.settle(Err(AppendError::Conflict(conflict)));
+            Some(conflict)
         }
     }
 
     pub(super) fn stage_flush(&mut self, ticket: &Arc<Ticket>) {
         let time = self.core.sequence.last_time;
         if self.core.active.is_none() {
-            ticket.settle(Ok(no_receipt(time)));
+            settle_own(ticket, time);
             return;
         }
         let group = self.group();
@@ -273,7 +284,7 @@ impl<'a> Staging<'a> {
             self.control(Kind::Close, &[]);
             self.stage_flush(ticket);
         } else {
-            ticket.settle(Ok(no_receipt(self.core.sequence.last_time)));
+            settle_own(ticket, self.core.sequence.last_time);
         }
     }
 
@@ -321,7 +332,7 @@ impl<'a> Staging<'a> {
             segment,
             file,
             offset: FIRST_BATCH,
-            bytes: Vec::new(),
+            bytes: std::mem::take(&mut self.core.spare),
             must_sync: true,
             is_start: true,
             batches: 0,
@@ -374,6 +385,7 @@ impl<'a> Staging<'a> {
         let active = core.active.as_mut().expect("there is a segment to stage into");
         let group = core.groups.back_mut().expect("made above");
         let before = group.bytes.len();
+        group.bytes.reserve(batch.len());
         active.last_checksum = batch.seal(stamp, active.segment.salt, active.next_offset, &mut group.bytes);
         let len = group.bytes.len() - before;
         active.next_offset += len as u32;
@@ -390,7 +402,7 @@ impl<'a> Staging<'a> {
                 segment: active.segment.clone(),
                 file: active.file.clone(),
                 offset: active.next_offset,
-                bytes: Vec::new(),
+                bytes: std::mem::take(&mut core.spare),
                 must_sync: false,
                 is_start: false,
                 batches: 0,
@@ -409,4 +421,10 @@ impl<'a> Staging<'a> {
         let active = self.core.active.as_ref();
         active.map_or(Place::NONE, |active| Place { segment: active.segment.sequence(), offset: active.next_offset })
     }
+}
+
+/// Answers a ticket of the log's own, for which no task waits.
+fn settle_own(ticket: &Ticket, time: Timestamp) {
+    let waker = ticket.settle(Ok(no_receipt(time)));
+    debug_assert!(waker.is_none(), "only threads wait for markers");
 }

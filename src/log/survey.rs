@@ -75,7 +75,11 @@ impl Survey {
         }
         let legible = heads.iter().filter_map(|head| head.preamble.as_ref().ok());
         survey.store = live.map(|live| live.store).filter(|store| legible.clone().any(|p| p.store == *store));
-        survey.store = survey.store.or_else(|| legible.clone().map(|preamble| preamble.store).next());
+        // Where `live` does not say whose log this is, most of its files do: a single strange one must not make strangers of
+        // all others.
+        let votes = |store: [u8; 16]| legible.clone().filter(|preamble| preamble.store == store).count();
+        survey.store =
+            survey.store.or_else(|| legible.clone().map(|preamble| preamble.store).max_by_key(|store| votes(*store)));
         survey.live = live.filter(|live| survey.store.is_none_or(|store| store == live.store));
         if live.is_some() && survey.live.is_none() {
             survey.notes.push("the file `live` is of another store and was ignored".to_owned());
@@ -170,22 +174,30 @@ impl Survey {
     /// The segments of the log, first to last, as the chain of start records names them from the last one down; and the
     /// damage that was met. Each comes with the end its successor fixed; the last has none. Where the chain breaks, it
     /// goes on with the next lower file in which anything may be legible.
-    pub(crate) fn chain(&self) -> (Vec<Link>, Vec<Damage>) {
+    pub(crate) fn chain(&self) -> Chain {
         let mut damage = Vec::new();
         let mut links = Vec::new();
+        let mut is_end_lost = false;
         let top = self.files.values().rev().find_map(|file| self.link(file, None));
         if let Some(live) = self.live
             && top.as_ref().map_or(0, Link::sequence) < live.durable_end.segment
         {
             damage.push(Damage::new(DamageKind::Missing, live.durable_end, "the log was durable up to here"));
+            is_end_lost = true;
         }
         for file in self.files.values().rev() {
             if let (FileState::Bad(found, None), true) =
                 (&file.state, top.as_ref().is_none_or(|t| t.sequence() < file.sequence))
             {
                 damage.push(found.clone());
+                is_end_lost = true;
             }
         }
+        // Of a file that was cut nobody knows how far it had reached.
+        is_end_lost |= top.as_ref().is_some_and(|top| match self.files.get(&top.sequence()).map(|file| &file.state) {
+            Some(FileState::Bad(found, _)) => found.kind == DamageKind::Missing,
+            _ => false,
+        });
         let mut next = top;
         while let Some(link) = next {
             if let Some(FileState::Bad(found, _)) = self.files.get(&link.sequence()).map(|file| &file.state) {
@@ -216,7 +228,7 @@ impl Survey {
             links.push(link);
         }
         links.reverse();
-        (links, damage)
+        Chain { links, damage, is_end_lost }
     }
 
     fn link(&self, file: &Surveyed, fixed: Option<(u32, u32)>) -> Option<Link> {
@@ -234,6 +246,14 @@ impl Survey {
         let highest = highest.max(self.live.map_or(0, |live| live.durable_end.segment));
         highest.checked_add(1).ok_or_else(|| Error::new(ErrorKind::TooLarge, "no number is left for another segment"))
     }
+}
+
+/// The segments that make up a log, first to last.
+pub(crate) struct Chain {
+    pub(crate) links: Vec<Link>,
+    pub(crate) damage: Vec<Damage>,
+    /// Some of the damage lies behind the last of them, and how much is missing there is not known.
+    pub(crate) is_end_lost: bool,
 }
 
 /// A segment of the log, as the chain names it.

@@ -2,12 +2,50 @@
 
 use crate::error::AppendError;
 use crate::receipt::Receipt;
-use crate::sync::{Condvar, Mutex};
-use std::task::{Context, Poll};
+use crate::sync::{Arc, Condvar, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// The answer to an append.
 pub(crate) type Outcome = Result<Receipt, AppendError>;
+
+/// Answers that are ready to be given.
+#[derive(Default)]
+pub(crate) struct Answers(Vec<(Arc<Ticket>, Outcome)>);
+
+impl Answers {
+    pub(crate) fn push(&mut self, ticket: Arc<Ticket>, outcome: Outcome) {
+        self.0.push((ticket, outcome));
+    }
+
+    pub(crate) fn append(&mut self, mut others: Answers) {
+        self.0.append(&mut others.0);
+    }
+
+    pub(crate) fn hold(&self, ticket: &Ticket) -> bool {
+        self.0.iter().any(|(held, _)| std::ptr::eq(&**held, ticket))
+    }
+
+    /// Gives all answers, and wakes the threads that wait. Tasks are woken by [`wake`].
+    pub(crate) fn settle(self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.0.into_iter().filter_map(|(ticket, outcome)| ticket.settle(outcome)));
+    }
+
+    /// The same where no lock is held and this thread does not lead.
+    pub(crate) fn give(self) {
+        let mut wakers = Vec::new();
+        self.settle(&mut wakers);
+        wake(wakers);
+    }
+}
+
+/// Wakes tasks. A waker that panics does not keep the others from being woken; the panic is not ours to report.
+pub(crate) fn wake(wakers: Vec<Waker>) {
+    for waker in wakers {
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
+}
 
 /// Where one answer arrives.
 ///
@@ -24,7 +62,7 @@ struct State {
     is_done: bool,
     is_waited_for: bool,
     is_called_to_lead: bool,
-    waker: Option<std::task::Waker>,
+    waker: Option<Waker>,
 }
 
 impl Ticket {
@@ -38,11 +76,15 @@ impl Ticket {
         Ticket { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Delivers the answer and wakes whoever waits. Only the first answer counts.
-    pub(crate) fn settle(&self, outcome: Outcome) {
+    /// Delivers the answer and wakes a thread that waits. Only the first answer counts.
+    ///
+    /// A task that waits is woken by the waker that is given back: foreign code, which may do anything, and is called
+    /// only where no lock is held and nobody leads.
+    #[must_use = "a task may wait for the waker"]
+    pub(crate) fn settle(&self, outcome: Outcome) -> Option<Waker> {
         let mut state = self.state.lock();
         if state.is_done {
-            return;
+            return None;
         }
         state.outcome = Some(outcome);
         state.is_done = true;
@@ -52,9 +94,7 @@ impl Ticket {
         if is_waited_for {
             self.changed.notify_all();
         }
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker
     }
 
     pub(crate) fn is_done(&self) -> bool {

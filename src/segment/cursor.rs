@@ -6,6 +6,7 @@ use crate::event::RecordedEvent;
 use crate::format::{
     BATCH_HEADER_LEN, BatchHeader, Fault, Kind, Loss, RECORD_HEADER_LEN, Range, RecordHeader, RecordView, Salt,
 };
+use crate::position::Position;
 use crate::sync::Arc;
 
 /// How much is read ahead where there is no map.
@@ -37,6 +38,12 @@ impl Cursor {
         Cursor { segment, end, chunk: None, offset, records_left: 0, batch_end: offset }
     }
 
+    /// A cursor behind the place where this one failed, from which reading can go on, and the next position there.
+    pub(crate) fn behind_damage(&self) -> Option<(Cursor, Position)> {
+        let mark = self.segment.mark_behind(self.offset).filter(|mark| mark.offset < self.end)?;
+        Some((Cursor::new(self.segment.clone(), mark.offset, self.end), mark.position))
+    }
+
     /// The next record that stands for positions; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Passed>, Error> {
         loop {
@@ -57,8 +64,9 @@ impl Cursor {
         let begin = self.offset;
         self.load(begin, begin + BATCH_HEADER_LEN as u32)?;
         let (header, _) = self.verified(begin, |bytes, salt| BatchHeader::verify(bytes, salt, begin))?;
+        let end = begin.checked_add(header.length).filter(|end| *end <= self.end);
+        self.batch_end = end.ok_or_else(|| self.segment.damaged(begin))?;
         self.records_left = header.records;
-        self.batch_end = begin + header.length;
         self.offset = begin + BATCH_HEADER_LEN as u32;
         Ok(())
     }
@@ -67,7 +75,9 @@ impl Cursor {
         let offset = self.offset;
         self.load(offset, offset + RECORD_HEADER_LEN as u32)?;
         let header = self.verified(offset, |bytes, salt| RecordHeader::verify(bytes, salt, offset))?;
-        self.load(offset, offset + header.record_len() as u32)?;
+        let end = offset.checked_add(header.record_len() as u32).filter(|end| *end <= self.batch_end);
+        let end = end.ok_or_else(|| self.segment.damaged(offset))?;
+        self.load(offset, end)?;
         let passed =
             match header.kind {
                 Kind::Event => {
@@ -85,7 +95,7 @@ impl Cursor {
                 },
                 _ => None,
             };
-        self.offset = offset + header.record_len() as u32;
+        self.offset = end;
         self.records_left -= 1;
         Ok(passed)
     }

@@ -155,6 +155,13 @@ impl Segment {
         marks.get(behind.checked_sub(1)?).copied()
     }
 
+    /// The first mark that stands behind `offset`.
+    pub(crate) fn mark_behind(&self, offset: u32) -> Option<Mark> {
+        let marks = self.marks.read();
+        let behind = marks.partition_point(|mark| mark.offset <= offset);
+        marks.get(behind).copied()
+    }
+
     /// The last mark that stands before `offset`.
     pub(crate) fn mark_before_offset(&self, offset: u32) -> Option<Mark> {
         let marks = self.marks.read();
@@ -184,14 +191,14 @@ impl Segment {
         let chunk = self.chunk(offset, header_end, 1024)?;
         let bytes = chunk.get(offset, header_end).ok_or_else(|| self.damaged(offset))?;
         let header = RecordHeader::verify(bytes, self.salt, offset).map_err(|fault| self.fault(offset, fault))?;
-        let end = offset + header.record_len() as u32;
+        let end = offset.checked_add(header.record_len() as u32).ok_or_else(|| self.damaged(offset))?;
         let chunk = if chunk.get(offset, end).is_some() { chunk } else { self.chunk(offset, end, 0)? };
         self.event_in(&chunk, offset, header)
     }
 
     /// The event whose record lies in a chunk and whose header was verified; the rest is verified here.
     pub(crate) fn event_in(&self, chunk: &Chunk, offset: u32, header: RecordHeader) -> Result<RecordedEvent, Error> {
-        let end = offset + header.record_len() as u32;
+        let end = offset.checked_add(header.record_len() as u32).ok_or_else(|| self.damaged(offset))?;
         let bytes = chunk.get(offset, end).ok_or_else(|| self.damaged(offset))?;
         let record = RecordView::verify_body(header, bytes).map_err(|fault| self.fault(offset, fault))?;
         if header.kind != Kind::Event {

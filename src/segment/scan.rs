@@ -65,6 +65,12 @@ impl<'a> ScannedSegment<'a> {
         find_batch_header(self.batches_from(self.base), self.base, offset, self.salt)
     }
 
+    /// The length that the header at `offset` gives its batch; 0 where it does not verify.
+    pub(crate) fn length_at(&self, offset: u32) -> usize {
+        BatchHeader::verify(self.batches_from(offset), self.salt, offset)
+            .map_or(0, |(header, _)| header.length as usize)
+    }
+
     /// The furthest end within this segment that a verifying batch header at or behind `from` names as durable.
     pub(crate) fn witness_behind(&self, from: u32) -> Option<u32> {
         let mut furthest = None;

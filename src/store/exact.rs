@@ -9,7 +9,7 @@ use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::log::{Batch, EventPlace, NoRoom, Ticket};
 use crate::name::StreamName;
 use crate::options::Durability;
-use crate::position::{Position, Version};
+use crate::position::{POSITION_MAX, Position, Version};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 
@@ -60,7 +60,7 @@ impl EventStore {
     /// * [`Closed`](ErrorKind::Closed), [`ReadOnly`](ErrorKind::ReadOnly).
     pub fn exact_import(&self) -> Result<ExactImport, Error> {
         let writer = self.writer()?;
-        if self.head()? != Position::BEGINNING {
+        if self.head_admitted()? != Position::new(1) {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 "an exact import needs an empty store; this one has events",
@@ -142,11 +142,26 @@ impl EventStore {
         let Some(last) = writer.view.0.read().table.holes().losses().map(|range| range.last).max() else {
             return Ok(());
         };
-        let mut placed = PlacedWriter { writer: &writer }.begin()?;
-        placed.push_control(Kind::Lost, &Loss::Accepted(last).encode());
-        placed.commit(None)?;
+        // Another append may come in between looking and placing; then it is done again.
+        loop {
+            let mut placed = PlacedWriter { writer: &writer }.begin()?;
+            let begun_at = placed.begun_at;
+            placed.push_control(Kind::Lost, &Loss::Accepted(last).encode());
+            match placed.commit(None) {
+                Err(error) if error.kind() == ErrorKind::InvalidArgument && begun_at.0 != self.head_admitted()? => {}
+                other => {
+                    other?;
+                    break;
+                }
+            }
+        }
         writer.view.0.write().table.accept_losses(last);
         Ok(())
+    }
+
+    /// The next position to be given.
+    fn head_admitted(&self) -> Result<Position, Error> {
+        Ok(self.writer()?.log.stage()?.next_position())
     }
 }
 
@@ -154,6 +169,7 @@ impl<'a> PlacedWriter<'a> {
     fn begin(&self) -> Result<Placed<'a>, Error> {
         let staging = self.writer.log.stage()?;
         Ok(Placed {
+            begun_at: (staging.next_position(), staging.last_time()),
             writer: self.writer,
             buffer: BatchBuffer::new(),
             placements: Vec::new(),
@@ -168,6 +184,8 @@ impl<'a> PlacedWriter<'a> {
 
 /// A batch of placed records that is being put together.
 struct Placed<'a> {
+    /// Where the log stood when this was begun. It must still stand there when it is committed.
+    begun_at: (Position, Timestamp),
     writer: &'a Writer,
     buffer: BatchBuffer,
     /// For each record position, version and time.
@@ -190,8 +208,11 @@ impl Placed<'_> {
         if exact.event.id.is_none() {
             return refuse("it has no id".to_owned());
         }
-        if exact.position < self.next || exact.position.next().is_none() {
-            return refuse(format!("positions must rise, and the next can be {}", self.next));
+        if exact.position < self.next || POSITION_MAX < exact.position.get() {
+            return refuse(format!("positions must rise, and the next can be {} to {POSITION_MAX}", self.next));
+        }
+        if exact.position.get() < exact.version.get() {
+            return refuse(format!("a stream has no version {} by then", exact.version));
         }
         if exact.time < self.time {
             return refuse("its time is before that of the event before it".to_owned());
@@ -260,7 +281,7 @@ impl Placed<'_> {
         let view = self.writer.view.0.read();
         let known = view.table.visible(name.as_str());
         let (version, position) =
-            known.map_or((Version::NONE, Position::BEGINNING), |known| (known.version(), known.last_position));
+            known.map_or((Version::NONE, Position::BEGINNING), |known| (known.admitted(), known.last_position));
         self.streams.push((name.clone(), version, position));
         self.streams.len() - 1
     }
@@ -278,7 +299,7 @@ impl Placed<'_> {
         let ticket = Arc::new(Ticket::new());
         let mut staging = loop {
             let mut staging = self.writer.log.stage()?;
-            match staging.room(len) {
+            match staging.room(len, self.events.len()) {
                 Ok(()) => break staging,
                 Err(NoRoom::Refused(error)) => return Err(error),
                 Err(NoRoom::NeedsRoom) => {
@@ -289,6 +310,10 @@ impl Placed<'_> {
                 }
             }
         };
+        if self.begun_at != (staging.next_position(), staging.last_time()) {
+            let act = "placing a batch: another append came in between";
+            return Err(Error::new(ErrorKind::InvalidArgument, act));
+        }
         let is_copy = epoch_and_time.is_some() && self.placements.is_empty();
         let stamp = staging.begin_placed(len);
         let (epoch, time) = epoch_and_time.unwrap_or((stamp.epoch, self.time));

@@ -148,6 +148,8 @@ impl EventStore {
         };
         let entries =
             self.shared.storage.list(LOG_DIR).map_err(|error| Error::io("listing the files of the log", error))?;
+        // Looked up before the view is locked: admission locks the two the other way round.
+        let status = self.status();
         let view = shared.0.read();
         Ok(Stats {
             store: StoreId(store),
@@ -160,7 +162,7 @@ impl EventStore {
             visible_end: ends.visible,
             durable_end: ends.durable,
             epoch,
-            status: self.status(),
+            status,
         })
     }
 

@@ -35,6 +35,7 @@ use crate::sync::{Arc, Mutex, RwLock};
 use reader::Reader;
 use request::Request;
 use std::fmt;
+use std::time::Duration;
 use threads::Threads;
 use view::SharedView;
 use writer::Writer;
@@ -73,6 +74,8 @@ struct Shared {
 struct Held {
     threads: Option<Threads>,
     lock: Box<dyn Send + Sync>,
+    /// When the writer was last started anew.
+    last_attempt: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -221,7 +224,7 @@ impl EventStore {
     ///
     /// # Errors
     ///
-    /// * Those of [`open`](Self::open). The store is closed then.
+    /// * Those of [`open`](Self::open). Reading goes on with what was there before, appends go on to be refused.
     pub fn reopen(&self) -> Result<RecoveryReport, Error> {
         self.shared.reopen()
     }
@@ -279,7 +282,7 @@ impl Shared {
             Engine::Reading(_) | Engine::Closed(_) => Ok(()),
         };
         *self.engine.write() = Engine::Closed(report);
-        if let Some(Held { threads, lock }) = held.take() {
+        if let Some(Held { threads, lock, .. }) = held.take() {
             drop(threads);
             drop(lock);
         }
@@ -290,46 +293,66 @@ impl Shared {
         let mut held = self.held.lock();
         let engine = self.engine.read().clone();
         match engine {
-            Engine::Writing(writer) => {
-                // What was acknowledged is in the files; whatever this one still has to say is said by the next.
-                let _ = writer.close();
-                let report = writer.report.clone();
-                drop(writer);
-                *self.engine.write() = Engine::Closed(report);
-            }
+            Engine::Writing(writer) => self.restart(&mut held, &writer).map(|writer| writer.report.clone()),
             Engine::Reading(reader) => {
                 reader.open_anew(&self.storage, &self.options)?;
-                return Ok(reader.report());
+                Ok(reader.report())
             }
-            Engine::Closed(_) => {}
+            Engine::Closed(_) => {
+                let lock = open::lock(&*self.storage)?;
+                let (writer, threads) = open::start(&self.storage, &self.options)?;
+                *self.engine.write() = Engine::Writing(writer.clone());
+                *held = Some(Held { threads, lock, last_attempt: None });
+                Ok(writer.report.clone())
+            }
         }
+    }
+
+    /// Ends a writer and begins another in its place, under the same lock on the directory. Until that one is there, and
+    /// where it cannot be had, readers go on with what the old one shows; the old one takes no appends any more.
+    fn restart(&self, held: &mut Option<Held>, old: &Arc<Writer>) -> Result<Arc<Writer>, Error> {
+        // What was acknowledged is in the files; whatever the old one still has to say is said by the next.
+        let _ = old.close();
         let lock = match held.take() {
-            Some(Held { threads, lock }) => {
+            Some(Held { threads, lock, .. }) => {
                 drop(threads);
                 lock
             }
             None => open::lock(&*self.storage)?,
         };
-        let (writer, threads) = open::start(&self.storage, &self.options)?;
-        let report = writer.report.clone();
-        *self.engine.write() = Engine::Writing(writer);
-        *held = Some(Held { threads, lock });
-        Ok(report)
+        let started = open::start(&self.storage, &self.options);
+        let (threads, writer) = match started {
+            Ok((writer, threads)) => (threads, Ok(writer)),
+            Err(error) => (None, Err(error)),
+        };
+        *held = Some(Held { threads, lock, last_attempt: Some(self.storage.elapsed()) });
+        let writer = writer?;
+        *self.engine.write() = Engine::Writing(writer.clone());
+        Ok(writer)
     }
 
     /// Tries again to copy the tail that had to be left unproven for want of room.
     fn prove(&self, before: Arc<Writer>) -> Result<Arc<Writer>, Error> {
-        let unproven = before.report.unproven_events;
-        drop(before);
-        self.reopen()?;
-        match &*self.engine.read() {
-            Engine::Writing(writer) if !writer.is_unproven => Ok(writer.clone()),
-            _ => {
-                let act =
-                    format!("appending behind {unproven} events that are not proven durable: no room to copy them");
-                Err(Error::new(ErrorKind::Full, act))
+        let mut held = self.held.lock();
+        // Somebody else may have done it, or closed the store, while this one waited.
+        let current = match &*self.engine.read() {
+            Engine::Writing(writer) if !writer.is_unproven => return Ok(writer.clone()),
+            Engine::Writing(writer) => writer.clone(),
+            Engine::Reading(_) | Engine::Closed(_) => return Err(closed()),
+        };
+        let events = before.report.unproven_events;
+        // Each attempt reads the whole log: one a second is enough for a disk that is full.
+        let last_attempt = held.as_ref().and_then(|held| held.last_attempt);
+        let is_too_soon = self.storage.has_threads()
+            && last_attempt.is_some_and(|last| self.storage.elapsed() < last + Duration::from_secs(1));
+        if !is_too_soon {
+            let writer = self.restart(&mut held, &current)?;
+            if !writer.is_unproven {
+                return Ok(writer);
             }
         }
+        let act = format!("appending behind {events} events that are not proven durable: no room to copy them");
+        Err(Error::new(ErrorKind::Full, act))
     }
 }
 

@@ -142,7 +142,7 @@ impl Options {
             storage,
             options: self.clone(),
             engine: RwLock::new(Engine::Writing(writer)),
-            held: Mutex::new(Some(Held { threads, lock })),
+            held: Mutex::new(Some(Held { threads, lock, last_attempt: None })),
         };
         Ok(EventStore { shared: Arc::new(shared) })
     }

@@ -68,7 +68,7 @@ impl PendingReceipt {
     /// * `Err`: the time is over; the batch is still queued and the answer will come.
     /// * `Ok(Err(_))`: as for [`wait`](Self::wait).
     pub fn wait_timeout(self, limit: Duration) -> Result<Result<Receipt, AppendError>, PendingReceipt> {
-        match self.writer.as_ref().map(|writer| writer.log.wait_for(&self.ticket, Some(limit))) {
+        match self.writer.as_ref().map(|writer| writer.wait_for(&self.ticket, Some(limit))) {
             Some(Some(outcome)) => Ok(outcome),
             Some(None) => Err(self),
             None => Ok(self.wait()),

@@ -285,6 +285,7 @@ impl State {
             (Some((given, at)), true) => (version.next() != Some(given), position, at),
             (None, false) => (first < version, Position::BEGINNING, position),
             (None, true) => {
+                self.check_behind()?;
                 (version.get() < self.bounds.last.min(self.last_version.get()), position, Position::new(u64::MAX))
             }
         };
@@ -293,20 +294,43 @@ impl State {
 
     /// Fails where events may be missing behind the last one of the read.
     fn end(&self) -> Result<(), Error> {
+        let first = Version::new(self.bounds.first.max(1));
+        let last = Version::new(self.bounds.last).min(self.last_version);
         match (self.given, self.bounds.is_backwards) {
-            (Some((version, at)), true) if self.bounds.first < version.get() => {
-                self.check_doubt(Position::BEGINNING, at)
-            }
-            (_, true) => Ok(()),
-            (_, false) if self.bounds.last <= self.last_version.get() => Ok(()),
-            (_, false) => {
-                let view = self.view.0.read();
-                let last = view.table.stream(self.number).last_position;
-                match view.table.holes().doubt_behind(last).filter(|_| !self.bounds.skips_lost) {
-                    Some(hole) => Err(in_hole(&self.stream, &hole)),
-                    None => Ok(()),
-                }
-            }
+            (Some((version, at)), true) if first < version => self.check_doubt(Position::BEGINNING, at),
+            (Some((version, at)), false) if version < last => self.check_doubt(at, self.next_position()?),
+            // The stream has nothing within the bounds. What should be there may be missing.
+            (None, _) if first <= last => self.check_doubt(Position::BEGINNING, self.next_position()?),
+            (Some(_), true) => Ok(()),
+            (None, _) | (Some(_), false) => self.check_behind(),
+        }
+    }
+
+    /// The position of the first event behind the bounds, which is known where the stream goes on behind them.
+    fn next_position(&self) -> Result<Position, Error> {
+        let behind = {
+            let view = self.view.0.read();
+            let places = &view.table.stream(self.number).places;
+            let index = Version::new(self.bounds.last).next().map(|version| places.index_of(version));
+            let place = index.and_then(|index| places.get(index));
+            place.and_then(|place| Some((view.segment(place.segment)?.clone(), place.offset)))
+        };
+        match behind {
+            Some((segment, offset)) => Ok(segment.event(offset)?.position()),
+            None => Ok(Position::new(u64::MAX)),
+        }
+    }
+
+    /// Fails where the bounds reach behind the last known event and it is in doubt whether that was the last.
+    fn check_behind(&self) -> Result<(), Error> {
+        if self.bounds.last <= self.last_version.get() || self.bounds.skips_lost {
+            return Ok(());
+        }
+        let view = self.view.0.read();
+        let last = view.table.stream(self.number).last_position;
+        match view.table.holes().doubt_behind(last) {
+            Some(hole) => Err(in_hole(&self.stream, &hole)),
+            None => Ok(()),
         }
     }
 

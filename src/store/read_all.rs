@@ -149,6 +149,14 @@ impl AllEvents {
         };
         let view = source.0.read();
         let mut bounds = read.bounds;
+        // Behind an end that damage made uncertain there may have been what is asked for.
+        if let Some(hole) = view.table.holes().lost_end()
+            && view.head.get() < bounds.first
+            && !bounds.are_empty()
+            && !bounds.skips_lost
+        {
+            return AllEvents { state: None, error: Some(unreadable(hole.range, hole.kind)) };
+        }
         bounds.to(view.head.get());
         if bounds.are_empty() {
             return AllEvents { state: None, error: None };
@@ -193,10 +201,11 @@ impl Iterator for AllEvents {
 
 impl State {
     fn advance(&mut self) -> Result<Option<RecordedEvent>, Error> {
-        if self.left == 0 {
-            return Ok(None);
-        }
         loop {
+            // What lies behind the bounds is not even looked at: it may be damaged, and nobody asked for it.
+            if self.left == 0 || self.bounds.last < self.expected.get() {
+                return Ok(None);
+            }
             let Walk::Forwards(cursor) = &mut self.walk else {
                 let Some((segment, end)) = self.segments.pop() else {
                     return self.pass_to(Position::new(self.bounds.last.saturating_add(1))).map(|()| None);
@@ -208,8 +217,20 @@ impl State {
             };
             let passed = match cursor.next() {
                 Ok(passed) => passed,
-                // Before what was asked for, damage is nobody's business: the marks begin again behind it.
-                Err(error) => return Err(self.explain(error)),
+                Err(error) => {
+                    // Where nothing is missing between here and the next mark, or nobody minds, it goes on from there.
+                    let behind = cursor.behind_damage().filter(|_| error.kind() == ErrorKind::Damaged);
+                    match behind {
+                        Some((cursor, position)) if position <= self.expected || self.bounds.skips_lost => {
+                            self.walk = Walk::Forwards(cursor);
+                        }
+                        None if self.bounds.skips_lost && error.kind() == ErrorKind::Damaged => {
+                            self.walk = Walk::Between
+                        }
+                        _ => return Err(self.explain(error)),
+                    }
+                    continue;
+                }
             };
             match passed {
                 None => self.walk = Walk::Between,
@@ -323,8 +344,13 @@ impl State {
         // The block that holds the upper bound is the last one that is wanted; those behind it need not be read.
         if mark.position <= self.expected {
             let mut cursor = Cursor::new(segment.clone(), mark.offset, before);
-            while let Some(passed) = cursor.next().map_err(|error| self.explain(error))? {
-                self.block.push(passed);
+            loop {
+                match cursor.next() {
+                    Ok(Some(passed)) => self.block.push(passed),
+                    Ok(None) => break,
+                    Err(error) if self.bounds.skips_lost && error.kind() == ErrorKind::Damaged => break,
+                    Err(error) => return Err(self.explain(error)),
+                }
             }
         }
         self.walk = Walk::Backwards(segment, mark.offset);
@@ -332,7 +358,7 @@ impl State {
     }
 }
 
-fn unreadable(range: Range, kind: HoleKind) -> Error {
+pub(super) fn unreadable(range: Range, kind: HoleKind) -> Error {
     let (first, last) = (range.first, range.last);
     match kind {
         HoleKind::Lost => {

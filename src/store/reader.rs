@@ -93,14 +93,19 @@ impl Reader {
 
 fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
     let mut attempt = 0;
+    let mut was_locked;
     let opened: Opened<StreamTable> = loop {
         attempt += 1;
-        match open_for_reading(&**storage, options, StreamTable::default) {
+        was_locked = storage.is_locked().unwrap_or(false);
+        // A writer may have come or gone while the log was read, so both moments count.
+        let opened = open_for_reading(&**storage, options, StreamTable::default);
+        let was_changing = was_locked || storage.is_locked().unwrap_or(false);
+        match opened {
             Ok(opened) if opened.report.damage().is_empty() || ATTEMPTS <= attempt => break opened,
             // A writer may be recovering right now: files vanish and others take their place.
-            Ok(_) if storage.is_locked().unwrap_or(false) => {}
+            Ok(_) if was_changing => {}
             Ok(opened) => break opened,
-            Err(error) if ATTEMPTS <= attempt || !storage.is_locked().unwrap_or(false) => return Err(error),
+            Err(error) if ATTEMPTS <= attempt || !was_changing => return Err(error),
             Err(_) => {}
         }
         if storage.has_threads() {
@@ -109,7 +114,7 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
     };
     let last = opened.segments.last().cloned();
     let is_beside_writer = opened.report.close_state == CloseState::Open;
-    let follower = Follower::new(opened.seen, is_beside_writer, opened.sequence, last);
+    let follower = Follower::new(opened.seen, is_beside_writer, was_locked, opened.sequence, last);
     let facts = Facts { report: opened.report, store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
     let view = View { segments: opened.segments, table: opened.visitor, head: opened.head };
     Ok(State { view: Arc::new(SharedView(RwLock::new(view))), follower, facts })

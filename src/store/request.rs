@@ -9,12 +9,15 @@ use crate::name::StreamName;
 use crate::options::Durability;
 use crate::position::ExpectedVersion;
 use crate::sync::Arc;
+use std::collections::HashMap;
 
 /// A batch that was encoded by the appending thread, with no lock taken.
 pub(crate) struct Request {
     pub(crate) buffer: BatchBuffer,
     /// The streams that get events, in the order in which they were first named.
     pub(crate) streams: Vec<StreamName>,
+    /// The index of each stream, once there are many.
+    numbers: HashMap<StreamName, u32>,
     /// For each event the index of its stream.
     pub(crate) event_streams: Vec<u32>,
     /// What is asked, in the order in which it was asked.
@@ -28,6 +31,7 @@ impl Request {
         Request {
             buffer: BatchBuffer::new(),
             streams: Vec::new(),
+            numbers: HashMap::new(),
             event_streams: Vec::new(),
             expectations: Vec::new(),
             durability,
@@ -60,15 +64,29 @@ impl Request {
                 let act = format!("a batch has {bytes} bytes or more: the limit is {BATCH_BYTES_MAX}");
                 return Err(Error::new(ErrorKind::TooLarge, act));
             }
-            let number = *index.get_or_insert_with(|| {
-                self.streams.iter().position(|named| named == stream).unwrap_or_else(|| {
-                    self.streams.push(stream.clone());
-                    self.streams.len() - 1
-                })
-            });
-            self.event_streams.push(number as u32);
+            let number = *index.get_or_insert_with(|| self.number(stream));
+            self.event_streams.push(number);
         }
         Ok(())
+    }
+
+    /// The index of a stream, which gets one where it has none.
+    fn number(&mut self, stream: &StreamName) -> u32 {
+        // A look through a few names is faster than a table; through thousands it is not.
+        const FEW: usize = 32;
+        let found = match self.streams.len() <= FEW {
+            true => self.streams.iter().position(|named| named == stream).map(|index| index as u32),
+            false => self.numbers.get(stream).copied(),
+        };
+        found.unwrap_or_else(|| {
+            let number = self.streams.len() as u32;
+            self.streams.push(stream.clone());
+            if FEW < self.streams.len() {
+                let missing = self.streams.iter().enumerate().skip(self.numbers.len());
+                self.numbers.extend(missing.map(|(index, named)| (named.clone(), index as u32)));
+            }
+            number
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -73,13 +73,20 @@ impl EventStore {
     /// # Errors
     ///
     /// * [`StreamNotFound`](ErrorKind::StreamNotFound): it has no events.
-    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost), [`Io`](ErrorKind::Io): its first or last event cannot
-    ///   be read.
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events of it cannot be read, or may be among those that
+    ///   cannot.
+    /// * [`Io`](ErrorKind::Io): the operating system could not read.
     /// * [`Closed`](ErrorKind::Closed).
     pub fn stream_info(&self, stream: &StreamName) -> Result<StreamInfo, Error> {
         let shared = self.view()?;
         let view = shared.0.read();
         let known = view.table.visible(stream.as_str()).ok_or_else(|| missing(&view, stream))?;
+        let holes = view.table.holes();
+        let between = holes.doubt_between(known.first_position, known.last_position);
+        let is_whole = known.places.len() as u64 == known.version().get();
+        if let Some(hole) = holes.doubt_behind(known.last_position).or(between.filter(|_| !is_whole)) {
+            return Err(super::read::in_hole(stream, &hole));
+        }
         let draft = Draft::of(known);
         drop(view);
         draft.complete(&shared)
@@ -92,7 +99,15 @@ impl EventStore {
     /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): it has none that can be read, and may have had some.
     /// * [`Closed`](ErrorKind::Closed).
     pub fn exists(&self, stream: &StreamName) -> Result<bool, Error> {
-        Ok(self.version(stream)? != Version::NONE)
+        let shared = self.view()?;
+        let view = shared.0.read();
+        if view.table.visible(stream.as_str()).is_some() {
+            return Ok(true);
+        }
+        match missing(&view, stream) {
+            error if error.kind() == ErrorKind::StreamNotFound => Ok(false),
+            error => Err(error),
+        }
     }
 
     /// The version of a stream's last event; [`Version::NONE`] where it has no events.
@@ -114,7 +129,14 @@ impl EventStore {
 
     /// Lists streams by name.
     pub fn streams(&self) -> StreamList {
-        StreamList { source: self.view(), prefix: String::new(), glob: None, after: None, limit: usize::MAX }
+        StreamList {
+            source: self.view(),
+            prefix: String::new(),
+            glob: None,
+            after: None,
+            limit: usize::MAX,
+            skips_lost: false,
+        }
     }
 }
 
@@ -141,6 +163,7 @@ pub struct StreamList {
     glob: Option<String>,
     after: Option<StreamName>,
     limit: usize,
+    skips_lost: bool,
 }
 
 impl StreamList {
@@ -168,15 +191,27 @@ impl StreamList {
         self
     }
 
+    /// Lists what is known although events are damaged or lost, which may be those of further streams. Default: fails.
+    pub fn skipping_lost(mut self) -> StreamList {
+        self.skips_lost = true;
+        self
+    }
+
     /// The streams, sorted by name byte by byte.
     ///
     /// # Errors
     ///
-    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost), [`Io`](ErrorKind::Io): an event cannot be read.
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events cannot be read, and streams or their last
+    ///   versions may be missing because of it.
+    /// * [`Io`](ErrorKind::Io): the operating system could not read.
     /// * [`Closed`](ErrorKind::Closed).
     pub fn list(&self) -> Result<Vec<StreamInfo>, Error> {
         let shared = self.source.as_ref().map_err(Clone::clone)?;
         let view = shared.0.read();
+        let doubt = view.table.holes().doubt_behind(Position::BEGINNING).filter(|_| !self.skips_lost);
+        if let Some(hole) = doubt {
+            return Err(super::read_all::unreadable(hole.range, hole.kind));
+        }
         let after = self.after.as_ref().map_or("", StreamName::as_str);
         let is_wanted = |name: &str| {
             name.starts_with(&self.prefix)

@@ -4,7 +4,9 @@ use super::request::Request;
 use super::view::{SharedView, View};
 use crate::error::{AppendError, Conflict, Error, ErrorKind};
 use crate::index::StreamTable;
-use crate::log::{Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing};
+use crate::log::{
+    Answers, Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing,
+};
 use crate::name::StreamName;
 use crate::options::{Durability, Options};
 use crate::position::{Position, Version};
@@ -12,18 +14,57 @@ use crate::receipt::{Receipt, StreamReceipt};
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock, Sender};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A store that is open for writing.
 pub(crate) struct Writer {
     pub(crate) log: Log,
     pub(crate) view: Arc<SharedView>,
     /// Batches for which room is being made, in the order in which they came. Taken after the lock of admission.
-    waiting: Mutex<VecDeque<Request>>,
+    waiting: Mutex<Waiting>,
     pub(crate) report: RecoveryReport,
     /// Nothing may be built on the tail: there was no room to copy it.
     pub(crate) is_unproven: bool,
     /// Given to the threads when there are such; the lock goes with the writer.
     pub(crate) jobs: Option<Sender<Job>>,
+}
+
+/// Batches for which room is being made.
+#[derive(Default)]
+struct Waiting {
+    requests: VecDeque<Request>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Queues a batch, or refuses it where too much waits already. Whether it was queued.
+    fn push(&mut self, request: Request, limit: usize, answers: &mut Answers) -> bool {
+        let bytes = self.bytes.saturating_add(request.buffer.len());
+        if limit < bytes && !self.is_empty() {
+            let waiting = self.bytes;
+            let act = format!("appending: {waiting} bytes wait for room to be made, the limit is {limit}");
+            answers.push(request.ticket, Err(AppendError::Store(Error::new(ErrorKind::Busy, act))));
+            return false;
+        }
+        self.bytes = bytes;
+        self.requests.push_back(request);
+        true
+    }
+
+    fn pop(&mut self) -> Option<Request> {
+        let request = self.requests.pop_front()?;
+        self.bytes -= request.buffer.len();
+        Some(request)
+    }
+
+    fn put_back(&mut self, request: Request) {
+        self.bytes += request.buffer.len();
+        self.requests.push_front(request);
+    }
 }
 
 /// Work for the thread that makes room.
@@ -47,47 +88,54 @@ impl Writer {
             view
         })?;
         let (view, report, is_unproven) = facts.expect("an opened log told what it holds");
-        Ok(Writer { log, view, waiting: Mutex::new(VecDeque::new()), report, is_unproven, jobs })
+        Ok(Writer { log, view, waiting: Mutex::new(Waiting::default()), report, is_unproven, jobs })
     }
 
     /// Queues a batch. The answer arrives at its ticket.
     pub(crate) fn append(&self, request: Request) {
-        let ticket = request.ticket.clone();
+        let mut answers = Answers::default();
+        let mut is_waiting = false;
         match self.log.stage() {
-            Err(error) => ticket.settle(Err(AppendError::Store(error))),
+            Err(error) => answers.push(request.ticket, Err(AppendError::Store(error))),
             Ok(mut staging) => {
                 let mut waiting = self.waiting.lock();
                 // Whoever waits for room came first.
-                let is_queued = !waiting.is_empty();
-                let left = if is_queued { Some(request) } else { self.admit(&mut staging, request) };
-                let Some(request) = left else { return };
-                waiting.push_back(request);
-                drop(waiting);
-                drop(staging);
-                self.ask_for_room();
+                let left = match waiting.is_empty() {
+                    true => self.admit(&mut staging, request, &mut answers),
+                    false => Some(request),
+                };
+                if let Some(request) = left {
+                    is_waiting = waiting.push(request, self.log.options().staged_bytes_max, &mut answers);
+                }
             }
+        }
+        answers.give();
+        if is_waiting {
+            self.ask_for_room();
         }
     }
 
     /// Judges a batch and stages it. Gives it back where room must be made first.
-    fn admit(&self, staging: &mut Staging<'_>, request: Request) -> Option<Request> {
+    fn admit(&self, staging: &mut Staging<'_>, request: Request, answers: &mut Answers) -> Option<Request> {
         let view = self.view.0.read();
         let conflict = judge(&view, &request);
         let doubt = if view.table.holes().is_empty() { None } else { doubt(&view, &request) };
         drop(view);
         if let Some((conflict, is_caused_by_staged)) = conflict {
-            staging.refuse(&request.ticket, conflict, is_caused_by_staged);
+            if let Some(conflict) = staging.refuse(&request.ticket, conflict, is_caused_by_staged) {
+                answers.push(request.ticket, Err(AppendError::Conflict(conflict)));
+            }
             return None;
         }
-        if let Some(error) = doubt {
-            request.ticket.settle(Err(AppendError::Store(error)));
-            return None;
-        }
-        match staging.room(request.buffer.len()) {
+        let room = match doubt {
+            Some(error) => Err(NoRoom::Refused(error)),
+            None => staging.room(request.buffer.len(), request.event_streams.len()),
+        };
+        match room {
             Ok(()) => {}
             Err(NoRoom::NeedsRoom) => return Some(request),
             Err(NoRoom::Refused(error)) => {
-                request.ticket.settle(Err(AppendError::Store(error)));
+                answers.push(request.ticket, Err(AppendError::Store(error)));
                 return None;
             }
         }
@@ -97,7 +145,7 @@ impl Writer {
         let mut events = Vec::with_capacity(event_streams.len());
         for index in event_streams {
             let (number, version) = &mut versions[index as usize];
-            // No stream comes near the last number: it would need one event a nanosecond for 584 years.
+            // No version is higher than a position, and positions are left: that was checked with the room.
             *version = version.next().expect("a version is left");
             events.push((*number, *version));
         }
@@ -158,7 +206,11 @@ impl Writer {
     pub(crate) fn make_room_now(&self) -> Option<Error> {
         match self.log.make_room() {
             Making::Failed(error) => Some(error),
-            Making::Made => None,
+            Making::Made => {
+                self.admit_waiting();
+                self.log.demand();
+                None
+            }
             Making::Nothing => {
                 crate::sync::pause();
                 None
@@ -171,40 +223,59 @@ impl Writer {
         while self.log.wants_room() {
             match self.log.make_room() {
                 Making::Nothing => break,
-                Making::Made => self.admit_waiting(),
+                Making::Made => {
+                    self.admit_waiting();
+                    // Those who wait sleep, and none of them was called to lead.
+                    self.log.demand();
+                }
                 Making::Failed(error) => {
                     self.refuse_waiting(&error);
                     break;
                 }
             }
         }
-        self.log.demand();
     }
 
     fn admit_waiting(&self) {
-        let mut staging = match self.log.stage() {
-            Ok(staging) => staging,
+        let mut answers = Answers::default();
+        match self.log.stage() {
             Err(error) => return self.refuse_waiting(&error),
-        };
-        let mut waiting = self.waiting.lock();
-        while let Some(request) = waiting.pop_front() {
-            if let Some(request) = self.admit(&mut staging, request) {
-                waiting.push_front(request);
-                break;
+            Ok(mut staging) => {
+                let mut waiting = self.waiting.lock();
+                while let Some(request) = waiting.pop() {
+                    if let Some(request) = self.admit(&mut staging, request, &mut answers) {
+                        waiting.put_back(request);
+                        break;
+                    }
+                }
             }
         }
+        answers.give();
     }
 
     /// Answers every batch that waits for room: nothing of it was done.
     pub(crate) fn refuse_waiting(&self, error: &Error) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
-        for request in waiting {
-            request.ticket.settle(Err(AppendError::Store(error.clone())));
+        let mut answers = Answers::default();
+        for request in waiting.requests {
+            answers.push(request.ticket, Err(AppendError::Store(error.clone())));
         }
+        answers.give();
     }
 
     pub(crate) fn wait(&self, ticket: &Ticket) -> Outcome {
-        self.log.wait(ticket)
+        self.wait_for(ticket, None).expect("without a limit there is an answer")
+    }
+
+    /// Waits for an answer, for at most as long as given.
+    pub(crate) fn wait_for(&self, ticket: &Ticket, limit: Option<Duration>) -> Option<Outcome> {
+        let outcome = self.log.wait_for(ticket, limit);
+        // Without threads of its own the log makes room ahead on this one; others may have begun to wait for it meanwhile.
+        if self.jobs.is_none() && !self.waiting.lock().is_empty() {
+            self.admit_waiting();
+            self.log.demand();
+        }
+        outcome
     }
 
     /// Commits all that is queued, what waits for room included, and syncs everything.
@@ -220,7 +291,7 @@ impl Writer {
             self.make_room();
             if self.log.storage().has_threads() {
                 // Another thread may be making the room.
-                crate::sync::sleep(std::time::Duration::from_micros(100));
+                crate::sync::sleep(Duration::from_micros(100));
             }
         }
     }

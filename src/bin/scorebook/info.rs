@@ -1,7 +1,7 @@
 //! `info`: what a store holds, how it was closed, who has it open.
 
 use crate::Tool;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::Facts;
 use scorebook::Place;
 use serde_json::{Value, json};
@@ -22,8 +22,13 @@ pub(crate) fn run(tool: &Tool) -> Result<(), Failure> {
         .with_place("visible_end", info.visible_end())
         .with("epoch", info.epoch())
         .with("closed", info.close_state().to_string())
-        .with("owner", info.owner());
-    tool.output().facts(&facts)
+        .with("owner", info.owner())
+        .with_damage(info.damage());
+    tool.output().facts(&facts)?;
+    match info.damage().first() {
+        None => Ok(()),
+        Some(damage) => Err(Failure::new(Exit::Damage, damage.to_string())),
+    }
 }
 
 impl Facts {

@@ -1,7 +1,7 @@
 //! `streams`: the streams of a store.
 
 use crate::Tool;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::ndjson::quoted;
 use crate::output::Row;
 use crate::rfc3339;
@@ -34,7 +34,7 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
         Some(glob) => store.streams().glob(glob),
         None => store.streams(),
     };
-    let mut streams = list.list()?;
+    let mut streams = list.skipping_lost().list()?;
     // They come sorted by name, and what is equal stays in that order.
     match arguments.sort {
         Sort::Name => {}
@@ -47,11 +47,8 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let outcome = shown.try_for_each(|stream| list.push(stream));
     list.finish()?;
     outcome?;
-    // What stands in damaged batches may be streams of their own: then the list is shorter than the truth.
-    match store.recovery_report().damage().first() {
-        None => Ok(()),
-        Some(damage) => Err(Failure::new(Exit::Damage, format!("streams may be missing: {damage}"))),
-    }
+    // What cannot be read may be streams of their own: then the list is shorter than the truth, and says so.
+    store.streams().limit(0).list().map(|_| ()).map_err(|error| Failure::from(error).at("streams may be missing"))
 }
 
 impl Row for StreamInfo {

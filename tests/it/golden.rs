@@ -1,0 +1,188 @@
+//! Golden directories: logs of every released format, which open for ever and say the same.
+//!
+//! `tests/golden/v1/` was written once by the ignored test below; `expected.txt` beside each log is what it says.
+
+use crate::story::options;
+use scorebook::testing::{CrashChoice, SimulatedDisk};
+use scorebook::{
+    Codec, Durability, EventId, EventStore, ExpectedVersion, NewEvent, StreamName, Timestamp, inspect, verify,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1")
+}
+
+fn name(text: &str) -> StreamName {
+    StreamName::new(text).expect("a name")
+}
+
+fn append(store: &EventStore, stream: &str, events: Vec<NewEvent>) {
+    store.append(&name(stream), ExpectedVersion::Any, events).wait().expect("a receipt");
+}
+
+/// One line for each event, with everything that is known of it.
+fn dump(store: &EventStore) -> String {
+    let mut text = String::new();
+    for event in store.read_all() {
+        let event = event.expect("a golden event");
+        let tags: Vec<String> = event.tags().map(|(key, value)| format!("{key:?}:{value:?}")).collect();
+        let occurred = event.occurred().map(Timestamp::nanos);
+        let data: String =
+            event.data().iter().take(64).flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect();
+        writeln!(
+            text,
+            "{} {:?}@{} id={} type={} schema={} codec={:?} time={} occurred={occurred:?} epoch={} tags=[{}] metadata={} data={}:{data}",
+            event.position(),
+            event.stream(),
+            event.version(),
+            event.id(),
+            event.event_type(),
+            event.schema(),
+            event.codec(),
+            event.time().nanos(),
+            event.epoch(),
+            tags.join(","),
+            event.metadata_json(),
+            event.data().len(),
+        )
+        .expect("writing into a string");
+    }
+    text
+}
+
+fn json(event_type: &str, number: u32) -> NewEvent {
+    NewEvent::json(event_type, &BTreeMap::from([("number", number)])).expect("JSON")
+}
+
+/// Closed after a session that went on behind a clean end.
+fn clean() -> SimulatedDisk {
+    let disk = SimulatedDisk::new(1);
+    let store = options().open_simulated(&disk).expect("a store");
+    append(&store, "game-1", vec![json("game_started", 1), json("guess_made", 2)]);
+    append(&store, "game-2", vec![json("game_started", 3)]);
+    store.close().expect("closing");
+    let store = options().open_simulated(&disk).expect("a store");
+    append(&store, "game-1", vec![json("game_won", 4)]);
+    disk.advance(Duration::from_millis(60));
+    store.keep_house();
+    append(&store, "board-1", vec![json("scored", 5)]);
+    store.close().expect("closing");
+    disk
+}
+
+/// Power lost: a batch that is there in part.
+fn torn() -> SimulatedDisk {
+    let disk = SimulatedDisk::new(2);
+    let store = options().open_simulated(&disk).expect("a store");
+    append(&store, "game-1", vec![json("game_started", 1)]);
+    append(&store, "game-1", vec![json("guess_made", 2), json("guess_made", 3)]);
+    let long = (0..5).map(|number| NewEvent::bytes("recorded", vec![number; 700]));
+    let pending = store.batch().durability(Durability::Written).append(&name("game-2"), ExpectedVersion::Any, long);
+    pending.commit().wait().expect("a receipt");
+    let sectors = disk.describe_pending();
+    let middle = sectors.iter().rposition(|line| line.contains("log/")).expect("pending sectors") - 2;
+    disk.crash(&CrashChoice::AllBut(middle))
+}
+
+/// Everything an event can have, over several segments, killed once in between.
+fn rich() -> SimulatedDisk {
+    let disk = SimulatedDisk::new(3);
+    let store = options().open_simulated(&disk).expect("a store");
+    let given = EventId::from_bytes([0x67; 16]);
+    let rich = json("game_started", 1)
+        .schema(7)
+        .id(given)
+        .occurred(Timestamp::from_nanos(-1_234_567_890))
+        .tag("spieler", "Zoë")
+        .tag("emoji", "🎲")
+        .tag("empty", "")
+        .correlation("interaktion-1")
+        .causation("событие")
+        .actor("用户")
+        .meta("nested", &BTreeMap::from([("a", vec![1.5, 2.0])]));
+    append(&store, "spiel-größe-🎲", vec![rich, NewEvent::bytes("raw", vec![0, 255, 10, 13])]);
+    append(&store, "e\u{301}", vec![NewEvent::bytes("empty", Vec::new())]);
+    append(&store, "\u{e9}", vec![NewEvent::with_codec("packed", Codec::Other(3), vec![1, 2, 3])]);
+    let batch = store
+        .batch()
+        .append(&name("game-1"), ExpectedVersion::NoStream, [json("game_started", 1)])
+        .append(&name("board-1"), ExpectedVersion::NoStream, [json("scored", 2)])
+        .append(&name("game-1"), ExpectedVersion::Any, [json("guess_made", 3)]);
+    batch.commit().wait().expect("a receipt");
+    append(&store, "big-1", vec![NewEvent::bytes("filled", vec![b'a'; 24_000])]);
+    append(&store, "big-1", vec![NewEvent::bytes("filled", vec![b'b'; 24_000])]);
+    append(&store, "game-1", vec![json("game_won", 4)]);
+    let disk = disk.kill();
+    drop(store);
+    let store = options().open_simulated(&disk).expect("a store");
+    append(&store, "game-1", vec![json("game_reviewed", 5)]);
+    store.close().expect("closing");
+    disk
+}
+
+#[test]
+#[ignore = "writes the golden directories of this format"]
+fn write_the_golden_directories() {
+    for (name, disk) in [("clean", clean()), ("torn", torn()), ("rich", rich())] {
+        let directory = golden().join(name);
+        assert!(!directory.exists(), "{name}: what was released is never written again");
+        for (path, bytes) in disk.contents() {
+            let path = directory.join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(path, bytes).expect("a file");
+        }
+        fs::remove_file(directory.join("LOCK")).expect("the lock says nothing");
+        let store = options().open_simulated_read_only(&disk).expect("a reader");
+        fs::write(directory.join("expected.txt"), dump(&store)).expect("a file");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else if path.file_name().is_some_and(|name| name != "expected.txt") {
+            fs::copy(&path, &target).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn logs_of_every_released_format_open_and_say_the_same() {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(golden()).expect("the golden directories") {
+        let source = entry.expect("an entry").path();
+        let name = source.file_name().expect("a name").to_string_lossy().into_owned();
+        let expected = fs::read_to_string(source.join("expected.txt")).expect("what the log says");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("store");
+        copy(&source, &path);
+
+        let reader = EventStore::open_read_only(&path).expect("a golden log");
+        assert_eq!(dump(&reader), expected, "{name}, read only");
+        assert_eq!(reader.recovery_report().torn_tail().is_some(), name == "torn", "{name}");
+        let verified = verify(&path).expect("a golden log");
+        assert!(verified.is_sound(), "{name}: {verified}");
+        assert_eq!(inspect(&path).expect("a golden log").events(), expected.lines().count() as u64, "{name}");
+
+        let store = EventStore::open(&path).expect("a golden log");
+        assert_eq!(dump(&store), expected, "{name}, for writing");
+        append(&store, "game-1", vec![json("appended", 99)]);
+        store.close().expect("closing");
+        let store = EventStore::open(&path).expect("a golden log that was written on");
+        let after = dump(&store);
+        assert!(after.starts_with(&expected), "{name}: appending changed what was there");
+        assert_eq!(after.lines().count(), expected.lines().count() + 1, "{name}");
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["clean", "rich", "torn"]);
+}

@@ -1,0 +1,17 @@
+//! The integration tests: one binary, a module for each subject.
+
+mod append;
+mod concurrency;
+mod crash;
+mod damage;
+mod faults;
+mod golden;
+mod process;
+mod read;
+mod reader;
+mod story;
+mod streams;
+mod support;
+mod tidy;
+#[cfg(feature = "cli")]
+mod tool;

@@ -1,0 +1,891 @@
+//! The tool as its users meet it: the built command, its output and its exit codes.
+
+use scorebook::{Codec, EventId, EventStore, ExpectedVersion, NewEvent, StreamName, Timestamp};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Nothing here takes longer, on any machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+// Bringing events in and out.
+
+#[test]
+fn what_is_imported_is_exported_field_by_field() {
+    let place = Place::new();
+    let lines = [
+        r#"{"stream":"game-42","version":1,"type":"game_started","schema":3,"occurred":"2016-01-19T00:21:19.000000001Z","data":{"word":"otter","n":[1,2.50,-0.0,1e400]},"metadata":{"correlation":"c","causation":"x","actor":"8812","shard":{"n":1.10}},"tags":["player:8812","guild:a:b"]}"#,
+        r#"{"stream":"ゲーム-1 🎲","type":"t","data":"é\u00e9\ud83c\udfb2 \"quoted\""}"#,
+        r#"{"stream":"game-42","version":2,"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","type":"t","data":123456789012345678901234567890}"#,
+        r#"{"stream":"bytes","type":"t","data_base64":"AP/+gA==","codec":"bytes"}"#,
+        r#"{"stream":"bytes","type":"t","data_base64":"","codec":"json"}"#,
+        r#"{"stream":"bytes","version":3,"type":"t","data_base64":"AA==","codec":77}"#,
+        r#"{"position":99,"time":"1999-01-01T00:00:00Z","stream":"last","type":"t","data":null}"#,
+    ];
+    place.run(&["import"]).with(&lines.join("\n")).is(0).says("taken in: 7 events in 1 batch");
+    let exported = place.run(&["export"]).is(0).lines();
+    assert_eq!(exported.len(), lines.len());
+    for (number, (given, exported)) in (1..).zip(lines.iter().zip(&exported)) {
+        let (given, exported) = (members(given), members(exported));
+        assert_eq!(exported["position"], number.to_string());
+        for (key, value) in given.iter().filter(|(key, _)| !["position", "time"].contains(&key.as_str())) {
+            assert_eq!(&exported[key], value, "{key} of line {number}");
+        }
+    }
+}
+
+#[test]
+fn the_keys_of_a_line_stand_in_their_order() {
+    let place = Place::new();
+    let full =
+        r#"{"tags":["a:b"],"metadata":{"k":1},"data":1,"occurred":"2000-01-01T00:00:00Z","type":"t","stream":"s"}"#;
+    place.run(&["import"]).with(&format!("{full}\n{}", event("s", 2))).is(0);
+    let lines = place.run(&["export"]).is(0).lines();
+    let position_of = |key: &str| lines[0].find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("{key} is missing"));
+    let keys =
+        ["position", "stream", "version", "id", "type", "schema", "time", "occurred", "data", "metadata", "tags"];
+    assert!(keys.map(position_of).is_sorted(), "{}", lines[0]);
+    assert!(lines[0].contains(r#""occurred":"2000-01-01T00:00:00.000000000Z""#), "{}", lines[0]);
+    for absent in ["occurred", "metadata", "tags", "codec"] {
+        assert!(!lines[1].contains(absent), "{}", lines[1]);
+    }
+}
+
+#[test]
+fn an_exact_import_exports_the_same_bytes() {
+    let place = Place::new();
+    place.fill_with_everything();
+    let first = place.run(&["export", "first.ndjson"]).is(0);
+    assert_eq!(first.out, "");
+    let exported = place.text("first.ndjson");
+    assert!(exported.lines().count() > 2500);
+    assert_eq!(place.run(&["export", "-"]).is(0).out, exported);
+    place.run(&["--dir", "copy", "import", "--exact", "first.ndjson"]).is(0).says("events in 3 batches");
+    assert_eq!(place.run(&["--dir", "copy", "export"]).is(0).out, exported);
+    place.run(&["--dir", "copy", "verify"]).is(0);
+}
+
+#[test]
+fn an_exact_import_keeps_holes() {
+    let place = Place::new();
+    place.import_numbered("s", 10);
+    let exported = place.run(&["export"]).is(0).lines();
+    let kept: Vec<&String> =
+        exported.iter().enumerate().filter(|(at, _)| ![0, 4, 5, 9].contains(at)).map(|(_, l)| l).collect();
+    let kept: String = kept.into_iter().map(|line| format!("{line}\n")).collect();
+    place.run(&["--dir", "copy", "import", "--exact"]).with(&kept).is(0);
+    assert_eq!(place.run(&["--dir", "copy", "export"]).is(0).out, kept);
+    place.run(&["--dir", "copy", "event", "5"]).is(3);
+}
+
+#[test]
+fn an_exact_import_fills_empty_stores_only_and_demands_everything() {
+    let place = Place::new();
+    place.import_numbered("s", 3);
+    let exported = place.run(&["export"]).is(0).out;
+    let before = place.files();
+    place.run(&["import", "--exact"]).with(&exported).is(1).says("fills an empty store");
+    assert_eq!(place.files(), before);
+    let line = exported.lines().next().expect("a line");
+    for key in ["position", "version", "id", "time", "stream"] {
+        let rest = members(line).into_iter().filter(|(name, _)| name != key);
+        let rest: Vec<String> = rest.map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let told = place.run(&["--dir", &format!("without-{key}"), "import", "--exact"]);
+        told.with(&format!("{{{}}}", rest.join(","))).is(1).says(&format!("line 1: `{key}` is missing"));
+    }
+    let falling: Vec<&str> = exported.lines().rev().collect();
+    place.run(&["--dir", "falling", "import", "--exact"]).with(&falling.join("\n")).is(1).says("line 2: ");
+}
+
+#[test]
+fn import_goes_in_batches_of_a_thousand() {
+    let place = Place::new();
+    let lines: Vec<String> = (1..=2500).map(|number| event(&format!("s-{}", number % 7), number)).collect();
+    place.run(&["import"]).with(&lines.join("\n")).is(0).says("2500 events in 3 batches");
+    let all = place.run(&["read"]).is(0).lines();
+    assert!(all.iter().zip(1..).all(|(line, number)| members(line)["data"] == number.to_string()));
+}
+
+#[test]
+fn blank_lines_and_carriage_returns_are_taken() {
+    let place = Place::new();
+    let text = format!("\r\n  \t\r\n{}\r\n\n{}\r\n\r\n", event("s", 1), event("s", 2));
+    place.run(&["import"]).with(&text).is(0).says("2 events");
+    assert_eq!(place.run(&["read", "s"]).is(0).lines().len(), 2);
+}
+
+#[test]
+fn data_loses_the_space_between_its_tokens_and_nothing_else() {
+    let place = Place::new();
+    let spaced = "{\"stream\":\"s\",\"type\":\"t\",\"data\": { \"a b\" : [ 1.0 ,\t\"\\u0020 \" ] } ,\"metadata\":{\"k\" : [ 1 ]}}";
+    place.run(&["import"]).with(spaced).is(0);
+    let line = place.run(&["export"]).is(0).out;
+    assert!(line.contains(r#""data":{"a b":[1.0,"\u0020 "]},"metadata":{"k":[1]}}"#), "{line}");
+}
+
+#[test]
+fn a_bad_line_stops_with_its_number_and_the_reason() {
+    for (bad, reason) in [
+        (r#"{"stream":"s","type":"t","data":1,"colour":1}"#, "unknown key `colour`"),
+        (r#"{"stream":"s","type":"t","data":1,"data":1}"#, "key `data` stands twice"),
+        (r#"{"stream":"s","type":"t","data":1,"metadata":{"k":1,"k":1}}"#, "key `k` stands twice"),
+        (r#"{"stream":"s","type":"t","data":1,"metadata":{"actor":1}}"#, "`metadata.actor`: invalid type"),
+        (r#"{"stream":"s","data":1}"#, "`type` is missing"),
+        (r#"{"stream":"s","type":"t"}"#, "`data` is missing"),
+        (r#"{"type":"t","data":1}"#, "`stream` is missing"),
+        (r#"{"stream":"a/b","type":"t","data":1}"#, "stream name `a/b` holds `/`"),
+        (r#"{"stream":"s","type":"a type","data":1}"#, "event type `a type` holds more than"),
+        (r#"{"stream":"s","type":"t","schema":0,"data":1}"#, "schema is 0"),
+        (r#"{"stream":"s","type":"t","data":1,"tags":["a"]}"#, "tag `a` has no `:`"),
+        (r#"{"stream":"s","type":"t","data":1,"tags":[":v"]}"#, "has a key of 0 bytes"),
+        (r#"{"stream":"s","type":"t","data":1,"id":"7"}"#, "event id `7` is not a UUID"),
+        (r#"{"stream":"s","type":"t","data_base64":"!","codec":"bytes"}"#, "`data_base64`"),
+        (r#"{"stream":"s","type":"t","data":1"#, "at column"),
+        ("[]", "expected a JSON object"),
+        ("\u{feff}{}", "begins with a byte-order mark"),
+    ] {
+        let place = Place::new();
+        let text = format!("{}\n\n{bad}\n{}\n", event("s", 1), event("s", 2));
+        let told = place.run(&["import"]).with(&text).is(1);
+        told.says("scorebook: line 3: ").says(reason);
+        told.says("nothing was taken in: go on with --from-line 1");
+        assert_eq!(place.run(&["export"]).is(0).out, "", "{bad}");
+    }
+}
+
+#[test]
+fn bad_utf_8_is_refused_with_its_line() {
+    let place = Place::new();
+    fs::write(place.path("bad.ndjson"), [event("s", 1).as_bytes(), b"\n{\"stream\":\"\xff\"}"].concat())
+        .expect("written");
+    place.run(&["import", "bad.ndjson"]).is(1).says("line 2: not UTF-8 at byte 12");
+}
+
+#[test]
+fn the_batches_before_a_bad_line_are_in_and_the_message_says_where_to_go_on() {
+    let place = Place::new();
+    let mut lines: Vec<String> = (1..=3500).map(|number| event(&format!("s-{}", number % 3), number)).collect();
+    let good = std::mem::replace(&mut lines[2720], "{\"stream\":\"s\"}".to_owned());
+    place.run(&["import"]).with(&lines.join("\n")).is(1).says("line 2721: `data` is missing").says("--from-line 2001");
+    assert_eq!(place.run(&["export"]).is(0).lines().len(), 2000);
+    lines[2720] = good;
+    place.run(&["import", "--from-line", "2001"]).with(&lines.join("\n")).is(0).says("1500 events in 2 batches");
+    let all = place.run(&["read"]).is(0).lines();
+    assert!(all.iter().zip(1..).all(|(line, number)| members(line)["data"] == number.to_string()));
+    assert_eq!(all.len(), 3500);
+}
+
+#[test]
+fn a_line_that_only_the_store_refuses_is_named_and_nothing_behind_it_is_in() {
+    let place = Place::new();
+    let mut lines: Vec<String> = (1..=12_000).map(|number| event(&format!("s-{number}"), number)).collect();
+    lines[1500] = r#"{"stream":"s","type":"a type","data":1}"#.to_owned();
+    place.run(&["import"]).with(&lines.join("\n")).is(1).says("line 1501: event type").says("--from-line 1001");
+    assert_eq!(place.run(&["export"]).is(0).lines().len(), 1000);
+}
+
+#[test]
+fn a_version_is_a_claim() {
+    let place = Place::new();
+    let claim =
+        |stream: &str, version: u64| format!(r#"{{"stream":"{stream}","version":{version},"type":"t","data":1}}"#);
+    place.run(&["import"]).with(&[claim("s", 1), event("s", 0), claim("s", 3)].join("\n")).is(0);
+    let told = place.run(&["import"]).with(&[claim("s", 4), claim("u", 1), claim("s", 6)].join("\n")).is(6);
+    told.says("line 3: conflict: stream s is at version 4, the line claims 6");
+    assert_eq!(place.run(&["export"]).is(0).lines().len(), 3);
+    for version in [0, 1, 3, 5] {
+        place.run(&["import"]).with(&claim("s", version)).is(6);
+    }
+    place.run(&["import"]).with(&claim("s", 4)).is(0);
+}
+
+#[test]
+fn the_largest_event_goes_in_and_one_byte_more_is_refused_by_name() {
+    let place = Place::new();
+    let line = |bytes: usize| format!(r#"{{"stream":"s","type":"t","data":"{}"}}"#, "x".repeat(bytes - 2));
+    let text = format!("{}\n{}\n", event("s", 1), line(16 * 1024 * 1024 + 1));
+    place.run(&["import"]).with(&text).is(1).says("line 2: ").says("--from-line 1");
+    let text = format!("{}\n{}\n{}\n", line(16 * 1024 * 1024 - 1024), line(12 * 1024 * 1024), event("s", 3));
+    place.run(&["import"]).with(&text).is(0).says("3 events");
+    place.run(&["--dir", "copy", "import", "--exact"]).with(&place.run(&["export"]).is(0).out).is(0);
+}
+
+#[test]
+fn append_takes_one_batch_and_prints_the_receipt() {
+    let place = Place::new();
+    let text = format!("{}\n{}\n", r#"{"type":"t","data":1}"#, event("game-42", 2));
+    let receipt = place.run(&["append", "game-42", "--expect", "none"]).with(&text).is(0).object();
+    assert_eq!(receipt["stream"], "game-42");
+    assert_eq!(receipt["new_stream"], true);
+    assert_eq!((&receipt["first_version"], &receipt["last_version"]), (&1.into(), &2.into()));
+    assert_eq!((&receipt["first_position"], &receipt["last_position"]), (&1.into(), &2.into()));
+    assert_eq!(receipt["durability"], "synced");
+    fs::write(place.path("more"), r#"{"version":3,"type":"t","data":1}"#).expect("written");
+    let receipt = place.run(&["append", "--format", "json", "--expect", "2", "game-42", "more"]).is(0).object();
+    assert_eq!((&receipt["first_version"], &receipt["new_stream"]), (&3.into(), &false.into()));
+}
+
+#[test]
+fn append_refuses_what_does_not_hold_and_changes_nothing() {
+    let place = Place::new();
+    place.import_numbered("s", 2);
+    let before = place.run(&["export"]).is(0).out;
+    let line = r#"{"type":"t","data":1}"#;
+    place.run(&["append", "s", "--expect", "none"]).with(line).is(6).says("conflict: stream s is at version 2");
+    place.run(&["append", "s", "--expect", "1"]).with(line).is(6);
+    place.run(&["append", "new", "--expect", "exists"]).with(line).is(6);
+    place.run(&["append", "s"]).with(r#"{"version":2,"type":"t","data":1}"#).is(6);
+    place.run(&["append", "s", "--expect", "2"]).with(r#"{"version":4,"type":"t","data":1}"#).is(6).says("line 1: ");
+    place.run(&["append", "s"]).with(&event("other", 1)).is(1).says("line 1: it is for stream other, not s");
+    place.run(&["append", "s"]).with(&format!("{line}\n{{}}")).is(1).says("line 2: ");
+    place
+        .run(&["append", "s"])
+        .with(&format!("{line}\n{}", r#"{"type":"?","data":1}"#))
+        .is(1)
+        .says("line 2: event type");
+    place.run(&["append", "s"]).with("\n").is(1).says("no events");
+    place.run(&["append", "s"]).with(&[line; 10_001].join("\n")).is(1).says("line 10001: a batch has at most 10000");
+    place.run(&["append", "s", "nowhere.ndjson"]).is(3).says("nowhere.ndjson");
+    place.run(&["append", "a/b"]).with(line).is(2);
+    place.run(&["append", "s", "--expect", "maybe"]).with(line).is(2);
+    assert_eq!(place.run(&["export"]).is(0).out, before);
+    place.run(&["append", "s", "--expect", "exists"]).with(line).is(0);
+    place.run(&["--dir", "new", "append", "s"]).with("rubbish").is(1);
+    assert!(!place.path("new").exists());
+}
+
+// Looking.
+
+#[test]
+fn read_gives_one_stream_or_all_within_bounds() {
+    let place = Place::new();
+    let lines: Vec<String> =
+        (1..=20).map(|number| event(if number % 2 == 0 { "even" } else { "odd" }, number)).collect();
+    place.run(&["import"]).with(&lines.join("\n")).is(0);
+    let check = |arguments: &[&str], expected: &[u64]| {
+        let read: Vec<String> = place.run(&[&["read"], arguments].concat()).is(0).lines();
+        let read: Vec<u64> = read.iter().map(|line| members(line)["data"].parse().expect("a number")).collect();
+        assert_eq!(read, expected, "{arguments:?}");
+    };
+    check(&["--from", "19"], &[19, 20]);
+    check(&["--to", "2"], &[1, 2]);
+    check(&["--after", "17", "--before", "20"], &[18, 19]);
+    check(&["--from", "5", "--to", "9", "--backwards", "--limit", "2"], &[9, 8]);
+    check(&["--limit", "0"], &[]);
+    check(&["--from", "21"], &[]);
+    // In a stream `from` and `to` are versions, `after` and `before` positions.
+    check(&["even", "--from", "9"], &[18, 20]);
+    check(&["even", "--to", "2"], &[2, 4]);
+    check(&["even", "--after", "4", "--before", "10"], &[6, 8]);
+    check(&["odd", "--after", "4", "--before", "10", "--backwards"], &[9, 7, 5]);
+    check(&["odd", "--after", "4", "--limit", "2"], &[5, 7]);
+    check(&["odd", "--before", "10", "--from", "3", "--backwards", "--limit", "2"], &[9, 7]);
+    check(&["even", "--backwards", "--limit", "3"], &[20, 18, 16]);
+    check(&["even", "--limit", "0"], &[]);
+    check(&["even", "--after", "100"], &[]);
+    check(&["even", "--from", "7", "--to", "3"], &[]);
+    place.run(&["read", "odder"]).is(3).says("odder");
+    place.run(&["read", "--after", "x"]).is(2);
+}
+
+#[test]
+fn every_format_says_the_same() {
+    let place = Place::new();
+    place.import_numbered("s", 3);
+    let lines = place.run(&["read", "s"]).is(0).lines();
+    let array = place.run(&["--format", "json", "read", "s"]).is(0).out;
+    let array: Vec<Value> = serde_json::from_str(&array).expect("a JSON array");
+    let objects: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("a JSON object")).collect();
+    assert_eq!(array, objects);
+    assert_eq!(place.run(&["read", "s", "--format", "json", "--limit", "0"]).is(0).out, "[]\n");
+    let table = place.run(&["read", "s", "--format", "table"]).is(0).lines();
+    assert_eq!(table.len(), 4);
+    assert!(table[0].starts_with("position  stream"), "{}", table[0]);
+    assert!(table[3].starts_with("3         s"), "{}", table[3]);
+}
+
+#[test]
+fn control_characters_never_stand_in_a_table() {
+    let place = Place::new();
+    let text = concat!(
+        "{\"stream\":\"s\u{200e}\u{202e}\",\"type\":\"t\",\"data\":\"\u{9b}31m \u{7f} \u{85} \\u001b[31m\"}\n",
+        "{\"stream\":\"s\",\"type\":\"t\",\"data_base64\":\"G1szMW0=\",\"codec\":\"bytes\",\"metadata\":{\"k\":\"\u{9b}\"}}\n",
+    );
+    place.run(&["import"]).with(text).is(0);
+    let is_raw = |c: char| c.is_control() && c != '\n' || ('\u{200e}'..='\u{202e}').contains(&c);
+    for arguments in [&["read"][..], &["event", "1"], &["event", "2"], &["tail"], &["streams"]] {
+        let shown = place.run(&[&["--format", "table"], arguments].concat()).is(0).out;
+        assert!(!shown.contains(is_raw), "{shown:?}");
+    }
+    assert!(place.run(&["read", "--format", "table"]).is(0).out.contains(r"\u{9b}31m \u{7f} \u{85} \u001b[31m"));
+    // Into a pipe the payload goes as it is.
+    assert!(place.run(&["read"]).is(0).out.contains("\"\u{9b}31m \u{7f} \u{85} \\u001b[31m\""));
+    let told = place.run(&["import"]).with("{\"\\u001b[31m\":1}").is(1);
+    assert!(!told.err.contains(is_raw), "{:?}", told.err);
+}
+
+#[test]
+fn an_event_is_shown_whole_by_position_and_by_id() {
+    let place = Place::new();
+    place.fill_with_everything();
+    for position in ["1", "2", "3", "4", "5"] {
+        let line = place.run(&["read", "--from", position, "--limit", "1"]).is(0).out;
+        let whole = place.run(&["event", position]).is(0).out;
+        let whole = whole.trim_end();
+        assert!(whole.starts_with(line.trim_end().trim_end_matches('}')), "{whole}\n{line}");
+        let members = members(whole);
+        assert!(members["segment"].parse::<u64>().is_ok_and(|segment| 1 <= segment));
+        assert!(members["byte"].parse::<u64>().is_ok_and(|byte| 1 <= byte));
+        assert!(members["record_bytes"].parse::<u64>().is_ok_and(|bytes| 64 <= bytes));
+        let id = members["id"].trim_matches('"');
+        assert_eq!(place.run(&["event", id]).is(0).out.trim_end(), whole);
+    }
+    let table = place.run(&["event", "1", "--format", "table"]).is(0).out;
+    assert!(table.contains("\nrecord_bytes  "), "{table}");
+    place.run(&["event", "999999"]).is(3);
+    place.run(&["event", "0"]).is(3);
+    place.run(&["event", "00000000-0000-4000-8000-000000000000"]).is(3);
+    place.run(&["event", "seven"]).is(2);
+}
+
+#[test]
+fn streams_are_listed_sorted_and_matched() {
+    let place = Place::new();
+    place.import_numbered("game-2", 3);
+    place.import_numbered("team-1", 1);
+    place.import_numbered("game-1", 2);
+    let check = |arguments: &[&str], expected: &[&str]| {
+        let lines = place.run(&[&["streams"], arguments].concat()).is(0).lines();
+        let names: Vec<String> =
+            lines.iter().map(|line| members(line)["stream"].trim_matches('"').to_owned()).collect();
+        assert_eq!(names, expected, "{arguments:?}");
+    };
+    check(&[], &["game-1", "game-2", "team-1"]);
+    check(&["game-*"], &["game-1", "game-2"]);
+    check(&["game-?", "--limit", "1"], &["game-1"]);
+    check(&["none-*"], &[]);
+    check(&["--sort", "version"], &["game-2", "game-1", "team-1"]);
+    check(&["--sort", "time"], &["game-1", "team-1", "game-2"]);
+    check(&["--sort", "version", "--limit", "2"], &["game-2", "game-1"]);
+    place.run(&["streams", "--sort", "size"]).is(2);
+    let table = place.run(&["streams", "--format", "table"]).is(0).lines();
+    assert!(table[1].starts_with("game-1  2        "), "{}", table[1]);
+}
+
+#[test]
+fn info_says_what_a_store_holds() {
+    let place = Place::new();
+    place.import_numbered("s", 3);
+    let info = place.run(&["info"]).is(0).object();
+    assert_eq!((&info["head"], &info["events"], &info["streams"]), (&3.into(), &3.into(), &1.into()));
+    assert_eq!(info["owner"], Value::Null);
+    for key in ["format", "store_id", "segments", "disk_bytes", "log_bytes", "durable_end", "visible_end", "closed"] {
+        assert!(!info[key].is_null(), "{key}");
+    }
+    let store = EventStore::open(place.store()).expect("the store");
+    let info = place.run(&["info"]).is(0).object();
+    assert!(info["owner"].is_string(), "{info}");
+    store.close().expect("closed");
+}
+
+#[test]
+fn tail_shows_the_last_events_oldest_first() {
+    let place = Place::new();
+    place.import_numbered("s", 15);
+    place.import_numbered("t", 1);
+    let numbers = |arguments: &[&str]| -> Vec<String> {
+        place.run(arguments).is(0).lines().iter().map(|line| members(line)["position"].clone()).collect()
+    };
+    assert_eq!(numbers(&["tail"]), ["7", "8", "9", "10", "11", "12", "13", "14", "15", "16"]);
+    assert_eq!(numbers(&["tail", "-n", "1"]), ["16"]);
+    assert_eq!(numbers(&["tail", "s", "-n", "2"]), ["14", "15"]);
+    assert_eq!(numbers(&["tail", "-n", "0"]), [""; 0]);
+    assert_eq!(numbers(&["tail", "-n", "1000"]).len(), 16);
+    place.run(&["tail", "u"]).is(3);
+    place.run(&["tail", "u", "-n", "0"]).is(3);
+}
+
+#[test]
+fn tail_follows_a_store_that_is_being_written() {
+    let place = Place::new();
+    let store = EventStore::open(place.store()).expect("the store");
+    let stream = StreamName::new("s").expect("a name");
+    let append = |number: u64| {
+        let event = NewEvent::json("t", &number).expect("an event");
+        store.append(&stream, ExpectedVersion::Any, [event]).wait().expect("appended");
+    };
+    (1..=3).for_each(append);
+    for arguments in [&["tail", "-f", "-n", "2"][..], &["tail", "s", "--follow", "-n", "2"]] {
+        let first = place.wait_until_seen(&store) - 1;
+        let mut tail = place.command(arguments).stdout(Stdio::piped()).spawn().expect("spawned");
+        let (sender, lines) = mpsc::channel();
+        let stdout = tail.stdout.take().expect("piped");
+        // The thread takes six lines and then goes, and the pipe with it.
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().take(6) {
+                sender.send(line.expect("a line")).expect("somebody listens");
+            }
+        });
+        let check_next = |position: u64| {
+            let line = lines.recv_timeout(PATIENCE).expect("a line in time");
+            assert_eq!(members(&line)["position"], position.to_string());
+        };
+        check_next(first);
+        check_next(first + 1);
+        for next in first + 2..first + 6 {
+            append(next);
+            check_next(next);
+        }
+        reader.join().expect("six lines");
+        // Nothing more comes, and still it notices that nobody reads.
+        assert_eq!(wait(&mut tail), Some(0));
+    }
+    let mut early =
+        place.command(&["tail", "later", "-f"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("spawned");
+    let later = StreamName::new("later").expect("a name");
+    store.append(&later, ExpectedVersion::NoStream, [NewEvent::bytes("t", [])]).wait().expect("appended");
+    let mut line = String::new();
+    BufReader::new(early.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    assert_eq!(members(&line)["stream"], "\"later\"");
+    assert_eq!(wait(&mut early), Some(0));
+    store.close().expect("closed");
+}
+
+#[test]
+fn everything_that_reads_works_beside_a_writer_and_disturbs_nothing() {
+    let place = Place::new();
+    let store = EventStore::open(place.store()).expect("the store");
+    let stream = StreamName::new("s").expect("a name");
+    for number in 0..100 {
+        store
+            .append(&stream, ExpectedVersion::Any, [NewEvent::json("t", &number).expect("an event")])
+            .wait()
+            .expect("in");
+        if number % 20 == 0 {
+            place.wait_until_seen(&store);
+            for arguments in READING {
+                place.run(arguments).is(0);
+            }
+        }
+    }
+    place.wait_until_seen(&store);
+    assert_eq!(place.run(&["export"]).is(0).lines().len(), 100);
+    place.run(&["append", "s"]).with(r#"{"type":"t","data":1}"#).is(5);
+    place.run(&["import"]).with(&event("s", 1)).is(5);
+    store.close().expect("closed");
+    place.run(&["append", "s"]).with(r#"{"type":"t","data":1}"#).is(0);
+}
+
+// Ends.
+
+/// Commands that only read, as they succeed on any store with a stream `s`.
+const READING: &[&[&str]] = &[
+    &["info"],
+    &["streams"],
+    &["read"],
+    &["read", "s"],
+    &["event", "1"],
+    &["export"],
+    &["tail"],
+    &["tail", "s"],
+    &["verify"],
+];
+
+#[test]
+fn commands_that_only_read_create_and_change_nothing() {
+    let place = Place::new();
+    for arguments in READING.iter().chain(&[&["salvage", "copy", "--yes"][..], &["tail", "-f"]]) {
+        place.run(arguments).is(3);
+        place.run(&[&["--dir", "deep/er"], *arguments].concat()).is(3);
+        assert_eq!(fs::read_dir(place.path(".")).expect("the directory").count(), 0, "{arguments:?}");
+    }
+    place.import_numbered("s", 3);
+    let before = place.files();
+    for arguments in READING {
+        place.run(arguments).is(0);
+        assert_eq!(place.files(), before, "{arguments:?}");
+    }
+    place.run(&["salvage", "copy", "--yes"]).is(0);
+    fs::remove_dir_all(place.path("copy")).expect("removed");
+    assert_eq!(place.files(), before);
+}
+
+#[test]
+fn damage_is_told_with_exit_4_after_what_precedes_it() {
+    let place = Place::new();
+    place.import_numbered("a", 5);
+    place.run(&["append", "b"]).with(r#"{"type":"t","data":"flip me"}"#).is(0);
+    place.import_numbered("c", 5);
+    let good = place.run(&["export"]).is(0).lines();
+    place.run(&["verify"]).is(0);
+    place.flip("flip me");
+
+    let read = place.run(&["read"]).is(4);
+    assert_eq!(read.lines(), good[..5]);
+    let array = place.run(&["read", "--format", "json"]).is(4).out;
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&array).expect("a whole array").len(), 5);
+    place.run(&["export", "half"]).is(4);
+    assert_eq!(place.text("half").lines().count(), 5);
+    let report = place.run(&["verify"]).is(4).object();
+    assert_eq!(report["sound"], false);
+    assert!(report["damage"][0]["at"]["byte"].is_u64(), "{report}");
+    place.run(&["verify", "--format", "table"]).is(4).says("damaged");
+    place.run(&["info"]).is(4);
+    place.run(&["append", "a"]).with(r#"{"type":"t","data":1}"#).is(4);
+
+    let before = place.files();
+    let report = place.run(&["salvage", "saved", "--yes"]).is(4).object();
+    assert_eq!(report["events_copied"], 10);
+    assert_eq!(report["lost"][0]["first"], 6);
+    place.run(&["--dir", "saved", "verify"]).is(0);
+    let saved = place.run(&["--dir", "saved", "read", "--after", "6"]).is(0).lines();
+    assert_eq!(saved, good[6..]);
+    place.run(&["salvage", "saved", "--yes"]).is(1);
+    fs::remove_dir_all(place.path("saved")).expect("removed");
+    assert_eq!(place.files(), before);
+}
+
+#[test]
+fn a_torn_tail_alone_is_told_and_no_damage() {
+    let place = Place::new();
+    place.import_numbered("s", 3);
+    place.leave_remains();
+    let report = place.run(&["verify"]).is(0).object();
+    assert_eq!(report["sound"], true);
+    assert!(report["notes"].as_array().is_some_and(|notes| !notes.is_empty()), "{report}");
+    assert_eq!(place.run(&["read"]).is(0).lines().len(), 3);
+}
+
+#[test]
+fn salvage_copies_a_sound_store_whole_and_asks_before() {
+    let place = Place::new();
+    place.fill_with_everything();
+    place.run(&["salvage", "copy"]).is(2).says("--yes");
+    assert!(!place.path("copy").exists());
+    let report = place.run(&["salvage", "copy", "--yes"]).is(0).object();
+    assert_eq!(report["lost"], Value::Array(Vec::new()));
+    assert_eq!(place.run(&["--dir", "copy", "export"]).is(0).out, place.run(&["export"]).is(0).out);
+}
+
+#[test]
+fn a_broken_pipe_is_quiet() {
+    let place = Place::new();
+    place.fill_with_everything();
+    for arguments in
+        [&["read"][..], &["export"], &["read", "--format", "json"], &["read", "--format", "table"], &["event", "1"]]
+    {
+        let mut command = place.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("spawned");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("output");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(output.stderr, b"", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_exit_8_and_what_was_in_stays() {
+    let place = Place::new();
+    place.import_numbered("s", 3);
+    let before = place.run(&["export"]).is(0).out;
+    let lines: String = (0..3000).map(|number| event(&format!("s-{number}"), number) + "\n").collect();
+    fs::write(place.path("more.ndjson"), lines).expect("written");
+    // No file may grow beyond 32 KiB, and the signal that says so is not listened to.
+    let script =
+        format!("trap '' 25; ulimit -f 64; exec {} --dir store import more.ndjson", env!("CARGO_BIN_EXE_scorebook"));
+    let output = Command::new("sh").arg("-c").arg(script).current_dir(place.path(".")).output().expect("a shell");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{told}");
+    assert!(told.contains("--from-line 1\n"), "{told}");
+    assert_eq!(place.run(&["export"]).is(0).out, before);
+    place.run(&["import", "more.ndjson"]).is(0);
+}
+
+#[test]
+fn wrong_arguments_are_exit_2_and_missing_things_3() {
+    let place = Place::new();
+    for arguments in [
+        &[][..],
+        &["nonsense"],
+        &["read", "--colour"],
+        &["read", "../x"],
+        &["read", "--format", "xml"],
+        &["import", "--from-line", "0"],
+        &["export", "--format", "table"],
+        &["salvage"],
+        &["event"],
+    ] {
+        place.run(arguments).is(2);
+    }
+    place.run(&["--help"]).is(0);
+    place.run(&["help", "read"]).is(0);
+    place.run(&["--version"]).is(0);
+    place.run(&["import", "nowhere.ndjson"]).is(3);
+    place.run(&["import", "."]).is(1);
+    fs::write(place.path("file"), "").expect("written");
+    assert_ne!(place.run(&["--dir", "file", "info"]).go().code, Some(0));
+    assert_ne!(place.run(&["--dir", "file", "append", "s"]).with(r#"{"type":"t","data":1}"#).go().code, Some(0));
+}
+
+#[test]
+fn the_directory_is_named_by_option_or_variable_before_or_after_the_command() {
+    let place = Place::new();
+    place.import_numbered("s", 1);
+    let variable = |arguments: &[&str], dir: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scorebook"));
+        let output = command.args(arguments).env("SCOREBOOK_DIR", dir).current_dir(place.path(".")).output();
+        output.expect("output").status.code()
+    };
+    assert_eq!(variable(&["info"], "store"), Some(0));
+    assert_eq!(variable(&["info"], "elsewhere"), Some(3));
+    assert_eq!(variable(&["info", "--dir", "store"], "elsewhere"), Some(0));
+    assert_eq!(variable(&["--dir", "store", "info"], "elsewhere"), Some(0));
+    assert_eq!(variable(&["info"], ""), Some(3));
+    fs::rename(place.path("store"), place.path("bot.scorebook")).expect("renamed");
+    assert_eq!(variable(&["info"], ""), Some(0));
+}
+
+#[test]
+fn the_demo_holds_again_and_again() {
+    let place = Place::new();
+    let first = place.run(&["demo", "--dir", "new"]).is(0).out;
+    let dir = place.path("new").display().to_string();
+    assert!(first.contains("Everything held") && first.contains(&format!("--dir {dir}")), "{first}");
+    place.run(&["demo", "--dir", "new"]).is(1).says("not empty");
+    fs::create_dir(place.path("empty")).expect("created");
+    place.run(&["demo", "--dir", "empty"]).is(0);
+    place.run(&["--dir", "empty", "verify"]).is(0);
+    place.run(&["--dir", "empty", "read", "history"]).is(0);
+
+    // Without a directory it makes one, whatever the variable says, and it stays.
+    let demo = |number: u32| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scorebook"));
+        command.arg("demo").env("SCOREBOOK_DIR", "not-here").env("TMPDIR", place.path("empty"));
+        let output = command.current_dir(place.path(".")).output().expect("output");
+        assert_eq!(output.status.code(), Some(0), "run {number}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let (one, two) = (demo(1), demo(2));
+    assert_ne!(one, two);
+    assert!(!place.path("not-here").exists());
+    let made = fs::read_dir(place.path("empty")).expect("the directory");
+    let made = made.filter(|entry| {
+        entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("scorebook-demo-"))
+    });
+    assert_eq!(made.count(), 2);
+}
+
+/// A directory to run the tool in; its store is `store`.
+struct Place {
+    dir: TempDir,
+}
+
+/// A run of the tool that has not begun.
+struct Prepared {
+    command: Command,
+    arguments: String,
+    input: Vec<u8>,
+}
+
+/// What a run of the tool came to.
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+    arguments: String,
+}
+
+impl Prepared {
+    /// With this on standard input.
+    fn with(mut self, input: &str) -> Prepared {
+        self.input = input.as_bytes().to_vec();
+        self
+    }
+
+    fn go(mut self) -> Run {
+        let command = self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("spawned");
+        // Whoever stops early does not read everything.
+        let _ = child.stdin.take().expect("piped").write_all(&self.input);
+        let output = child.wait_with_output().expect("output");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Run {
+            code: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+            arguments: self.arguments,
+        }
+    }
+
+    /// Goes, and ends with this exit code.
+    fn is(self, code: i32) -> Run {
+        let run = self.go();
+        assert_eq!(run.code, Some(code), "{}\n{}", run.arguments, run.err);
+        run
+    }
+}
+
+impl Run {
+    /// Says this on standard error.
+    fn says(&self, text: &str) -> &Run {
+        assert!(self.err.contains(text), "{} said: {}", self.arguments, self.err);
+        self
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.out.lines().map(str::to_owned).collect()
+    }
+
+    fn object(&self) -> Value {
+        serde_json::from_str(&self.out).expect("a JSON object")
+    }
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { dir: tempfile::tempdir().expect("a directory") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect("a text")
+    }
+
+    /// The tool on the store, unless the arguments name another.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_scorebook"));
+        if !arguments.contains(&"--dir") {
+            command.args(["--dir", "store"]);
+        }
+        command.args(arguments).current_dir(self.dir.path()).env_remove("SCOREBOOK_DIR").stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Prepared {
+        Prepared { command: self.command(arguments), arguments: arguments.join(" "), input: Vec::new() }
+    }
+
+    fn import_numbered(&self, stream: &str, events: u64) {
+        let lines: Vec<String> = (1..=events).map(|number| event(stream, number)).collect();
+        self.run(&["import"]).with(&lines.join("\n")).is(0);
+    }
+
+    /// Appends events of every kind, more than two batches of an import.
+    fn fill_with_everything(&self) {
+        let store = EventStore::open(self.store()).expect("the store");
+        let kinds = [
+            NewEvent::json("started", &("ä", 0.1 + 0.2, u64::MAX)).expect("an event").schema(7).tag("player", 8812),
+            NewEvent::bytes("raw", *b"\0\xff\x1b[31m").occurred(Timestamp::from_nanos(-1)),
+            NewEvent::with_codec("odd", Codec::Other(77), Vec::new()).correlation("c\u{9b}").causation("").actor("ゲ"),
+            NewEvent::with_codec("pretty", Codec::Json, b"{ \"a\": 1 }".to_vec()).tag("a", "b:c").tag("a", ""),
+            NewEvent::with_codec("broken", Codec::Json, b"{\"a\":".to_vec())
+                .meta("k", &[1.5])
+                .id(EventId::from_bytes([9; 16])),
+            NewEvent::with_codec("number", Codec::Json, b"12345678901234567890.0e-400".to_vec())
+                .meta("ö", &Value::Null),
+        ];
+        for round in 0..26 {
+            let mut batch = store.batch();
+            for (number, event) in (0..100).zip(kinds.iter().cycle()) {
+                let stream = StreamName::new(format!("stream-{}", number * round % 11)).expect("a name");
+                batch = batch.append(&stream, ExpectedVersion::Any, [event.clone()]);
+            }
+            batch.commit().wait().expect("appended");
+        }
+        store.close().expect("closed");
+    }
+
+    /// The number of events, once readers in other processes see them all: they are told within moments, not at once.
+    fn wait_until_seen(&self, store: &EventStore) -> u64 {
+        let head = store.head().expect("the head");
+        let begun = Instant::now();
+        while EventStore::open_read_only(self.store()).expect("the store").head().expect("the head") < head {
+            assert!(begun.elapsed() < PATIENCE, "readers never see position {head}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        head.get()
+    }
+
+    /// Every file of the store, with its bytes.
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        collect(&self.store(), &mut files);
+        files
+    }
+
+    /// Flips one bit where this text stands in the log.
+    fn flip(&self, text: &str) {
+        let holds = |bytes: &[u8]| bytes.windows(text.len()).position(|window| window == text.as_bytes());
+        let (path, mut bytes, at) = self
+            .files()
+            .into_iter()
+            .find_map(|(path, bytes)| holds(&bytes).map(|at| (path, bytes, at)))
+            .expect("the text is in some file");
+        bytes[at] ^= 1;
+        fs::write(path, bytes).expect("written");
+    }
+
+    /// Leaves something behind the end of the log, as a crash does.
+    fn leave_remains(&self) {
+        let info = self.run(&["info"]).is(0).object();
+        let number = |name: &str| info["visible_end"][name].as_u64().expect("a number");
+        let (path, mut bytes) = self
+            .files()
+            .into_iter()
+            .find(|(path, _)| path.ends_with(format!("log/{:010}.log", number("segment"))))
+            .expect("the segment");
+        let at = usize::try_from(number("byte")).expect("a place in the file");
+        bytes[at..at + 7].copy_from_slice(b"remains");
+        fs::write(path, bytes).expect("written");
+    }
+}
+
+/// A line with an event whose payload is its number.
+fn event(stream: &str, number: u64) -> String {
+    format!(r#"{{"stream":"{stream}","type":"numbered","data":{number}}}"#)
+}
+
+/// The keys of a line and their values as they stand.
+fn members(line: &str) -> BTreeMap<String, String> {
+    let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).expect("a JSON object");
+    members.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect()
+}
+
+fn collect(dir: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            let bytes = fs::read(&path).expect("a file");
+            files.insert(path, bytes);
+        }
+    }
+}
+
+/// The exit code of a process that ends by itself.
+fn wait(child: &mut Child) -> Option<i32> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().expect("a process") {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("killed");
+    panic!("it did not end by itself");
+}
