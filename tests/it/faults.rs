@@ -268,6 +268,12 @@ fn a_tail_without_room_to_be_copied_is_read_and_told_and_appends_wait_for_room()
     let all = world.model.len();
     world.disk = world.disk.kill();
     world.disk.remove_file("live");
+    // A segment that is ready makes way for the copy: this is about a disk on which nothing can.
+    for (path, bytes) in world.disk.contents() {
+        if path.ends_with(".log") && bytes[512..].iter().all(|byte| *byte == 0) {
+            world.disk.remove_file(&path);
+        }
+    }
     let used: usize = world.disk.contents().values().map(Vec::len).sum();
     for room in [0, 100, 1_024, 20_000] {
         let mut world = World::on(world.disk.kill(), world.model.clone());
@@ -292,6 +298,25 @@ fn a_tail_without_room_to_be_copied_is_read_and_told_and_appends_wait_for_room()
         assert_eq!((store.status(), store.recovery_report().unproven_events()), (Status::Writing, 0), "{whence}");
         survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, all + 1, &whence);
     }
+}
+
+#[test]
+fn a_segment_that_is_ready_makes_way_for_the_copy_of_a_tail() {
+    let mut world = tell(&[Step::Append(ONE), Step::Append(BIG), Step::Write(FEW)]);
+    let all = world.model.len();
+    world.disk = world.disk.kill();
+    world.disk.remove_file("live");
+    let used: usize = world.disk.contents().values().map(Vec::len).sum();
+    world.disk.set_capacity(Some(used as u64));
+    assert!(world.open(all).is_ok());
+    let report = world.store().recovery_report();
+    assert!(report.copied_events() != 0 && report.unproven_events() == 0, "{report}");
+    survive(
+        world.disk.crash(&CrashChoice::LoseAll),
+        &world.model,
+        all,
+        &"the tail was copied into what room there was".to_owned(),
+    );
 }
 
 #[test]
