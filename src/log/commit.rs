@@ -227,10 +227,7 @@ impl Log {
         }
         lead.file.as_ref().expect("something was written").sync()?;
         lead.has_unsynced = false;
-        self.ends.lock().durable = lead.written;
-        let mut core = self.core.lock();
-        core.durable = lead.written;
-        core.last_sync = self.storage.elapsed();
+        self.move_durable_end(lead.written);
         Ok(())
     }
 
@@ -275,10 +272,32 @@ impl Log {
         }
     }
 
-    /// Syncs what was written and not synced, if nobody leads at the moment.
-    pub(crate) fn sync_in_background(&self) -> Result<(), Error> {
-        let has_unsynced = self.lead.try_lock().is_some_and(|lead| lead.has_unsynced);
-        if has_unsynced { self.flush() } else { Ok(()) }
+    /// Syncs what was written and not synced, without taking the lead: others go on writing behind it.
+    ///
+    /// The durable end moves only to what had been written before the sync began, and only if no sync has failed meanwhile.
+    pub(crate) fn sync_behind(&self) -> Result<(), Error> {
+        let (file, written) = {
+            let lead = self.lead.lock();
+            match &lead.file {
+                Some(file) if lead.has_unsynced => (file.clone(), lead.written),
+                _ => return Ok(()),
+            }
+        };
+        file.sync()?;
+        let mut lead = self.lead.lock();
+        // Whoever led meanwhile may have synced more, and gone on to another segment.
+        if self.ends.lock().durable < written {
+            self.move_durable_end(written);
+        }
+        lead.has_unsynced &= lead.written != written;
+        Ok(())
+    }
+
+    fn move_durable_end(&self, durable: Place) {
+        self.ends.lock().durable = durable;
+        let mut core = self.core.lock();
+        core.durable = durable;
+        core.last_sync = self.storage.elapsed();
     }
 }
 

@@ -3,12 +3,16 @@
 use super::EventStore;
 use super::writer::{Job, Writer};
 use crate::error::{Error, ErrorKind};
-use crate::log::Ring;
+use crate::log::{Ends, Ring};
 use crate::sync::{Arc, JoinHandle, Receiver, ThreadBuilder, current_thread};
 use std::time::Duration;
 
 /// `live` is written at most this often.
 const TICK: Duration = Duration::from_millis(1);
+
+/// When this much was written and not synced, it is synced although nobody asked: the sync that ends a segment would
+/// otherwise hold up everybody for as long as the disk takes for all of it.
+const UNSYNCED_BYTES_MAX: u32 = 8 * 1024 * 1024;
 
 /// The threads of an open store. Dropping this ends them and waits until they have.
 pub(super) struct Threads {
@@ -76,12 +80,20 @@ fn keep(writer: &Writer) {
         let is_unsynced = ends.durable != ends.visible;
         if !is_unsynced {
             last_sync = now;
-        } else if last_sync + log.options().sync_every <= now {
-            let _ = log.sync_in_background();
+        } else if last_sync + log.options().sync_every <= now || UNSYNCED_BYTES_MAX < unsynced_bytes(&ends) {
+            let _ = log.sync_behind();
             last_sync = now;
         }
         let is_restless = log.idle().unwrap_or(false);
         is_busy = is_unsynced && log.failure().is_none() || is_restless;
+    }
+}
+
+/// How much was written to the last segment and not synced.
+fn unsynced_bytes(ends: &Ends) -> u32 {
+    match ends.durable.segment == ends.visible.segment {
+        true => ends.visible.offset.saturating_sub(ends.durable.offset),
+        false => ends.visible.offset,
     }
 }
 
