@@ -16,6 +16,7 @@ mod open;
 mod recovery;
 mod report;
 mod room;
+mod scan;
 mod sequence;
 mod staging;
 mod survey;

@@ -1,0 +1,26 @@
+//! Events: as they are handed in, and as they are given back.
+
+mod id;
+mod metadata;
+mod new;
+mod recorded;
+
+pub use id::EventId;
+pub use metadata::Metadata;
+pub use new::NewEvent;
+pub use recorded::RecordedEvent;
+
+pub(crate) use recorded::{EventParts, SharedBytes, split_tag};
+
+/// How a payload is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Codec {
+    /// JSON as UTF-8.
+    Json,
+    /// Bytes the store knows nothing about.
+    Bytes,
+    /// A codec this version has no name for; the payload is kept and given back as it is. 1 is the same as
+    /// [`Json`](Self::Json), 2 the same as [`Bytes`](Self::Bytes), and 0 is refused.
+    Other(u8),
+}
