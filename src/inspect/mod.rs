@@ -10,7 +10,7 @@ pub use verify::{VerifyReport, verify};
 
 use crate::error::Error;
 use crate::index::StreamTable;
-use crate::log::{Opened, living_writer, open_for_reading};
+use crate::log::{CloseState, Opened, is_same_writer, living_writer, open_for_reading};
 use crate::options::{Options, ReadMode};
 use crate::storage::Storage;
 use crate::sync::{Arc, sleep};
@@ -31,7 +31,10 @@ fn scan(storage: &Arc<dyn Storage>) -> Result<Opened<StreamTable>, Error> {
     loop {
         attempt += 1;
         let opened = open_for_reading(&**storage, &options(), StreamTable::default);
-        let is_settled = opened.as_ref().is_ok_and(|opened| opened.report.damage().is_empty());
+        let is_settled = opened.as_ref().is_ok_and(|opened| {
+            let is_open = opened.report.close_state() == CloseState::Open;
+            opened.report.damage().is_empty() && (!is_open || is_same_writer(&**storage, opened.seen.as_ref()))
+        });
         let may_have_changed = living_writer(&**storage).is_some() || storage.is_locked().unwrap_or(false);
         if is_settled || ATTEMPTS <= attempt || !may_have_changed {
             return opened;

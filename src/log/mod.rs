@@ -26,7 +26,7 @@ mod verdict;
 pub(crate) use bell::{Bell, Ring};
 pub(crate) use follow::{Follower, Look};
 pub(crate) use live::Ends;
-pub(crate) use open::{LOCK_PATIENCE, Opened, living_writer, open_for_reading, open_for_writing};
+pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer, open_for_reading, open_for_writing};
 pub(crate) use recovery::Visitor;
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
 pub(crate) use room::Making;

@@ -60,6 +60,13 @@ pub(crate) fn living_writer(storage: &dyn Storage) -> Option<Live> {
     (is_of_now && storage.is_locked().unwrap_or(false)).then_some(live)
 }
 
+/// Whether the writer that a reader went by is still the one at work. For a moment after a writer takes the lock, `live`
+/// still speaks for the one before it, which may have died without saying how far it had come.
+pub(crate) fn is_same_writer(storage: &dyn Storage, seen: Option<&Live>) -> bool {
+    let bits = |live: &Live| (live.store, live.epoch_bits);
+    living_writer(storage).as_ref().map(bits) == seen.map(bits)
+}
+
 /// Opens a log for reading only, and changes nothing. Beside a living writer it reaches to what is visible there,
 /// otherwise to what a recovery would accept. Damage is passed over and reported.
 pub(crate) fn open_for_reading<V: Visitor>(
@@ -74,8 +81,9 @@ pub(crate) fn open_for_reading<V: Visitor>(
     };
     let survey = Survey::take(storage, live, Access::Read)?;
     let reach = match writer.filter(|_| survey.live.is_some()) {
-        Some(live) if live.visible_end != Place::NONE => Reach::Visible(live.visible_end),
-        _ => Reach::Verified,
+        // Where nothing is visible yet, nothing is read, whatever is on its way in.
+        Some(live) => Reach::Visible(live.visible_end),
+        None => Reach::Verified,
     };
     let mut visitor = fresh();
     let recovered = recover(&survey, options.read_mode, OnDamage::PassOver, reach, &mut visitor)?;

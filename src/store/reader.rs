@@ -3,7 +3,7 @@
 use super::view::{SharedView, View};
 use crate::error::Error;
 use crate::index::StreamTable;
-use crate::log::{CloseState, Follower, Look, Opened, RecoveryReport, Visitor, open_for_reading};
+use crate::log::{CloseState, Follower, Look, Opened, RecoveryReport, Visitor, is_same_writer, open_for_reading};
 use crate::options::Options;
 use crate::position::Place;
 use crate::storage::Storage;
@@ -101,7 +101,11 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
         let opened = open_for_reading(&**storage, options, StreamTable::default);
         let was_changing = was_locked || storage.is_locked().unwrap_or(false);
         match opened {
-            Ok(opened) if opened.report.damage().is_empty() || ATTEMPTS <= attempt => break opened,
+            Ok(opened) if ATTEMPTS <= attempt => break opened,
+            Ok(opened)
+                if opened.report.close_state == CloseState::Open
+                    && !is_same_writer(&**storage, opened.seen.as_ref()) => {}
+            Ok(opened) if opened.report.damage().is_empty() => break opened,
             // A writer may be recovering right now: files vanish and others take their place.
             Ok(_) if was_changing => {}
             Ok(opened) => break opened,

@@ -58,6 +58,7 @@ fn a_reader_catches_up_over_many_segments_at_once() {
         let writer = home.open_with(&small_segments());
         add(&writer, &name("game-1"), [kilobyte(0)]);
         let reader = home.read_only().expect("it opens");
+        await_head(home, &reader, 1);
         assert_eq!(numbers(reader.read_all()), [0]);
         for n in 1..150 {
             add(&writer, &name("game-1"), [kilobyte(n)]);
