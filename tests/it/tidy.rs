@@ -222,8 +222,8 @@ fn a_file_begins_by_saying_what_it_is() {
 fn no_file_speaks_of_a_machine_or_a_registry() {
     let work = format!("see {}shared/notes.md", ["/wo", "rk/"].concat());
     let home = format!("fine\n\"{}someone/x\"", ["/ho", "me/"].concat());
-    let host = format!("https://{}/scorebook", ["index", ".crates.io"].concat());
-    let usual = format!("source = \"{USUAL_SOURCE}\"");
+    let host = format!("https://{}/scorebook", ["index.crates", ".io"].concat());
+    let usual = format!("source = \"{}\"", USUAL_SOURCE.concat());
     check_rule(
         names_no_machine,
         &[
@@ -560,19 +560,19 @@ fn says_what_it_is(path: &str, text: &str) -> Complaints {
 }
 
 /// What a lock file says of a package from the usual registry.
-const USUAL_SOURCE: &str = "registry+https://github.com/rust-lang/crates.io-index";
+const USUAL_SOURCE: [&str; 2] = ["registry+https://github.com/rust-lang/crates", ".io-index"];
 
 fn names_no_machine(path: &str, text: &str) -> Complaints {
     // Put together here, so that this file does not hold them.
     let places = ["work", "home", "root", "Users"].map(|folder| format!("/{folder}/"));
-    let hosts = ["index", "static"].map(|host| format!("{host}.crates.io"));
+    let hosts = ["index", "static"].map(|host| [host, ".crates", ".io"].concat());
     let settings = ["registry+", "sparse+", "replace-with", "[source", "[registries"].map(str::to_owned);
     let is_settings = path.ends_with(".toml") || path.ends_with(".lock");
     let mut complaints = Vec::new();
     let settings = if is_settings { &settings[..] } else { &[] };
     let needles = places.iter().chain(&hosts).chain(settings).collect::<Vec<_>>();
     for (line, content) in (1..).zip(text.lines()) {
-        let content = content.replace(USUAL_SOURCE, "");
+        let content = content.replace(&USUAL_SOURCE.concat(), "");
         for needle in needles.iter().filter(|needle| content.contains(needle.as_str())) {
             complaints.push((line, format!("speaks of `{needle}`")));
         }
