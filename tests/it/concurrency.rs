@@ -5,7 +5,9 @@ use super::support::{
     small_segments, versions, wherever_threads_are,
 };
 use scorebook::ExpectedVersion::{Any, Exact, NoStream};
-use scorebook::{AppendError, Conflict, Durability, ErrorKind, EventStore, Position, Receipt, Version};
+use scorebook::{
+    AppendError, Conflict, Durability, ErrorKind, EventStore, NewEvent, Position, Receipt, StreamName, Version,
+};
 use std::collections::HashMap;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -327,4 +329,55 @@ fn of_many_that_open_one_store_exactly_one_gets_it() {
     let refused = opened.iter().filter_map(|opened| opened.as_ref().err());
     assert!(refused.clone().all(|error| error.kind() == ErrorKind::Locked));
     assert_eq!(refused.count() as u64, THREADS - 1);
+}
+
+#[test]
+fn numbers_are_given_while_streams_begin() {
+    let store = EventStore::open_in_memory().expect("it opens");
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = store.clone();
+            scope.spawn(move || {
+                for n in 0..200 {
+                    let stream = StreamName::new(format!("stream-{thread}-{n}")).expect("a name");
+                    store.append(&stream, Any, [NewEvent::bytes("began", [])]).wait().expect("accepted");
+                }
+            });
+        }
+        for _ in 0..2_000 {
+            assert!(store.stats().expect("numbers").events() <= 800);
+        }
+    });
+    assert_eq!(store.stats().expect("numbers").streams(), 800);
+}
+
+#[test]
+fn a_wait_of_no_time_still_has_the_batch_committed() {
+    let store = EventStore::open_in_memory().expect("it opens");
+    let stream = StreamName::new("a").expect("a name");
+    let mut pending = store.append(&stream, Any, [NewEvent::bytes("happened", [])]);
+    for _ in 0..1_000_000 {
+        match pending.wait_timeout(Duration::ZERO) {
+            Ok(answer) => {
+                assert_eq!(answer.expect("accepted").last_version().get(), 1);
+                return;
+            }
+            Err(still) => pending = still,
+        }
+        thread::yield_now();
+    }
+    panic!("nobody committed it");
+}
+
+#[test]
+fn an_answer_that_was_taken_is_an_error_and_no_hang() {
+    let store = EventStore::open_in_memory().expect("it opens");
+    let stream = StreamName::new("a").expect("a name");
+    let mut pending = store.append(&stream, Any, [NewEvent::bytes("happened", [])]);
+    store.flush().expect("a flush");
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let polled = std::pin::Pin::new(&mut pending).poll(&mut context);
+    assert!(matches!(polled, std::task::Poll::Ready(Ok(_))));
+    let error = pending.wait().expect_err("it was taken").into_error();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
