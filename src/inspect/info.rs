@@ -2,25 +2,14 @@
 
 use super::scan;
 use crate::error::Error;
-use crate::format::FORMAT;
 use crate::log::{CloseState, Damage};
-use crate::position::{Place, Position};
-use crate::store::{StoreId, StoreParts};
+use crate::store::{Stats, Status, StoreId, StoreParts};
 use std::path::Path;
 
-/// Numbers about the store in a directory.
+/// What the store in a directory holds, and how it was left.
 #[derive(Clone, Debug)]
 pub struct StoreInfo {
-    store: StoreId,
-    head: Position,
-    events: u64,
-    streams: u64,
-    segments: u64,
-    disk_bytes: u64,
-    log_bytes: u64,
-    visible_end: Place,
-    durable_end: Place,
-    epoch: u32,
+    stats: Stats,
     close_state: CloseState,
     owner: Option<String>,
     damage: Vec<Damage>,
@@ -37,7 +26,7 @@ pub struct StoreInfo {
 /// store.append(&StreamName::new("game-1")?, ExpectedVersion::Any, [event]).wait().map_err(|error| error.into_error())?;
 /// store.close()?;
 /// let info = inspect(&path)?;
-/// assert_eq!((info.events(), info.close_state()), (1, CloseState::Clean));
+/// assert_eq!((info.stats().events(), info.close_state()), (1, CloseState::Clean));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 ///
@@ -48,7 +37,7 @@ pub struct StoreInfo {
 pub fn inspect(path: impl AsRef<Path>) -> Result<StoreInfo, Error> {
     let storage = StoreParts::existing(path.as_ref())?;
     let opened = scan(&storage)?;
-    Ok(StoreInfo {
+    let stats = Stats {
         store: StoreId(opened.store),
         head: opened.head,
         events: opened.visitor.events(),
@@ -59,6 +48,10 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<StoreInfo, Error> {
         visible_end: opened.ends.visible,
         durable_end: opened.ends.durable,
         epoch: opened.sequence.epoch,
+        status: Status::ReadOnly,
+    };
+    Ok(StoreInfo {
+        stats,
         close_state: opened.report.close_state(),
         damage: opened.report.damage().to_vec(),
         owner: if storage.is_locked().unwrap_or(false) { Some(storage.owner().unwrap_or_default()) } else { None },
@@ -66,70 +59,10 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<StoreInfo, Error> {
 }
 
 impl StoreInfo {
-    /// The identity of the store.
+    /// The numbers, as a store that is opened for reading gives them.
     #[must_use]
-    pub fn store_id(&self) -> StoreId {
-        self.store
-    }
-
-    /// The number of the format its log is written in.
-    #[must_use]
-    pub fn format(&self) -> u16 {
-        FORMAT
-    }
-
-    /// The last position.
-    #[must_use]
-    pub fn head(&self) -> Position {
-        self.head
-    }
-
-    /// How many events can be read.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.events
-    }
-
-    /// How many streams have events.
-    #[must_use]
-    pub fn streams(&self) -> u64 {
-        self.streams
-    }
-
-    /// How many segments count.
-    #[must_use]
-    pub fn segments(&self) -> u64 {
-        self.segments
-    }
-
-    /// Bytes that the files of the log take, room that was made ahead included.
-    #[must_use]
-    pub fn disk_bytes(&self) -> u64 {
-        self.disk_bytes
-    }
-
-    /// Bytes of the log up to the ends of its segments.
-    #[must_use]
-    pub fn log_bytes(&self) -> u64 {
-        self.log_bytes
-    }
-
-    /// Where in the files the visible log ends.
-    #[must_use]
-    pub fn visible_end(&self) -> Place {
-        self.visible_end
-    }
-
-    /// Up to where in the files everything is proven to survive a loss of power.
-    #[must_use]
-    pub fn durable_end(&self) -> Place {
-        self.durable_end
-    }
-
-    /// How many times the store was opened and written.
-    #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.epoch
+    pub fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     /// The damage that was met: where there is any, the numbers here say what can be read.

@@ -87,7 +87,7 @@ impl ExactImport {
             let act = format!("a batch has {} events: the limit is {BATCH_EVENTS_MAX}", events.len());
             return Err(Error::new(ErrorKind::TooLarge, act));
         }
-        let mut placed = PlacedWriter { writer: &self.writer }.begin()?;
+        let mut placed = Placed::begin(&self.writer)?;
         for event in &events {
             placed.push_exact(event)?;
         }
@@ -104,16 +104,11 @@ impl ExactImport {
     }
 }
 
-/// Appends batches whose records have their numbers already, behind what is there. Nobody else may append meanwhile.
-pub(crate) struct PlacedWriter<'a> {
-    writer: &'a Writer,
-}
-
 impl EventStore {
     /// For floors above that copy whole batches.
     pub(crate) fn append_copy(&self, batch: &BatchView<'_>) -> Result<(), Error> {
         let writer = self.writer()?;
-        let mut placed = PlacedWriter { writer: &writer }.begin()?;
+        let mut placed = Placed::begin(&writer)?;
         placed.copy(batch)?;
         placed.commit(Some((batch.header.epoch, batch.header.time)))
     }
@@ -121,7 +116,7 @@ impl EventStore {
     /// Records that positions are lost.
     pub(crate) fn append_loss(&self, range: Range, epoch: u32) -> Result<(), Error> {
         let writer = self.writer()?;
-        let mut placed = PlacedWriter { writer: &writer }.begin()?;
+        let mut placed = Placed::begin(&writer)?;
         placed.push_control(Kind::Lost, &Loss::Found(range).encode());
         placed.next = range.last.next().unwrap_or(range.last);
         let time = placed.time;
@@ -144,7 +139,7 @@ impl EventStore {
         };
         // Another append may come in between looking and placing; then it is done again.
         loop {
-            let mut placed = PlacedWriter { writer: &writer }.begin()?;
+            let mut placed = Placed::begin(&writer)?;
             let begun_at = placed.begun_at;
             placed.push_control(Kind::Lost, &Loss::Accepted(last).encode());
             match placed.commit(None) {
@@ -165,23 +160,6 @@ impl EventStore {
     }
 }
 
-impl<'a> PlacedWriter<'a> {
-    fn begin(&self) -> Result<Placed<'a>, Error> {
-        let staging = self.writer.log.stage()?;
-        Ok(Placed {
-            begun_at: (staging.next_position(), staging.last_time()),
-            writer: self.writer,
-            buffer: BatchBuffer::new(),
-            placements: Vec::new(),
-            events: Vec::new(),
-            streams: Vec::new(),
-            holes: Vec::new(),
-            next: staging.next_position(),
-            time: staging.last_time(),
-        })
-    }
-}
-
 /// A batch of placed records that is being put together.
 struct Placed<'a> {
     /// Where the log stood when this was begun. It must still stand there when it is committed.
@@ -199,7 +177,23 @@ struct Placed<'a> {
     time: Timestamp,
 }
 
-impl Placed<'_> {
+impl<'a> Placed<'a> {
+    /// Begins a batch behind what is there. Nobody else may append until it is committed; if somebody does, it is refused.
+    fn begin(writer: &'a Writer) -> Result<Placed<'a>, Error> {
+        let staging = writer.log.stage()?;
+        Ok(Placed {
+            begun_at: (staging.next_position(), staging.last_time()),
+            writer,
+            buffer: BatchBuffer::new(),
+            placements: Vec::new(),
+            events: Vec::new(),
+            streams: Vec::new(),
+            holes: Vec::new(),
+            next: staging.next_position(),
+            time: staging.last_time(),
+        })
+    }
+
     fn push_exact(&mut self, exact: &ExactEvent) -> Result<(), Error> {
         let refuse = |what: String| {
             let act = format!("importing the event at position {}: {what}", exact.position);

@@ -41,17 +41,17 @@ pub enum Status {
 /// Numbers about a store.
 #[derive(Clone, Debug)]
 pub struct Stats {
-    store: StoreId,
-    head: Position,
-    events: u64,
-    streams: u64,
-    segments: u64,
-    disk_bytes: u64,
-    log_bytes: u64,
-    visible_end: Place,
-    durable_end: Place,
-    epoch: u32,
-    status: Status,
+    pub(crate) store: StoreId,
+    pub(crate) head: Position,
+    pub(crate) events: u64,
+    pub(crate) streams: u64,
+    pub(crate) segments: u64,
+    pub(crate) disk_bytes: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) visible_end: Place,
+    pub(crate) durable_end: Place,
+    pub(crate) epoch: u32,
+    pub(crate) status: Status,
 }
 
 impl Stats {

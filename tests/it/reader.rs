@@ -156,6 +156,8 @@ fn positions_a_reader_has_seen_never_change_and_rise_while_it_follows() {
             .map(|_| {
                 scope.spawn(|| {
                     let reader = home.read_only().expect("it opens");
+                    // What the writer says it says within a moment, not at once.
+                    eventually("the reader sees an event", || reader.head().expect("a head").get() != 0);
                     let mut seen: Vec<u64> = Vec::new();
                     let mut is_last = false;
                     while !is_last {

@@ -8,19 +8,20 @@ use serde_json::{Value, json};
 
 pub(crate) fn run(tool: &Tool) -> Result<(), Failure> {
     let info = scorebook::inspect(&tool.dir)?;
+    let stats = info.stats();
     let facts = Facts::default()
         .with("directory", tool.dir.to_string_lossy())
-        .with("format", info.format())
-        .with("store_id", info.store_id().to_string())
-        .with("head", info.head().get())
-        .with("events", info.events())
-        .with("streams", info.streams())
-        .with("segments", info.segments())
-        .with("disk_bytes", info.disk_bytes())
-        .with("log_bytes", info.log_bytes())
-        .with_place("durable_end", info.durable_end())
-        .with_place("visible_end", info.visible_end())
-        .with("epoch", info.epoch())
+        .with("format", stats.format())
+        .with("store_id", stats.store_id().to_string())
+        .with("head", stats.head().get())
+        .with("events", stats.events())
+        .with("streams", stats.streams())
+        .with("segments", stats.segments())
+        .with("disk_bytes", stats.disk_bytes())
+        .with("log_bytes", stats.log_bytes())
+        .with_place("durable_end", stats.durable_end())
+        .with_place("visible_end", stats.visible_end())
+        .with("epoch", stats.epoch())
         .with("closed", info.close_state().to_string())
         .with("owner", info.owner())
         .with_damage(info.damage());

@@ -36,7 +36,7 @@ fn ask(tool: &Tool, destination: &Path) -> Result<(), Failure> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Err(Failure::new(Exit::Usage, "nobody is there to ask: say --yes to go ahead"));
     }
-    let events = scorebook::inspect(&tool.dir)?.events();
+    let events = scorebook::inspect(&tool.dir)?.stats().events();
     let (source, destination) = (tool.dir.display(), destination.display());
     say(&format!("{source} holds {events} events that can be read. Copy what is good to {destination}? [y/N]"));
     let mut answer = String::new();
