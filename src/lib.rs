@@ -40,6 +40,7 @@ mod index;
 mod inspect;
 pub mod limits;
 mod log;
+mod mutant;
 mod name;
 mod options;
 mod position;

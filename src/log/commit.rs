@@ -12,6 +12,7 @@ use super::staging::{Answer, Entry, Group, Published};
 use super::ticket::{Answers, Outcome, Ticket, wake};
 use super::{Core, Lead, Log};
 use crate::error::{AppendError, Error, ErrorKind};
+use crate::mutant::Mutant;
 use crate::options::Durability;
 use crate::position::Place;
 use crate::segment::batches_end;
@@ -152,6 +153,9 @@ impl Log {
     /// Writes a group and makes it visible. The answers are ready when this returns, and not given yet. Gives back the
     /// buffer too, empty.
     fn commit(&self, group: &mut Group) -> (Answers, Vec<u8>) {
+        if Mutant::AnswersBeforeWriting.is_on() {
+            answer_early(group);
+        }
         let mut lead = self.lead.lock();
         match self.write(&mut lead, group) {
             Ok(durability) => {
@@ -177,31 +181,47 @@ impl Log {
     fn write(&self, lead: &mut Lead, group: &Group) -> Result<Durability, Error> {
         if group.is_start {
             // IMPORTANT: the start record is handed to the system only after everything before it is durable.
-            self.sync_written(lead)?;
+            if !Mutant::StartsBeforeThePredecessorIsSynced.is_on() {
+                self.sync_written(lead)?;
+            }
             let sealed = lead.segment.replace(group.segment.clone());
             let sealed_file = lead.file.replace(group.file.clone());
             let tally = std::mem::take(&mut lead.tally);
             let sealed_end = lead.written;
             let sealed_position = lead.last_position;
-            self.write_bytes(lead, group)?;
-            self.sync_written(lead)?;
-            // The footer says that the successor's start record is durable, so it comes after that sync.
-            if let (Some(segment), Some(file)) = (sealed, sealed_file)
-                && segment.sequence() == sealed_end.segment
-            {
-                let footer = tally.footer(sealed_end.offset, sealed_position);
-                file.write_at(&footer.encode(segment.salt), batches_end(segment.preamble.size).into())?;
+            let seal = || match (&sealed, &sealed_file) {
+                (Some(segment), Some(file)) if segment.sequence() == sealed_end.segment => {
+                    let footer = tally.footer(sealed_end.offset, sealed_position).encode(segment.salt);
+                    file.write_at(&footer, batches_end(segment.preamble.size).into())
+                }
+                _ => Ok(()),
+            };
+            if Mutant::SealsBeforeTheStartIsSynced.is_on() {
+                seal()?;
             }
-            let mut passed_by = std::mem::take(&mut lead.passed_by);
-            super::copy::remove_files(&*self.storage, &mut passed_by)
-                .map_err(|error| self.latch.trip("syncing the log's directory", &error))?;
+            self.write_bytes(lead, group)?;
+            if !Mutant::DoesNotSyncAStart.is_on() {
+                self.sync_written(lead)?;
+            }
+            // The footer says that the successor's start record is durable, so it comes after that sync.
+            seal()?;
+            self.remove_passed_by(lead)?;
             return Ok(Durability::Synced);
         }
         self.write_bytes(lead, group)?;
+        if Mutant::AcknowledgesBeforeSyncing.is_on() {
+            return Ok(Durability::Synced);
+        }
         if group.must_sync {
             self.sync_written(lead)?;
         }
         Ok(if lead.has_unsynced { Durability::Written } else { Durability::Synced })
+    }
+
+    fn remove_passed_by(&self, lead: &mut Lead) -> Result<(), Error> {
+        let mut passed_by = std::mem::take(&mut lead.passed_by);
+        let removed = super::copy::remove_files(&*self.storage, &mut passed_by);
+        removed.map_err(|error| self.latch.trip("syncing the log's directory", &error))
     }
 
     fn write_bytes(&self, lead: &mut Lead, group: &Group) -> Result<(), Error> {
@@ -294,10 +314,23 @@ impl Log {
     }
 
     fn move_durable_end(&self, durable: Place) {
+        if Mutant::NeverMovesTheDurableEnd.is_on() {
+            return;
+        }
         self.ends.lock().durable = durable;
         let mut core = self.core.lock();
         core.durable = durable;
         core.last_sync = self.storage.elapsed();
+    }
+}
+
+/// What no store may do: see [`Mutant::AnswersBeforeWriting`].
+fn answer_early(group: &Group) {
+    for entry in &group.entries {
+        if let Answer::Receipt(receipt) = &entry.answer {
+            let receipt = crate::receipt::Receipt { durability: Durability::Synced, ..receipt.clone() };
+            wake(entry.ticket.settle(Ok(receipt)).into_iter().collect());
+        }
     }
 }
 

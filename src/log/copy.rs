@@ -7,6 +7,7 @@
 use super::recovery::{Tail, Tally};
 use crate::error::is_no_room;
 use crate::format::{BatchBuffer, BatchView, FOOTER_LEN, Kind, Preamble, START_BATCH_LEN, Stamp, Start};
+use crate::mutant::Mutant;
 use crate::position::{Place, Position};
 use crate::segment::{FIRST_BATCH, MakeFailure, make_ready, segment_path};
 use crate::storage::{File, Storage};
@@ -69,6 +70,9 @@ pub(crate) fn copy_tail(
         last_checksum = copy_batch(&batch, last_checksum, salt, offset, &mut bytes);
         events += batch.records().filter(|record| record.header.kind == Kind::Event).count() as u64;
         batches += 1;
+    }
+    if Mutant::StartsBeforeTheCopyIsSynced.is_on() {
+        file.write_at(&bytes[..START_BATCH_LEN], u64::from(FIRST_BATCH)).map_err(MakeFailure::Sync)?;
     }
     let write = |bytes: &[u8], offset: u32| file.write_at(bytes, u64::from(offset)).and_then(|()| file.sync());
     if let Err(error) = write(&bytes[START_BATCH_LEN..], FIRST_BATCH + START_BATCH_LEN as u32) {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::format::{LIVE_LEN, Live, LiveState};
+use crate::mutant::Mutant;
 use crate::position::{Place, Position};
 use crate::storage::{Access, File, Storage};
 use crate::sync::{Arc, Mutex};
@@ -105,7 +106,7 @@ impl LiveFile {
     /// later never says less.
     pub(crate) fn update(&self, store: [u8; 16], epoch: (u32, u64), ends: impl FnOnce() -> Ends) {
         let mut state = self.state.lock();
-        if !state.is_final {
+        if !state.is_final && !Mutant::SaysNothingInLive.is_on() {
             self.say(&mut state, store, epoch, ends(), LiveState::Open);
         }
     }
@@ -126,7 +127,7 @@ impl LiveFile {
             store,
             boot: self.boot,
             counter: 0,
-            durable_end: ends.durable,
+            durable_end: if Mutant::SaysTooMuchInLive.is_on() { ends.visible } else { ends.durable },
             visible_end: ends.visible,
             visible_position: ends.visible_position,
             epoch: epoch.0,

@@ -25,7 +25,7 @@ mod verdict;
 
 pub(crate) use bell::{Bell, Ring};
 pub(crate) use follow::{Follower, Look};
-pub(crate) use live::Ends;
+pub(crate) use live::{Ends, read_live};
 pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer, open_for_reading, open_for_writing};
 pub(crate) use recovery::Visitor;
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
@@ -209,6 +209,8 @@ impl Log {
             staging.epoch()
         };
         let closed = self.wait(&ticket).map(|_| ()).map_err(crate::error::AppendError::into_error);
+        // Where nothing was left to be written, what failed before would otherwise go untold.
+        let closed = closed.and_then(|()| self.latch.check());
         if closed.is_ok() {
             self.live.ensure(&*self.storage);
             // Closed also says that a segment which is ready may be used as it is.

@@ -9,6 +9,7 @@ use super::survey::Survey;
 use super::{Active, Core, Lead, Log, Publish, RecoveryReport, new_preamble};
 use crate::error::{Error, ErrorKind, is_no_room};
 use crate::format::{Fault, Live, LiveState, Range};
+use crate::mutant::Mutant;
 use crate::options::{Options, SEGMENT_BYTES_MIN};
 use crate::position::{Place, Position};
 use crate::segment::{LOG_DIR, MakeFailure, Segment, segment_name};
@@ -129,7 +130,8 @@ fn prepare<V: Visitor>(
     storage.create_dir(LOG_DIR).map_err(|error| Error::io("creating the directory of the log", error))?;
     let survey = Survey::take(&**storage, live, Access::ReadWrite)?;
     let mut visitor = fresh();
-    let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, Reach::Proven, &mut visitor)?;
+    let reach = if Mutant::TrustsTheOldTail.is_on() { Reach::Verified } else { Reach::Proven };
+    let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, reach, &mut visitor)?;
     recovered.check_clock(storage.now());
     recovered.sequence.epoch = recovered.sequence.epoch.max(options.epoch_floor);
     if recovered.sequence.epoch == u32::MAX {
@@ -193,6 +195,9 @@ fn copy(
     unstarted.extend(recovered.blank.take().map(|(preamble, _)| preamble.sequence));
     let removed = super::copy::remove_files(&**storage, &mut unstarted);
     removed.map_err(|error| Error::io("syncing the directory of the log", error))?;
+    if Mutant::RemovesWhatIsStillNeeded.is_on() {
+        let _ = super::copy::remove_files(&**storage, &mut recovered.passed_by);
+    }
     let copied = match copy_tail(&**storage, &preamble, &tail, begin) {
         Ok(copied) => copied,
         Err(MakeFailure::Refused(error)) if is_no_room(&error) => return Err(CopyFailure::NoRoom),

@@ -4,6 +4,7 @@ use super::copy::{remove_files, size_for};
 use super::{Log, Ready, new_preamble};
 use crate::error::{Error, ErrorKind};
 use crate::format::Preamble;
+use crate::mutant::Mutant;
 use crate::options::SEGMENT_BYTES_MIN;
 use crate::segment::{FIRST_BATCH, LOG_DIR, MakeFailure, events_end, make_ready};
 use crate::storage::{File, Storage};
@@ -19,8 +20,10 @@ pub(super) struct Room {
     /// The size of batch that waits for room; 0 where none does.
     asked: usize,
     is_making: bool,
-    /// Why the last attempt failed.
-    pub(super) full: Option<Error>,
+    /// Why the last attempt failed, if a batch waited for it.
+    full: Option<Error>,
+    /// Room ahead of need could not be made: it is tried again when it is needed.
+    is_put_off: bool,
     pub(super) next_sequence: u32,
     pub(super) next_size: u32,
     pub(super) leftovers: Vec<u32>,
@@ -51,6 +54,7 @@ impl Room {
             asked: 0,
             is_making: false,
             full: None,
+            is_put_off: false,
             next_sequence,
             next_size,
             leftovers,
@@ -81,7 +85,7 @@ impl Log {
     /// Whether a batch waits for room, or a segment should be made ready ahead of need.
     pub(crate) fn wants_room(&self) -> bool {
         let core = self.core.lock();
-        let is_ahead = core.room.ready.is_none() && core.epoch_begun && core.room.full.is_none();
+        let is_ahead = core.room.ready.is_none() && core.epoch_begun && !core.room.is_put_off;
         !core.is_closed && !core.room.is_making && (core.room.asked != 0 || is_ahead)
     }
 
@@ -115,6 +119,7 @@ impl Log {
         };
         // IMPORTANT: if the sync of whoever made it ready had failed, the system may show what the disk will never have,
         // and say that the next sync is done. Only one that is known to have been synced is used as it is.
+        let is_vouched_for = is_vouched_for || Mutant::TrustsABlankSegment.is_on();
         let blank = match blank {
             Some((preamble, _)) if !is_vouched_for => {
                 leftovers.push(preamble.sequence);
@@ -130,12 +135,16 @@ impl Log {
         match made {
             Ok(ready) => {
                 room.full = None;
+                room.is_put_off = false;
                 room.next_size = ready.preamble.size.saturating_mul(2).min(self.options.segment_bytes_max);
                 room.ready = Some(ready);
                 Making::Made
             }
             Err(error) => {
-                room.full = Some(error.clone());
+                if asked != 0 || room.asked != 0 {
+                    room.full = Some(error.clone());
+                }
+                room.is_put_off = true;
                 Making::Failed(error)
             }
         }
@@ -180,6 +189,9 @@ impl Log {
             match make_ready(storage, &preamble) {
                 Ok(file) => return self.mapped(preamble, file),
                 Err(MakeFailure::Sync(error)) => return Err(self.latch.trip("syncing a new segment", &error)),
+                Err(MakeFailure::Refused(error)) if Mutant::TakesAFullDiskForAFailure.is_on() => {
+                    return Err(self.latch.trip("making room", &error));
+                }
                 Err(MakeFailure::Refused(error)) => {
                     let smaller = (size / 2).max(needed).max(SEGMENT_BYTES_MIN);
                     if crate::error::is_no_room(&error) && smaller < size {

@@ -9,6 +9,7 @@ use super::survey::{Link, Survey};
 use super::verdict::{Facts, Verdict, judge};
 use crate::error::{Error, ErrorKind};
 use crate::format::{BATCH_HEADER_LEN, BatchView, Fault, Kind, Preamble, Range};
+use crate::mutant::Mutant;
 use crate::options::ReadMode;
 use crate::position::{Place, Position};
 use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment, batches_end, read_whole, segment_name};
@@ -105,8 +106,10 @@ impl Scan<'_> {
         let (end, checksum) = match (link.fixed_end, scanned.footer()) {
             (Some((end, checksum)), _) => (end, Some(checksum)),
             (None, Some(footer)) => (footer.end, None),
-            (None, None) => (batches_end(scanned.size), None),
+            // The successor cannot be read, and may hold another ending of this segment, copied or begun anew.
+            (None, None) => (self.proven_end(&scanned).unwrap_or(FIRST_BATCH), None),
         };
+        let end = if Mutant::ReadsBeyondTheFixedEnd.is_on() { batches_end(scanned.size) } else { end };
         let end = end.clamp(FIRST_BATCH, batches_end(scanned.size));
         let segment = self.segment(link, mode, end)?;
         let walked = self.walk(&scanned, &segment, FIRST_BATCH, end, Some(end))?;
@@ -184,6 +187,11 @@ impl Scan<'_> {
             (Reach::Visible(end), _) => (end.offset.clamp(FIRST_BATCH, batches_end(scanned.size)), Some(end.offset)),
             (Reach::Proven, Some(proven)) => (proven, Some(proven)),
             (Reach::Proven, None) => return self.never_started(link, bytes, previous_end, before_checksum),
+            // The same where something stood behind it that cannot be read.
+            (Reach::Verified, proven) if self.is_end_lost => {
+                let end = scanned.footer().map(|footer| footer.end).or(proven).unwrap_or(FIRST_BATCH);
+                (end.clamp(FIRST_BATCH, batches_end(scanned.size)), Some(end))
+            }
             (Reach::Verified, proven) => (batches_end(scanned.size), proven),
         };
         let segment = self.segment(link, mode, batches_end(scanned.size))?;
@@ -307,7 +315,9 @@ impl Scan<'_> {
                         OnDamage::PassOver => self.resync(scanned, offset, to, &mut resync_budget),
                     };
                     let mut damage = Damage::new(kind, place, detail);
-                    if let Some((next_offset, first_position)) = found {
+                    if let Some((next_offset, first_position, epoch)) = found {
+                        // The record that began this epoch may be among what is damaged.
+                        self.sequence.epoch = self.sequence.epoch.max(epoch);
                         if self.sequence.next_position < first_position {
                             damage.positions =
                                 Some((self.sequence.next_position, Position::new(first_position.get() - 1)));
@@ -359,14 +369,20 @@ impl Scan<'_> {
         }
     }
 
-    /// The next batch behind damage that can be read and can belong here: its offset and first position. Looking for
-    /// it reads every byte at most a few times, whatever headers are made up in between.
-    fn resync(&self, scanned: &ScannedSegment<'_>, from: u32, to: u32, budget: &mut usize) -> Option<(u32, Position)> {
+    /// The next batch behind damage that can be read and can belong here: its offset, first position and epoch. Looking
+    /// for it reads every byte at most a few times, whatever headers are made up in between.
+    fn resync(
+        &self,
+        scanned: &ScannedSegment<'_>,
+        from: u32,
+        to: u32,
+        budget: &mut usize,
+    ) -> Option<(u32, Position, u32)> {
         let mut at = from + 8;
         while let Some(offset) = scanned.next_header(at).filter(|offset| *offset < to) {
             match scanned.at(offset) {
                 Found::Batch(batch) if self.sequence.next_position <= batch.header.first_position => {
-                    return Some((offset, batch.header.first_position));
+                    return Some((offset, batch.header.first_position, batch.header.epoch));
                 }
                 // Whatever its header says may have been summed up before the batch failed.
                 Found::Batch(_) | Found::Blank | Found::Bad(_) => {

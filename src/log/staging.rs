@@ -6,6 +6,7 @@ use super::ticket::Ticket;
 use super::{Active, Core, Log, no_receipt, no_version};
 use crate::error::{Conflict, Error, ErrorKind};
 use crate::format::{BatchBuffer, CONTROL_BATCH_LEN, Kind, SESSION_BATCH_LEN, START_BATCH_LEN, Stamp, encode_session};
+use crate::mutant::Mutant;
 use crate::options::Durability;
 use crate::position::{POSITION_MAX, Place, Position, Version};
 use crate::receipt::Receipt;
@@ -225,7 +226,10 @@ impl<'a> Staging<'a> {
         conflict: Conflict,
         is_caused_by_staged: bool,
     ) -> Option<Conflict> {
-        if is_caused_by_staged && (!self.core.groups.is_empty() || self.core.is_led) {
+        if is_caused_by_staged
+            && !Mutant::AnswersAConflictAtOnce.is_on()
+            && (!self.core.groups.is_empty() || self.core.is_led)
+        {
             let entry =
                 Entry { ticket: ticket.clone(), answer: Answer::Conflict(conflict), events: Vec::new(), mark: None };
             self.group().entries.push(entry);
@@ -255,7 +259,7 @@ impl<'a> Staging<'a> {
         let core = &self.core;
         let Some(active) = &core.active else { return Due::Never };
         let is_going = matches!(core.footing, Footing::Going) && core.epoch_begun;
-        if !is_going || core.is_watermarked {
+        if !is_going || core.is_watermarked || Mutant::ForgetsTheWatermark.is_on() {
             return Due::Never;
         }
         let has_room =
@@ -280,6 +284,7 @@ impl<'a> Staging<'a> {
         let has_room = self.core.active.as_ref().is_some_and(|active| {
             active.next_offset as usize + CONTROL_BATCH_LEN <= batches_end(active.segment.preamble.size) as usize
         });
+        let has_room = has_room && !Mutant::ClosesWithoutACloseRecord.is_on();
         if self.core.epoch_begun && matches!(self.core.footing, Footing::Going) && has_room {
             self.control(Kind::Close, &[]);
             self.stage_flush(ticket);
@@ -297,7 +302,7 @@ impl<'a> Staging<'a> {
             self.core.footing = Footing::Going;
             let end = self.place();
             self.control(Kind::Session, &encode_session(end));
-            self.group().must_sync = true;
+            self.group().must_sync = !Mutant::DoesNotSyncASession.is_on();
         }
     }
 
@@ -305,7 +310,7 @@ impl<'a> Staging<'a> {
         if !self.core.epoch_begun {
             self.core.epoch_begun = true;
             // Checked when the log was opened: there is a number left.
-            self.core.sequence.epoch += 1;
+            self.core.sequence.epoch += u32::from(!Mutant::BeginsNoEpoch.is_on());
         }
     }
 
@@ -367,7 +372,8 @@ impl<'a> Staging<'a> {
 
     /// The time for a batch: never before the last one.
     fn now(&mut self) -> Timestamp {
-        let time = self.log.storage.now().max(self.core.sequence.last_time);
+        let now = self.log.storage.now();
+        let time = if Mutant::LetsTheClockGoBack.is_on() { now } else { now.max(self.core.sequence.last_time) };
         self.core.sequence.last_time = time;
         time
     }

@@ -1,5 +1,7 @@
 //! Torn or damaged: from facts about one place of the log to the one right answer.
 
+use crate::mutant::Mutant;
+
 /// What is known about the bytes at some place of the log, and behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -38,6 +40,12 @@ pub(crate) enum Verdict {
 /// any order. Only what was proven durable can be damaged.
 pub(crate) fn judge(facts: Facts) -> Verdict {
     match facts {
+        Facts { blank: false, checksums: false, proven: true, .. } if Mutant::TakesDamageForTheEnd.is_on() => {
+            Verdict::TornTail
+        }
+        Facts { blank: false, checksums: false, proven: false, .. } if Mutant::RefusesWhereItShouldEnd.is_on() => {
+            Verdict::Unreadable
+        }
         Facts { blank: true, proven: false, .. } => Verdict::End,
         Facts { blank: true, proven: true, .. } => Verdict::Missing,
         Facts { checksums: true, known: false, .. } => Verdict::Newer,

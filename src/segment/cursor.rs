@@ -32,6 +32,17 @@ pub(crate) enum Passed {
     Lost(Range),
 }
 
+impl Passed {
+    /// The position behind those it stands for.
+    pub(crate) fn next_position(&self) -> Position {
+        let last = match self {
+            Passed::Event(event) => event.position(),
+            Passed::Removed(range) | Passed::Lost(range) => range.last,
+        };
+        last.next().unwrap_or(last)
+    }
+}
+
 impl Cursor {
     /// A cursor before the batch that begins at `offset`, which will stop at `end`.
     pub(crate) fn new(segment: Arc<Segment>, offset: u32, end: u32) -> Cursor {

@@ -2,6 +2,7 @@
 
 use super::name::{LOG_DIR, segment_path};
 use crate::format::Preamble;
+use crate::mutant::Mutant;
 use crate::storage::{File, Storage};
 use crate::sync::Arc;
 use std::io;
@@ -28,9 +29,13 @@ pub(crate) fn make_ready(storage: &dyn Storage, preamble: &Preamble) -> Result<A
         let _ = storage.remove(&path);
         return Err(MakeFailure::Refused(error));
     }
-    file.sync().map_err(MakeFailure::Sync)?;
+    if !Mutant::DoesNotSyncANewSegment.is_on() {
+        file.sync().map_err(MakeFailure::Sync)?;
+    }
     // The name must be durable before anything in the file counts.
-    storage.sync_dir(LOG_DIR).map_err(MakeFailure::Sync)?;
+    if !Mutant::DoesNotSyncADirectory.is_on() {
+        storage.sync_dir(LOG_DIR).map_err(MakeFailure::Sync)?;
+    }
     Ok(file)
 }
 

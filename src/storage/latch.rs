@@ -9,6 +9,7 @@
 
 use super::File;
 use crate::error::{Error, ErrorKind};
+use crate::mutant::Mutant;
 use crate::sync::{Arc, Mutex};
 use std::io;
 
@@ -91,6 +92,7 @@ impl LatchedFile {
         let act = || format!("writing {} bytes at byte {offset} of {}", bytes.len(), self.place);
         match self.file.write_at(bytes, offset) {
             Ok(()) => self.latch.confirm(act),
+            Err(error) if Mutant::DoesNotLatchAWrite.is_on() => Err(Error::io(act(), error)),
             Err(error) => Err(self.latch.trip(&act(), &error)),
         }
     }
@@ -106,6 +108,8 @@ impl LatchedFile {
         self.latch.check()?;
         let act = || format!("syncing {}", self.place);
         match self.file.sync() {
+            Err(_) if Mutant::RetriesASync.is_on() && self.file.sync().is_ok() => Ok(()),
+            Err(error) if Mutant::DoesNotLatchASync.is_on() => Err(Error::io(act(), error)),
             // IMPORTANT: looking again is what keeps a sync that began earlier from acknowledging anything after
             // another one has failed.
             Ok(()) => self.latch.confirm(act),

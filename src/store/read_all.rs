@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::format::Range;
 use crate::index::{HoleKind, Holes};
+use crate::mutant::Mutant;
 use crate::position::Position;
 use crate::segment::{Cursor, Passed, Segment};
 use crate::sync::Arc;
@@ -218,15 +219,17 @@ impl State {
             let passed = match cursor.next() {
                 Ok(passed) => passed,
                 Err(error) => {
-                    // Where nothing is missing between here and the next mark, or nobody minds, it goes on from there.
+                    // Where nothing is missing between here and the next mark or segment, or nobody minds, it goes on
+                    // from there.
                     let behind = cursor.behind_damage().filter(|_| error.kind() == ErrorKind::Damaged);
+                    self.bounds.skips_lost |= Mutant::PassesOverDamage.is_on();
+                    let next = self.segments.last().map(|(segment, _)| segment.first_position);
+                    let is_passable = self.bounds.skips_lost || next.is_some_and(|next| next <= self.expected);
                     match behind {
                         Some((cursor, position)) if position <= self.expected || self.bounds.skips_lost => {
                             self.walk = Walk::Forwards(cursor);
                         }
-                        None if self.bounds.skips_lost && error.kind() == ErrorKind::Damaged => {
-                            self.walk = Walk::Between
-                        }
+                        None if is_passable && error.kind() == ErrorKind::Damaged => self.walk = Walk::Between,
                         _ => return Err(self.explain(error)),
                     }
                     continue;
@@ -344,11 +347,17 @@ impl State {
         // The block that holds the upper bound is the last one that is wanted; those behind it need not be read.
         if mark.position <= self.expected {
             let mut cursor = Cursor::new(segment.clone(), mark.offset, before);
+            let mut next = mark.position;
             loop {
+                // Behind what is wanted of the block there may be damage: nothing is missing because of it.
+                let is_passable = self.bounds.skips_lost || self.expected < next;
                 match cursor.next() {
-                    Ok(Some(passed)) => self.block.push(passed),
+                    Ok(Some(passed)) => {
+                        next = passed.next_position();
+                        self.block.push(passed);
+                    }
                     Ok(None) => break,
-                    Err(error) if self.bounds.skips_lost && error.kind() == ErrorKind::Damaged => break,
+                    Err(error) if is_passable && error.kind() == ErrorKind::Damaged => break,
                     Err(error) => return Err(self.explain(error)),
                 }
             }

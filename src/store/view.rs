@@ -1,7 +1,8 @@
 //! What readers see: the segments, the stream table and the head, changed together under one lock.
 
 use crate::index::StreamTable;
-use crate::log::{Publish, Published};
+use crate::log::{EventPlace, Publish, Published};
+use crate::mutant::Mutant;
 use crate::position::{Place, Position};
 use crate::segment::Segment;
 use crate::sync::{Arc, RwLock};
@@ -32,7 +33,16 @@ impl View {
         for event in published.events() {
             self.table.publish(event.stream, event.version, event.position, Place { segment, offset: event.offset });
         }
-        self.head = published.head;
+        if !Mutant::LeavesTheHeadBehind.is_on() {
+            self.head = published.head;
+        }
+    }
+
+    /// What no store may do: see [`Mutant::ShowsABatchInPart`].
+    fn publish_event(&mut self, published: &Published<'_>, event: &EventPlace) {
+        let segment = published.segment.sequence();
+        self.table.publish(event.stream, event.version, event.position, Place { segment, offset: event.offset });
+        self.head = event.position;
     }
 }
 
@@ -45,6 +55,13 @@ pub(crate) struct SharedView(pub(crate) RwLock<View>);
 
 impl Publish for SharedView {
     fn publish(&self, published: &Published<'_>) {
-        self.0.write().publish(published);
+        if Mutant::ShowsABatchInPart.is_on() && !published.is_start {
+            for event in published.events() {
+                self.0.write().publish_event(published, event);
+                crate::sync::sleep(std::time::Duration::from_micros(200));
+            }
+        } else {
+            self.0.write().publish(published);
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::index::StreamTable;
 use crate::log::{
     Answers, Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing,
 };
+use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::options::{Durability, Options};
 use crate::position::{Position, Version};
@@ -258,7 +259,10 @@ impl Writer {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         let mut answers = Answers::default();
         for request in waiting.requests {
-            answers.push(request.ticket, Err(AppendError::Store(error.clone())));
+            answers.push(request.ticket.clone(), Err(AppendError::Store(error.clone())));
+            if Mutant::LetsARefusedAppendComeBack.is_on() && !request.ticket.is_done() {
+                self.waiting.lock().put_back(request);
+            }
         }
         answers.give();
     }
@@ -311,6 +315,7 @@ fn judge(view: &View, request: &Request) -> Option<(Conflict, bool)> {
         let known = view.table.number(stream.as_str()).map(|number| view.table.stream(number));
         let (actual, visible) =
             known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
+        let actual = if Mutant::JudgesByWhatIsVisible.is_on() { visible } else { actual };
         (!expected.admits(actual)).then(|| (Conflict::new(stream.clone(), *expected, actual), actual != visible))
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! `tests/golden/v1/` was written once by the ignored test below; `expected.txt` beside each log is what it says.
 
-use crate::story::options;
+use crate::model::options;
 use scorebook::testing::{CrashChoice, SimulatedDisk};
 use scorebook::{
     Codec, Durability, EventId, EventStore, ExpectedVersion, NewEvent, StreamName, Timestamp, inspect, verify,

@@ -6,6 +6,10 @@ mod crash;
 mod damage;
 mod faults;
 mod golden;
+#[path = "../model/mod.rs"]
+mod model;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod process;
 mod read;
 mod reader;

@@ -3,10 +3,10 @@
 //! The other process is this test binary again: [`the_other_process`] does nothing unless it is told a directory, and
 //! then does what it reads on its standard input, one line each, and answers on its standard output.
 
-use super::support::{Chance, Home, add, event, kilobyte, name, number, numbers, positions, read, small_segments};
-use scorebook::ExpectedVersion::{Any, Exact};
-use scorebook::{CloseState, Durability, ErrorKind, EventStore, PendingReceipt, Position, Version};
-use std::collections::BTreeMap;
+use super::support::{Chance, Home, add, event, kilobyte, name, number, positions, read, small_segments};
+use crate::model::{Fate, Ledger, Storm};
+use scorebook::ExpectedVersion::Any;
+use scorebook::{CloseState, ErrorKind, EventStore, Position};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -132,9 +132,8 @@ fn the_other_process() {
                 tell(&seen.len().to_string());
             }
             "storm" => {
-                let store = small_segments().open(directory).expect("it opens");
-                tell("opened");
-                storm(&store, count);
+                let life = words.next().and_then(|word| word.parse().ok()).expect("the number of the life");
+                Storm::new(count, life).rage(directory, &tell).expect("nothing fails");
             }
             other => panic!("what is `{other}`?"),
         }
@@ -148,46 +147,6 @@ fn tell(answer: &str) {
     out.write_all(line.as_bytes()).and_then(|()| out.flush()).expect("somebody listens");
 }
 
-const WRITERS: u64 = 3;
-
-fn pair(writer: u64) -> [scorebook::StreamName; 2] {
-    ["a", "b"].map(|half| name(&format!("writer-{writer}-{half}")))
-}
-
-/// Appends for ever, on several threads, batches over the two streams of each, and tells what was acknowledged: the
-/// writer and the version that both of its streams have reached.
-fn storm(store: &EventStore, seed: u64) {
-    thread::scope(|scope| {
-        for writer in 0..WRITERS {
-            scope.spawn(move || {
-                let mut chance = Chance(seed ^ writer << 32);
-                let pair = pair(writer);
-                let mut version = store.version(&pair[0]).expect("a version").get();
-                loop {
-                    let mut flight: Vec<(u64, PendingReceipt)> = Vec::new();
-                    for _ in 0..=chance.below(4) {
-                        let count = 1 + chance.below(5);
-                        let mut batch = store.batch();
-                        for stream in &pair {
-                            let numbers = version + 1..version + 1 + count;
-                            batch = batch.append(stream, Exact(Version::new(version)), numbers.map(kilobyte));
-                        }
-                        if chance.below(3) == 0 {
-                            batch = batch.durability(Durability::Written);
-                        }
-                        version += count;
-                        flight.push((version, batch.commit()));
-                    }
-                    for (version, receipt) in flight {
-                        receipt.wait().expect("accepted");
-                        tell(&format!("{writer} {version}"));
-                    }
-                }
-            });
-        }
-    });
-}
-
 const SEED: u64 = 0x0051_6C11;
 const ROUNDS: u64 = 25;
 
@@ -195,11 +154,11 @@ const ROUNDS: u64 = 25;
 fn killed_at_random_moments_everything_acknowledged_is_there() {
     let home = Home::disk();
     let mut chance = Chance(SEED);
-    let mut acknowledged: BTreeMap<u64, u64> = BTreeMap::new();
-    for round in 0..ROUNDS {
-        let context = format!("round {round} of seed {SEED:#x}");
+    let mut ledger = Ledger::default();
+    for life in 0..ROUNDS {
+        let context = format!("round {life} of seed {SEED:#x}");
         let mut other = OtherProcess::start(&home.path());
-        other.tell(&format!("storm {}", chance.below(u64::MAX)));
+        other.tell(&format!("storm {} {life}", chance.below(u64::MAX)));
         let mut answers: Vec<String> = Vec::new();
         if chance.below(5) == 0 {
             // Somewhere in starting or opening, most likely.
@@ -210,46 +169,25 @@ fn killed_at_random_moments_everything_acknowledged_is_there() {
             }
         }
         answers.extend(other.kill());
-        for answer in answers.iter().filter(|answer| *answer != "opened") {
-            let (writer, version) = answer.split_once(' ').expect("a writer and a version");
-            let version: u64 = version.parse().expect("a version");
-            let last = acknowledged.insert(writer.parse().expect("a writer"), version);
-            assert!(last.is_none_or(|last| last < version), "{context}");
-        }
-        if acknowledged.is_empty() {
+        answers.iter().for_each(|answer| ledger.hear(answer));
+        if ledger.count("opened") == 0 {
             continue;
         }
-        if chance.below(2) == 0 {
-            check_survivors(&home.read_only().expect("it opens"), &acknowledged, &context);
-        }
+        let seen = ledger.check(&home.read_only().expect("it opens"), Fate::Killed, &context);
         // Else the next process finds the directory as the kill has left it.
         if chance.below(3) != 0 {
             let store = home.open_with(&small_segments());
-            let has_written = answers.iter().any(|answer| answer != "opened");
-            assert!(!has_written || store.recovery_report().close_state() == CloseState::Unclean, "{context}");
-            check_survivors(&store, &acknowledged, &context);
+            let close_state = store.recovery_report().close_state();
+            assert!(!ledger.is_left_open() || close_state == CloseState::Unclean, "{close_state}, {context}");
+            assert_eq!(ledger.check(&store, Fate::Killed, &context), seen, "{context}");
+            ledger.settle(seen);
             if chance.below(2) == 0 {
-                add(&store, &name("between"), [event(round)]);
+                ledger.add(&store);
             }
         }
     }
-    check_survivors(&home.open(), &acknowledged, "the end");
-}
-
-/// Everything acknowledged is there, and what else is there is there whole.
-fn check_survivors(store: &EventStore, acknowledged: &BTreeMap<u64, u64>, context: &str) {
-    let all = positions(store.read_all());
-    assert_eq!(all, (1..=all.len() as u64).collect::<Vec<_>>(), "{context}");
-    for writer in 0..WRITERS {
-        let [a, b] = pair(writer).map(|stream| match store.version(&stream).expect("a version") {
-            Version::NONE => Vec::new(),
-            _ => numbers(store.read(&stream)),
-        });
-        assert_eq!(a, b, "of a batch all or nothing is there, writer {writer}, {context}");
-        assert_eq!(a, (1..=a.len() as u64).collect::<Vec<_>>(), "writer {writer}, {context}");
-        let acknowledged = acknowledged.get(&writer).copied().unwrap_or(0);
-        assert!(acknowledged <= a.len() as u64, "of {acknowledged} there are {}, writer {writer}, {context}", a.len());
-    }
+    ledger.check(&home.open(), Fate::Killed, "the end");
+    assert!(ledger.count("ack") > ROUNDS, "hardly anything was acknowledged: {:?}", ledger.counts);
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! Ways to break the store on purpose, so that the tests can show that they would notice.
+//!
+//! A build with the feature `mutants`, which only the crate's own tests turn on, looks at the environment variable
+//! `SCOREBOOK_MUTANT` when it is first asked, and is broken in the way named there, if any. In every other build nothing
+//! of this is left. `tests/it/mutants.rs` says which test catches which.
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A rule that the store breaks.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Mutant {
+            $($(#[$doc])* $name,)*
+        }
+
+        #[cfg(feature = "mutants")]
+        const ALL: &[(&str, Mutant)] = &[$((stringify!($name), Mutant::$name)),*];
+    };
+}
+
+mutants! {
+    /// Receipts are given before anything is written.
+    AnswersBeforeWriting,
+    /// Receipts say synced, and nothing was.
+    AcknowledgesBeforeSyncing,
+    /// A start record is written while the segment before it is not durable.
+    StartsBeforeThePredecessorIsSynced,
+    /// A start record counts as synced as soon as it is written.
+    DoesNotSyncAStart,
+    /// A footer is written although nothing says that a successor is durable.
+    SealsBeforeTheStartIsSynced,
+    /// Files that were passed by are removed before the start record that makes them so is synced.
+    RemovesWhatIsStillNeeded,
+    /// No batch bears witness of anything.
+    NeverMovesTheDurableEnd,
+    /// A failed sync is told once and forgotten.
+    DoesNotLatchASync,
+    /// A failed write is told once and forgotten.
+    DoesNotLatchAWrite,
+    /// A failed sync is tried again, and believed.
+    RetriesASync,
+    /// A conflict caused by something staged is answered before that is visible.
+    AnswersAConflictAtOnce,
+    /// The time of events is that of the clock, wherever it jumps.
+    LetsTheClockGoBack,
+    /// Every opening writes in the epoch of the one before.
+    BeginsNoEpoch,
+    /// What follows a session record is visible before that is durable.
+    DoesNotSyncASession,
+    /// The end of a log that is still is not written down.
+    ForgetsTheWatermark,
+    /// Closing writes nothing.
+    ClosesWithoutACloseRecord,
+    /// The start record of a copy is written together with what was copied.
+    StartsBeforeTheCopyIsSynced,
+    /// What verifies behind the last witness counts where it stands.
+    TrustsTheOldTail,
+    /// Acknowledged bytes that do not verify are left out without a word.
+    TakesDamageForTheEnd,
+    /// What a crash left unfinished is damage.
+    RefusesWhereItShouldEnd,
+    /// The name of a new segment is left to chance.
+    DoesNotSyncADirectory,
+    /// The content of a new segment is left to chance.
+    DoesNotSyncANewSegment,
+    /// A segment that another opening left ready is used as it is.
+    TrustsABlankSegment,
+    /// No room is taken for a broken disk.
+    TakesAFullDiskForAFailure,
+    /// Expectations are held against what is visible, not against what was admitted.
+    JudgesByWhatIsVisible,
+    /// An append that was refused for want of room stays queued.
+    LetsARefusedAppendComeBack,
+    /// An append whose receipt nobody waits for is not committed.
+    ForgetsWhatIsLetGo,
+    /// The file `live` is never brought up to date.
+    SaysNothingInLive,
+    /// The file `live` calls durable what is only visible.
+    SaysTooMuchInLive,
+    /// The events of a batch become visible one after the other.
+    ShowsABatchInPart,
+    /// Events become visible and the head stays where it was.
+    LeavesTheHeadBehind,
+    /// Bodies of records are not verified.
+    VerifiesNoBody,
+    /// A read passes over what it cannot read.
+    PassesOverDamage,
+    /// A file that cannot be read is taken for an empty one.
+    TakesAReadErrorForTheEnd,
+    /// Header checksums do not say where a record stands.
+    MixesNoPlaceIn,
+    /// Whoever does not get the lock goes on without it.
+    LocksNothing,
+    /// A segment is read beyond the end that its successor fixed.
+    ReadsBeyondTheFixedEnd,
+}
+
+impl Mutant {
+    /// Whether the store is to break this rule.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) const fn is_on(self) -> bool {
+        false
+    }
+
+    /// Whether the store is to break this rule.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn is_on(self) -> bool {
+        static CHOSEN: crate::sync::OnceLock<Option<Mutant>> = crate::sync::OnceLock::new();
+        *CHOSEN.get_or_init(chosen) == Some(self)
+    }
+}
+
+#[cfg(feature = "mutants")]
+fn chosen() -> Option<Mutant> {
+    let name = std::env::var("SCOREBOOK_MUTANT").ok()?;
+    let known = ALL.iter().find(|(known, _)| *known == name);
+    Some(known.unwrap_or_else(|| panic!("SCOREBOOK_MUTANT={name}: there is no such mutant")).1)
+}

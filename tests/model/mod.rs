@@ -1,0 +1,25 @@
+//! What the tests, the proof and the fuzz targets share: a model of the store, what can be done to a store, the driver
+//! that does it and compares, and the loops over crashes, errors and damage.
+
+#![allow(dead_code, unused_imports, reason = "each of the targets that share this uses a part of it")]
+
+mod chance;
+mod crashes;
+mod errors;
+mod expected;
+mod ledger;
+mod operation;
+mod reading;
+mod stories;
+mod storm;
+mod world;
+
+pub(crate) use chance::{Chance, Choices, Script, seed};
+pub(crate) use crashes::{Thoroughness, look_only, operations_of, stop_and_look, survive};
+pub(crate) use errors::{Failure, fail_and_look, failures_of};
+pub(crate) use ledger::{Fate, Found, Ledger};
+pub(crate) use expected::Model;
+pub(crate) use operation::{Expect, Operation, Part, part};
+pub(crate) use stories::{Story, append, stories, write};
+pub(crate) use storm::{Storm, Tell, check_event};
+pub(crate) use world::{Stopped, World, options};

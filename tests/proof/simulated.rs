@@ -1,0 +1,75 @@
+//! The lanes on the simulated disk: crashes, failing operations, random operations.
+
+use crate::model::{
+    Chance, Failure, Operation, Story, Thoroughness, World, fail_and_look, failures_of, operations_of, stop_and_look,
+    stories,
+};
+use crate::run::{Extent, Run};
+
+/// Every story is stopped at every operation. A piece of work is one operation of one story; behind the last one it all
+/// begins again with another seed.
+pub(crate) fn crashes(extent: Extent, is_sample: bool) -> bool {
+    let how = if is_sample { Thoroughness::SAMPLE } else { Thoroughness::FULL };
+    let stories = stories();
+    let run = Run::new("crashes", "states", extent);
+    let pieces: Vec<(usize, u64)> = (stories.iter().enumerate())
+        .flat_map(|(number, story)| (1..=operations_of(story, extent.seed)).map(move |stop_at| (number, stop_at)))
+        .collect();
+    println!("{} stories, {} operations", stories.len(), pieces.len());
+    run.spread(|number| {
+        let (round, piece) = (number / pieces.len() as u64, number % pieces.len() as u64);
+        // Pieces that stand together take about the same time and end the run together: the order is mixed.
+        let (story, stop_at) = pieces[(piece.wrapping_mul(7_919) % pieces.len() as u64) as usize];
+        Some(stop_and_look(&stories[story], extent.seed.wrapping_add(round), stop_at, how))
+    });
+    run.end()
+}
+
+/// Everything fails once that can fail, and then for good. A piece of work is one failure in one story; it ends with the
+/// last one.
+pub(crate) fn errors(extent: Extent, most: usize) -> bool {
+    let run = Run::new("errors", "failures", extent);
+    // Where only some stories are wanted, they are spread over all there are.
+    let stories = stories();
+    let step = stories.len().div_ceil(most.min(stories.len()));
+    let wanted: Vec<&Story> = stories.iter().skip(extent.seed as usize % step).step_by(step).collect();
+    let pieces: Vec<(&Story, Failure)> = (wanted.iter())
+        .flat_map(|story| failures_of(story, extent.seed).into_iter().map(|failure| (*story, failure)))
+        .collect();
+    println!("{} stories, {} failures", wanted.len(), pieces.len());
+    run.spread(|number| {
+        let (story, failure) = pieces.get(number as usize)?;
+        fail_and_look(story, extent.seed, failure);
+        Some(1)
+    });
+    run.end()
+}
+
+/// How many operations a run of random operations has.
+const OPERATIONS: usize = 40;
+
+/// Random operations. A piece of work is one world.
+pub(crate) fn operations(extent: Extent) -> bool {
+    let run = Run::new("operations", "operations", extent);
+    run.spread(|number| {
+        let seed = extent.seed.wrapping_mul(1_000_003).wrapping_add(number);
+        let mut chance = Chance(seed);
+        let mut world = World::new(seed);
+        world.open(0).expect("nothing fails yet");
+        let mut told = Vec::new();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..OPERATIONS {
+                let operation = Operation::random(&mut chance, world.model.events().count());
+                told.push(operation.clone());
+                world.step(&operation).expect("no power is cut but as an operation");
+            }
+        }));
+        if let Err(panic) = outcome {
+            println!("seed {seed}:");
+            told.iter().for_each(|operation| println!("    {operation:?}"));
+            std::panic::resume_unwind(panic);
+        }
+        Some(OPERATIONS as u64)
+    });
+    run.end()
+}
