@@ -75,6 +75,14 @@ pub(crate) fn encode_session(clean_end: Place) -> [u8; SESSION_LEN] {
     body
 }
 
+/// The clean end that a session record goes on from.
+pub(crate) fn decode_session(body: &[u8]) -> Result<Place, Fault> {
+    if body.len() != SESSION_LEN {
+        return Err(Fault::Newer);
+    }
+    Ok(Place { segment: SESSION_SEGMENT.u32(body), offset: SESSION_END.u32(body) })
+}
+
 const FIRST: Field = Field::first(8, "first position");
 const LAST: Field = FIRST.then(8, "last position");
 const RANGE_LEN: usize = LAST.end();

@@ -199,6 +199,17 @@ impl RecordHeader {
     pub(crate) fn record_len(&self) -> usize {
         RECORD_HEADER_LEN + self.body_len as usize
     }
+
+    /// Refuses a record that is not an event and says something that only events can say: nobody knows what it means.
+    pub(crate) fn check_no_event(&self) -> Result<(), Fault> {
+        let of_events = [self.flags, self.name_len, self.type_len, self.codec].map(u32::from);
+        let lengths = [self.metadata_len, self.schema, self.tags_len.into()];
+        if of_events.iter().chain(&lengths).any(|field| *field != 0) {
+            return Err(Fault::Newer);
+        }
+        let is_placed = self.position != Position::BEGINNING || self.version != Version::NONE;
+        if is_placed { Err(Fault::Senseless) } else { Ok(()) }
+    }
 }
 
 /// A record of which every byte was verified.

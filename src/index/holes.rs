@@ -32,6 +32,14 @@ pub(crate) struct Holes {
     is_end_lost: bool,
 }
 
+/// How the holes were at some moment. Only the last one can have become longer since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HolesMark {
+    len: usize,
+    last: Option<Hole>,
+    accepted: Option<Position>,
+}
+
 impl Holes {
     pub(crate) fn add(&mut self, range: Range, kind: HoleKind) {
         match self.holes.last_mut() {
@@ -40,6 +48,20 @@ impl Holes {
             }
             _ => self.holes.push(Hole { range, kind }),
         }
+    }
+
+    /// What is known now, to go back to.
+    pub(crate) fn mark(&self) -> HolesMark {
+        HolesMark { len: self.holes.len(), last: self.holes.last().copied(), accepted: self.accepted }
+    }
+
+    /// Forgets what was added since.
+    pub(crate) fn go_back(&mut self, mark: HolesMark) {
+        self.holes.truncate(mark.len);
+        if let (Some(last), Some(before)) = (self.holes.last_mut(), mark.last) {
+            *last = before;
+        }
+        self.accepted = mark.accepted;
     }
 
     /// Notes that nothing says how much is missing behind the last hole.

@@ -60,6 +60,14 @@ impl Places {
         }
         self.places.push(place);
     }
+
+    /// Takes the last event away.
+    pub(crate) fn pop(&mut self) {
+        self.places.pop();
+        if let Some(jumps) = &mut self.jumps {
+            jumps.pop_if(|(index, _)| *index == self.places.len());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +93,11 @@ mod tests {
                 assert_eq!(places.index_of(Version::new(version)), expected, "{version} in {versions:?}");
             }
             assert_eq!(places.last_version().get(), versions.last().copied().unwrap_or(0));
+            for left in (0..versions.len()).rev() {
+                places.pop();
+                let last = left.checked_sub(1).map_or(0, |last| versions[last]);
+                assert_eq!((places.len(), places.last_version().get()), (left, last), "taken away from {versions:?}");
+            }
         }
     }
 }

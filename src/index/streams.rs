@@ -21,6 +21,8 @@ pub(crate) struct StreamTable {
     events: u64,
     /// Streams with at least one visible event.
     visible_streams: u64,
+    /// While a stored batch is made visible: the stream of each event that is, and its last position before.
+    replayed: Vec<(u32, Position)>,
 }
 
 /// What is known of one stream.
@@ -157,13 +159,28 @@ impl StreamTable {
             return Err(Fault::Senseless);
         }
         stream.admit(version);
+        let last_position = stream.last_position;
+        self.replayed.push((number, last_position));
         self.publish(number, version, position, place);
         Ok(())
     }
-}
 
-impl Visitor for StreamTable {
-    fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
+    /// Makes what was replayed of a batch invisible again.
+    fn take_back(&mut self) {
+        while let Some((number, last_position)) = self.replayed.pop() {
+            let stream = &mut self.streams[number as usize];
+            stream.places.pop();
+            stream.last_position = last_position;
+            stream.admit(stream.version());
+            self.events -= 1;
+            if stream.places.len() == 0 {
+                stream.first_position = Position::BEGINNING;
+                self.visible_streams -= 1;
+            }
+        }
+    }
+
+    fn replay_batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
         let moved = place.offset.wrapping_sub(batch.offset);
         for (offset, record) in batch.placed_records() {
             let header = &record.header;
@@ -181,6 +198,20 @@ impl Visitor for StreamTable {
             }
         }
         Ok(())
+    }
+}
+
+impl Visitor for StreamTable {
+    /// All of the batch or nothing: where the last event does not belong here, the first does not count either.
+    fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
+        self.replayed.clear();
+        let holes = self.holes.mark();
+        let replayed = self.replay_batch(place, batch);
+        if replayed.is_err() {
+            self.take_back();
+            self.holes.go_back(holes);
+        }
+        replayed
     }
 
     fn damaged(&mut self, range: Range) {

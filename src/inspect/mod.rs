@@ -8,9 +8,12 @@ pub use info::{StoreInfo, inspect};
 pub use salvage::{SalvageReport, salvage};
 pub use verify::{VerifyReport, verify};
 
+pub(crate) use salvage::salvage_on;
+pub(crate) use verify::verify_on;
+
 use crate::error::Error;
 use crate::index::StreamTable;
-use crate::log::{CloseState, Opened, is_same_writer, living_writer, open_for_reading};
+use crate::log::{CloseState, Opened, is_same_writer, living_writer, open_for_reading, read_live};
 use crate::options::{Options, ReadMode};
 use crate::storage::Storage;
 use crate::sync::{Arc, sleep};
@@ -24,18 +27,24 @@ fn options() -> Options {
     Options::default().read_mode(ReadMode::Positioned)
 }
 
-/// Scans the whole log. Beside a living writer a look that found damage is taken again, since files may have been changed
-/// between one and the next.
+/// Scans the whole log. Where a writer may have changed files between one look and the next, it is scanned again: beside
+/// a living writer that found damage, and where `live` tells that one came or went.
 fn scan(storage: &Arc<dyn Storage>) -> Result<Opened<StreamTable>, Error> {
     let mut attempt = 0;
     loop {
         attempt += 1;
+        let said = read_live(&**storage);
         let opened = open_for_reading(&**storage, &options(), StreamTable::default);
+        let has_changed = read_live(&**storage) != said;
         let is_settled = opened.as_ref().is_ok_and(|opened| {
-            let is_open = opened.report.close_state() == CloseState::Open;
-            opened.report.damage().is_empty() && (!is_open || is_same_writer(&**storage, opened.seen.as_ref()))
+            let is_same = match opened.report.close_state() {
+                CloseState::Open => is_same_writer(&**storage, opened.seen.as_ref()),
+                _ => !has_changed,
+            };
+            opened.report.damage().is_empty() && is_same
         });
-        let may_have_changed = living_writer(&**storage).is_some() || storage.is_locked().unwrap_or(false);
+        let may_have_changed =
+            has_changed || living_writer(&**storage).is_some() || storage.is_locked().unwrap_or(false);
         if is_settled || ATTEMPTS <= attempt || !may_have_changed {
             return opened;
         }

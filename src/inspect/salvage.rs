@@ -2,12 +2,14 @@
 
 use super::{options, scan};
 use crate::error::Error;
-use crate::format::{BatchView, Fault, Range};
+use crate::format::{BatchView, Fault, Kind, Loss, Range, RecordView};
 use crate::index::StreamTable;
 use crate::log::{Damage, Visitor, open_for_reading};
 use crate::options::Options;
 use crate::position::{Place, Position};
+use crate::storage::Storage;
 use crate::store::{EventStore, StoreParts};
+use crate::sync::Arc;
 use std::fmt;
 use std::path::Path;
 
@@ -50,11 +52,20 @@ pub struct SalvageReport {
 pub fn salvage(source: impl AsRef<Path>, destination: impl AsRef<Path>) -> Result<SalvageReport, Error> {
     let storage = StoreParts::existing(source.as_ref())?;
     StoreParts::check_free(destination.as_ref())?;
-    let surveyed = scan(&storage)?;
-    let target = Options { epoch_floor: surveyed.sequence.epoch, ..Options::default() }.open(destination)?;
+    salvage_on(&storage, |options| options.open(destination))
+}
+
+/// The same from any storage to any that is empty.
+pub(crate) fn salvage_on(
+    storage: &Arc<dyn Storage>,
+    open_destination: impl FnOnce(&Options) -> Result<EventStore, Error>,
+) -> Result<SalvageReport, Error> {
+    StoreParts::check_exists(&**storage)?;
+    let surveyed = scan(storage)?;
+    let target = open_destination(&Options { epoch_floor: surveyed.sequence.epoch, ..Options::default() })?;
     let fresh =
         || Copier { table: StreamTable::default(), target: target.clone(), epoch: 0, lost: Vec::new(), failure: None };
-    let mut copied = open_for_reading(&*storage, &options(), fresh)?;
+    let mut copied = open_for_reading(&**storage, &options(), fresh)?;
     if let Some(failure) = copied.visitor.failure.take() {
         return Err(failure);
     }
@@ -85,6 +96,10 @@ struct Copier {
 
 impl Visitor for Copier {
     fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
+        // Whoever accepted losses before spoke of those that were known then.
+        if !self.lost.is_empty() && accepts_losses(batch) {
+            return Ok(());
+        }
         self.table.batch(place, batch)?;
         if batch.has_facts() && self.failure.is_none() {
             self.epoch = batch.header.epoch;
@@ -100,6 +115,13 @@ impl Visitor for Copier {
             self.failure = self.target.append_loss(range, self.epoch).err();
         }
     }
+}
+
+fn accepts_losses(batch: &BatchView<'_>) -> bool {
+    let is_acceptance = |record: RecordView<'_>| {
+        record.header.kind == Kind::Lost && matches!(Loss::decode(record.body()), Ok(Loss::Accepted(_)))
+    };
+    batch.records().all(is_acceptance)
 }
 
 impl SalvageReport {

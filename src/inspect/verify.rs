@@ -3,7 +3,9 @@
 use super::scan;
 use crate::error::Error;
 use crate::log::{Damage, RecoveryReport};
+use crate::storage::Storage;
 use crate::store::StoreParts;
+use crate::sync::Arc;
 use std::fmt;
 use std::path::Path;
 
@@ -34,8 +36,13 @@ pub struct VerifyReport {
 /// * [`TooNew`](crate::ErrorKind::TooNew): a newer version wrote it.
 /// * [`Io`](crate::ErrorKind::Io): the operating system could not read something.
 pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport, Error> {
-    let storage = StoreParts::existing(path.as_ref())?;
-    let opened = scan(&storage)?;
+    verify_on(&StoreParts::existing(path.as_ref())?)
+}
+
+/// The same for any storage.
+pub(crate) fn verify_on(storage: &Arc<dyn Storage>) -> Result<VerifyReport, Error> {
+    StoreParts::check_exists(&**storage)?;
+    let opened = scan(storage)?;
     let mut notes = opened.report.notes().to_vec();
     if let Some(place) = opened.report.torn_tail() {
         notes.push(format!("the unacknowledged remains of a crash begin at {place}; they do not count"));

@@ -17,7 +17,7 @@ use crate::options::Durability;
 use crate::position::Place;
 use crate::segment::batches_end;
 use crate::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// A buffer larger than this is not kept for the next group.
@@ -102,7 +102,7 @@ impl Log {
     /// Commits groups until `own` is answered, or those that are there by now, then passes the lead on.
     fn lead<'a>(&'a self, mut core: MutexGuard<'a, Core>, own: Option<&Ticket>) {
         let mut left = if own.is_some() { usize::MAX } else { core.groups.len() };
-        let mut guard = LeadGuard { log: self, group: None };
+        let mut guard = LeadGuard { log: self, group: None, wakers: Vec::new() };
         let mut wakers = Vec::new();
         while let Some(group) = core.groups.pop_front() {
             core.staged_bytes -= group.bytes.len();
@@ -115,12 +115,13 @@ impl Log {
             }
             if own.is_some_and(|own| answers.hold(own)) || left == 0 || core.groups.is_empty() {
                 // Whoever leads next begins before this thread has woken those whose answers are ready.
+                wakers.append(&mut guard.wakers);
                 self.pass_on(core, guard);
                 answers.settle(&mut wakers);
                 break;
             }
             drop(core);
-            answers.settle(&mut wakers);
+            answers.settle(&mut guard.wakers);
             core = self.core.lock();
         }
         self.after_commit();
@@ -201,10 +202,10 @@ impl Log {
             }
             self.write_bytes(lead, group)?;
             if !Mutant::DoesNotSyncAStart.is_on() {
-                self.sync_written(lead)?;
+                self.sync_written(lead).map_err(unknown)?;
             }
             // The footer says that the successor's start record is durable, so it comes after that sync.
-            seal()?;
+            seal().map_err(unknown)?;
             self.remove_passed_by(lead)?;
             return Ok(Durability::Synced);
         }
@@ -213,7 +214,7 @@ impl Log {
             return Ok(Durability::Synced);
         }
         if group.must_sync {
-            self.sync_written(lead)?;
+            self.sync_written(lead).map_err(unknown)?;
         }
         Ok(if lead.has_unsynced { Durability::Written } else { Durability::Synced })
     }
@@ -343,6 +344,14 @@ fn failed(group: &mut Group, error: &Error) -> Answers {
     answers
 }
 
+/// A failure behind bytes that were handed to the system: whatever it was, nobody can say that they are not there.
+fn unknown(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::OutcomeUnknown => error,
+        _ => Error::with_source(ErrorKind::OutcomeUnknown, "committing a batch that was written", error),
+    }
+}
+
 fn taken() -> Error {
     Error::new(ErrorKind::InvalidArgument, "the answer to this append was taken before")
 }
@@ -365,6 +374,8 @@ struct LeadGuard<'a> {
     log: &'a Log,
     /// What is being committed.
     group: Option<Group>,
+    /// Tasks whose answers are given, to be woken when this thread leads no more.
+    wakers: Vec<Waker>,
 }
 
 impl LeadGuard<'_> {
@@ -389,5 +400,6 @@ impl Drop for LeadGuard<'_> {
             }
         }
         answers.give();
+        wake(std::mem::take(&mut self.wakers));
     }
 }

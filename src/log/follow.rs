@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::format::{BatchView, Live};
 use crate::options::ReadMode;
 use crate::position::{Place, Position};
-use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment};
+use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment, batches_end};
 use crate::storage::{Access, Storage};
 use crate::sync::Arc;
 
@@ -111,7 +111,7 @@ impl Follower {
         tell: &mut dyn FnMut(&Arc<Segment>, &BatchView<'_>, Position) -> bool,
     ) -> Result<bool, Error> {
         let base = segment.end();
-        if end < base {
+        if end < base || batches_end(segment.preamble.size) < end {
             return Ok(false);
         }
         let mut bytes = vec![0; (end - base) as usize];
@@ -127,7 +127,7 @@ impl Follower {
         let mut offset = base;
         while offset < end {
             let Found::Batch(batch) = scanned.at(offset) else { return Ok(false) };
-            let Ok(next) = self.sequence.follow(&batch, offset == FIRST_BATCH) else { return Ok(false) };
+            let Ok(next) = self.sequence.follow(&batch, segment.sequence()) else { return Ok(false) };
             segment.mark(self.sequence.next_position, offset);
             self.sequence = next;
             offset = batch.end();

@@ -12,6 +12,8 @@ mod commit;
 mod copy;
 mod follow;
 mod live;
+#[cfg(all(test, scorebook_loom))]
+mod models;
 mod open;
 mod recovery;
 mod report;

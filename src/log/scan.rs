@@ -8,7 +8,7 @@ use super::sequence::Sequence;
 use super::survey::{Link, Survey};
 use super::verdict::{Facts, Verdict, judge};
 use crate::error::{Error, ErrorKind};
-use crate::format::{BATCH_HEADER_LEN, BatchView, Fault, Kind, Preamble, Range};
+use crate::format::{BATCH_HEADER_LEN, BatchView, Fault, Footer, Kind, Preamble, Range};
 use crate::mutant::Mutant;
 use crate::options::ReadMode;
 use crate::position::{Place, Position};
@@ -103,7 +103,7 @@ impl Scan<'_> {
         let bytes = self.read(link)?;
         let scanned = scanned(link, &bytes);
         self.catch_up(link)?;
-        let (end, checksum) = match (link.fixed_end, scanned.footer()) {
+        let (end, checksum) = match (link.fixed_end, footer(&scanned)?) {
             (Some((end, checksum)), _) => (end, Some(checksum)),
             (None, Some(footer)) => (footer.end, None),
             // The successor cannot be read, and may hold another ending of this segment, copied or begun anew.
@@ -141,7 +141,7 @@ impl Scan<'_> {
     /// A footer repeats what the segment holds. A missing or torn one is no damage; one that verifies must be right.
     fn check_footer(&mut self, scanned: &ScannedSegment<'_>, walked: &Walked, end: u32) -> Result<(), Error> {
         let is_whole = self.report.damage.is_empty() && walked.offset == end;
-        let Some(footer) = scanned.footer().filter(|_| is_whole) else { return Ok(()) };
+        let Some(footer) = footer(scanned)?.filter(|_| is_whole) else { return Ok(()) };
         if footer == walked.tally.footer(end, self.sequence.last_position()) {
             return Ok(());
         }
@@ -176,7 +176,8 @@ impl Scan<'_> {
         let bytes = self.read(link)?;
         let scanned = scanned(link, &bytes);
         self.catch_up(link)?;
-        if scanned.footer().is_some() && !matches!(reach, Reach::Visible(_)) {
+        let footer = footer(&scanned)?;
+        if footer.is_some() && !matches!(reach, Reach::Visible(_)) {
             let place = Place { segment: link.sequence().saturating_add(1), offset: 0 };
             self.damage(Damage::new(DamageKind::Missing, place, "a sealed segment has no successor"))?;
             self.is_end_lost = true;
@@ -189,7 +190,7 @@ impl Scan<'_> {
             (Reach::Proven, None) => return self.never_started(link, bytes, previous_end, before_checksum),
             // The same where something stood behind it that cannot be read.
             (Reach::Verified, proven) if self.is_end_lost => {
-                let end = scanned.footer().map(|footer| footer.end).or(proven).unwrap_or(FIRST_BATCH);
+                let end = footer.map(|footer| footer.end).or(proven).unwrap_or(FIRST_BATCH);
                 (end.clamp(FIRST_BATCH, batches_end(scanned.size)), Some(end))
             }
             (Reach::Verified, proven) => (batches_end(scanned.size), proven),
@@ -254,7 +255,7 @@ impl Scan<'_> {
 
     /// The furthest end in this segment that any witness names.
     fn proven_end(&self, scanned: &ScannedSegment<'_>) -> Option<u32> {
-        let mut proven = self.survey.live.and_then(|live| scanned.names_here(live.durable_end));
+        let mut proven = self.survey.proven_in(scanned.sequence);
         let mut offset = FIRST_BATCH;
         loop {
             match scanned.at(offset) {
@@ -298,10 +299,7 @@ impl Scan<'_> {
                     self.report.events += events;
                 }
                 (Verdict::End | Verdict::TornTail, _) => break,
-                (Verdict::Newer, _) => {
-                    let act = format!("opening the log: the record at {place} is of a kind this version does not know");
-                    return Err(Error::new(ErrorKind::TooNew, act));
-                }
+                (Verdict::Newer, _) => return Err(too_new(place)),
                 (verdict, _) => {
                     let (kind, detail) = match verdict {
                         Verdict::Missing => (DamageKind::Missing, "acknowledged bytes are not there"),
@@ -315,9 +313,7 @@ impl Scan<'_> {
                         OnDamage::PassOver => self.resync(scanned, offset, to, &mut resync_budget),
                     };
                     let mut damage = Damage::new(kind, place, detail);
-                    if let Some((next_offset, first_position, epoch)) = found {
-                        // The record that began this epoch may be among what is damaged.
-                        self.sequence.epoch = self.sequence.epoch.max(epoch);
+                    if let Some((next_offset, first_position)) = found {
                         if self.sequence.next_position < first_position {
                             damage.positions =
                                 Some((self.sequence.next_position, Position::new(first_position.get() - 1)));
@@ -326,6 +322,7 @@ impl Scan<'_> {
                         walked.offset = next_offset;
                         segment.mark_here(self.sequence.next_position, next_offset);
                     }
+                    segment.pass_over(offset, found.map_or(to, |(next_offset, _)| next_offset));
                     walked.last_checksum = 0;
                     self.damage(damage)?;
                     if found.is_none() {
@@ -355,7 +352,7 @@ impl Scan<'_> {
                 (judge(Facts { checksums: newer, known: !newer, ..unknown }), None)
             }
             Found::Batch(batch) => {
-                let told = self.sequence.follow(&batch, offset == FIRST_BATCH).and_then(|next| {
+                let told = self.follow(&batch, scanned.sequence).and_then(|next| {
                     if to < batch.end() {
                         Err(Fault::Senseless)
                     } else {
@@ -369,20 +366,24 @@ impl Scan<'_> {
         }
     }
 
-    /// The next batch behind damage that can be read and can belong here: its offset, first position and epoch. Looking
-    /// for it reads every byte at most a few times, whatever headers are made up in between.
-    fn resync(
-        &self,
-        scanned: &ScannedSegment<'_>,
-        from: u32,
-        to: u32,
-        budget: &mut usize,
-    ) -> Option<(u32, Position, u32)> {
+    /// Where the log stands behind a batch, or why that does not belong here. Behind damage, which may have hit the record
+    /// that began an epoch, a later epoch is taken from the batch itself.
+    fn follow(&self, batch: &BatchView<'_>, segment: u32) -> Result<Sequence, Fault> {
+        self.sequence.follow(batch, segment).or_else(|fault| {
+            let epoch = self.sequence.epoch.max(batch.header.epoch);
+            let is_behind_damage = !self.report.damage.is_empty();
+            if is_behind_damage { Sequence { epoch, ..self.sequence }.follow(batch, segment) } else { Err(fault) }
+        })
+    }
+
+    /// The next batch behind damage that can be read and can belong here: its offset and first position. Looking for
+    /// it reads every byte at most a few times, whatever headers are made up in between.
+    fn resync(&self, scanned: &ScannedSegment<'_>, from: u32, to: u32, budget: &mut usize) -> Option<(u32, Position)> {
         let mut at = from + 8;
         while let Some(offset) = scanned.next_header(at).filter(|offset| *offset < to) {
             match scanned.at(offset) {
                 Found::Batch(batch) if self.sequence.next_position <= batch.header.first_position => {
-                    return Some((offset, batch.header.first_position, batch.header.epoch));
+                    return Some((offset, batch.header.first_position));
                 }
                 // Whatever its header says may have been summed up before the batch failed.
                 Found::Batch(_) | Found::Blank | Found::Bad(_) => {
@@ -411,14 +412,12 @@ impl Scan<'_> {
             let place = Place { segment: scanned.sequence, offset };
             let batch = match scanned.at(offset) {
                 Found::Batch(batch) => batch,
-                Found::Bad(Fault::Newer) => {
-                    let act = format!("opening the log: the record at {place} is of a kind this version does not know");
-                    return Err(Error::new(ErrorKind::TooNew, act));
-                }
+                Found::Bad(Fault::Newer) => return Err(too_new(place)),
                 _ => break,
             };
-            match self.sequence.follow(&batch, offset == FIRST_BATCH) {
+            match self.sequence.follow(&batch, scanned.sequence) {
                 Ok(next) => self.sequence = next,
+                Err(Fault::Newer) => return Err(too_new(place)),
                 Err(_) => {
                     let detail = "the batch does not go on from the one before it";
                     self.damage(Damage::new(DamageKind::Misplaced, place, detail))?;
@@ -460,6 +459,20 @@ impl TailOffsets {
             events: self.events,
         }
     }
+}
+
+/// The footer, if there is one that verifies; one that says more than this version knows is refused.
+fn footer(scanned: &ScannedSegment<'_>) -> Result<Option<Footer>, Error> {
+    let place = Place { segment: scanned.sequence, offset: batches_end(scanned.size) };
+    match scanned.footer() {
+        Err(Fault::Newer) => Err(too_new(place)),
+        footer => Ok(footer.ok()),
+    }
+}
+
+fn too_new(place: Place) -> Error {
+    let act = format!("opening the log: the record at {place} is of a kind this version does not know");
+    Error::new(ErrorKind::TooNew, act)
 }
 
 fn scanned<'a>(link: &Link, bytes: &'a [u8]) -> ScannedSegment<'a> {

@@ -1,7 +1,8 @@
 //! Whether a batch goes on from what came before it.
 
-use crate::format::{BatchView, Fault, Kind, Loss, Range, Start};
-use crate::position::{POSITION_MAX, Position};
+use crate::format::{BatchView, Fault, Kind, Loss, Range, Start, decode_session};
+use crate::position::{POSITION_MAX, Place, Position};
+use crate::segment::FIRST_BATCH;
 use crate::time::Timestamp;
 
 /// Where the log stands behind some batch: what the next one must go on from.
@@ -30,8 +31,9 @@ impl Sequence {
         Position::new(self.next_position.get() - 1)
     }
 
-    /// Where the log stands behind `batch`, or why the batch does not belong here.
-    pub(crate) fn follow(&self, batch: &BatchView<'_>, is_first_of_segment: bool) -> Result<Sequence, Fault> {
+    /// Where the log stands behind `batch` of a segment, or why the batch does not belong here.
+    pub(crate) fn follow(&self, batch: &BatchView<'_>, segment: u32) -> Result<Sequence, Fault> {
+        let is_first_of_segment = batch.offset == FIRST_BATCH;
         let header = &batch.header;
         let mut next = *self;
         let mut has_facts = false;
@@ -48,6 +50,9 @@ impl Sequence {
             {
                 return Err(Fault::Senseless);
             }
+            if kind != Kind::Event {
+                record.header.check_no_event()?;
+            }
             match kind {
                 Kind::Start => {
                     let start = Start::decode(record.body())?;
@@ -57,7 +62,8 @@ impl Sequence {
                     next.epoch = header.epoch;
                 }
                 Kind::Session => {
-                    if header.epoch <= self.epoch {
+                    let here = Place { segment, offset: batch.offset };
+                    if decode_session(record.body())? != here || header.epoch <= self.epoch {
                         return Err(Fault::Senseless);
                     }
                     next.epoch = header.epoch;
@@ -82,6 +88,7 @@ impl Sequence {
                     Loss::Accepted(last) if last < next.next_position => {}
                     Loss::Accepted(_) => return Err(Fault::Senseless),
                 },
+                Kind::Watermark | Kind::Close if !record.body().is_empty() => return Err(Fault::Newer),
                 _ => {}
             }
         }

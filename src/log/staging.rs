@@ -113,8 +113,10 @@ pub(crate) struct Staging<'a> {
 impl Log {
     /// Takes the lock of admission.
     pub(crate) fn stage(&self) -> Result<Staging<'_>, Error> {
-        self.latch.check()?;
         let core = self.core.lock();
+        // Under the lock: whoever fails lets the latch fall first and then answers all that is staged. What is staged
+        // behind that would go on from numbers that are never seen.
+        self.latch.check()?;
         if core.is_closed { Err(Log::closed()) } else { Ok(Staging { log: self, core }) }
     }
 }

@@ -30,7 +30,14 @@ pub(crate) enum FileState {
     /// It counts, if the chain of start records comes by it.
     Started(Started),
     /// Something is wrong with it. Where the preamble is legible, batches in it may be.
-    Bad(Damage, Option<(Preamble, Arc<dyn File>)>),
+    Bad(Damage, Option<Legible>),
+}
+
+/// What can be read of a file with which something is wrong: its preamble, and perhaps its start record.
+pub(crate) struct Legible {
+    preamble: Preamble,
+    file: Arc<dyn File>,
+    start: Option<Start>,
 }
 
 /// A segment with a valid start record.
@@ -48,6 +55,8 @@ pub(crate) struct Survey {
     pub(crate) store: Option<[u8; 16]>,
     /// What `live` says, if it verifies and is of this store.
     pub(crate) live: Option<Live>,
+    /// The furthest offset of each segment that batch headers name as durable in files without a valid start record.
+    named: BTreeMap<u32, u32>,
     pub(crate) notes: Vec<String>,
     /// Bytes of all files in the directory of the log.
     pub(crate) disk_bytes: u64,
@@ -58,7 +67,14 @@ impl Survey {
     /// fails with it.
     pub(crate) fn take(storage: &dyn Storage, live: Option<Live>, access: Access) -> Result<Survey, Error> {
         let entries = storage.list(LOG_DIR).map_err(|error| Error::io("listing the segments of the log", error))?;
-        let mut survey = Survey { files: BTreeMap::new(), store: None, live, notes: Vec::new(), disk_bytes: 0 };
+        let mut survey = Survey {
+            files: BTreeMap::new(),
+            store: None,
+            live,
+            named: BTreeMap::new(),
+            notes: Vec::new(),
+            disk_bytes: 0,
+        };
         let mut found = Vec::new();
         for entry in entries {
             survey.disk_bytes += entry.len;
@@ -84,7 +100,8 @@ impl Survey {
         if live.is_some() && survey.live.is_none() {
             survey.notes.push("the file `live` is of another store and was ignored".to_owned());
         }
-        for ((sequence, entry), head) in found.iter().zip(heads) {
+        // From the last one down: what stands in a file may prove something about those before it.
+        for ((sequence, entry), head) in found.iter().zip(heads).rev() {
             let state = survey.judge_file(*sequence, entry, head, &mut buffer)?;
             survey.files.insert(*sequence, Surveyed { sequence: *sequence, state });
         }
@@ -141,22 +158,26 @@ impl Survey {
                 let act = format!("opening {}: its start record is of a newer version", segment_name(sequence));
                 return Err(Error::new(ErrorKind::TooNew, act));
             }
-            Ok(_) => {
+            Ok(start) => {
                 let detail = format!("the file has {} bytes of the {size} it was made with", entry.len);
                 let place = Place { segment: sequence, offset: entry.len as u32 };
-                return Ok(FileState::Bad(Damage::new(DamageKind::Missing, place, detail), Some((preamble, file))));
+                let legible = Legible { preamble, file, start: Some(start) };
+                return Ok(FileState::Bad(Damage::new(DamageKind::Missing, place, detail), Some(legible)));
             }
             Err(_) => {}
         }
         // No valid start record: unstarted, unless a witness names a place in it.
         self.read(&*file, sequence, entry.len, buffer)?;
         let scanned = ScannedSegment { bytes: buffer, base: 0, salt: preamble.salt(), sequence, size: preamble.size };
-        let by_live = self.live.and_then(|live| scanned.names_here(live.durable_end));
-        if by_live.max(scanned.witness_behind(0)).is_some() {
+        for durable in scanned.ends_named_behind(0) {
+            let furthest = self.named.entry(durable.segment).or_default();
+            *furthest = durable.offset.max(*furthest);
+        }
+        if self.proven_in(sequence).is_some() {
             let place = Place { segment: sequence, offset: FIRST_BATCH };
             let damage =
                 Damage::new(DamageKind::Unreadable, place, "its start record does not verify, and was durable");
-            return Ok(FileState::Bad(damage, Some((preamble, file))));
+            return Ok(FileState::Bad(damage, Some(Legible { preamble, file, start: None })));
         }
         let behind = buffer.get(PREAMBLE_LEN..).unwrap_or_default();
         Ok(match is_blank(behind) {
@@ -164,6 +185,21 @@ impl Survey {
             true => FileState::Blank(preamble, file),
             false => FileState::Leftovers,
         })
+    }
+
+    /// The furthest end in a segment that is proven from outside: by `live`, or by batch headers in files without a valid
+    /// start record.
+    pub(crate) fn proven_in(&self, sequence: u32) -> Option<u32> {
+        let by_live = self.live.map(|live| live.durable_end).filter(|end| end.segment == sequence);
+        let by_header = self.named.get(&sequence).copied();
+        by_live.map(|end| end.offset).max(by_header).filter(|offset| FIRST_BATCH < *offset)
+    }
+
+    /// The last of those ends.
+    fn last_proven(&self) -> Place {
+        let by_live = self.live.map_or(Place::NONE, |live| live.durable_end);
+        let by_header = self.named.last_key_value();
+        by_header.map_or(Place::NONE, |(segment, offset)| Place { segment: *segment, offset: *offset }).max(by_live)
     }
 
     fn read(&self, file: &dyn File, sequence: u32, len: u64, buffer: &mut Vec<u8>) -> Result<(), Error> {
@@ -179,10 +215,9 @@ impl Survey {
         let mut links = Vec::new();
         let mut is_end_lost = false;
         let top = self.files.values().rev().find_map(|file| self.link(file, None));
-        if let Some(live) = self.live
-            && top.as_ref().map_or(0, Link::sequence) < live.durable_end.segment
-        {
-            damage.push(Damage::new(DamageKind::Missing, live.durable_end, "the log was durable up to here"));
+        let proven = self.last_proven();
+        if top.as_ref().map_or(0, Link::sequence) < proven.segment {
+            damage.push(Damage::new(DamageKind::Missing, proven, "the log was durable up to here"));
             is_end_lost = true;
         }
         for file in self.files.values().rev() {
@@ -234,7 +269,7 @@ impl Survey {
     fn link(&self, file: &Surveyed, fixed: Option<(u32, u32)>) -> Option<Link> {
         let (preamble, file, start) = match &file.state {
             FileState::Started(started) => (started.preamble, &started.file, Some(started.start)),
-            FileState::Bad(_, Some((preamble, file))) => (*preamble, file, None),
+            FileState::Bad(_, Some(legible)) => (legible.preamble, &legible.file, legible.start),
             _ => return None,
         };
         Some(Link { preamble, file: file.clone(), start, fixed_end: fixed })

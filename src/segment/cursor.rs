@@ -73,6 +73,9 @@ impl Cursor {
 
     fn enter_batch(&mut self) -> Result<(), Error> {
         let begin = self.offset;
+        if self.segment.passes_over(begin) {
+            return Err(self.segment.damaged(begin));
+        }
         self.load(begin, begin + BATCH_HEADER_LEN as u32)?;
         let (header, _) = self.verified(begin, |bytes, salt| BatchHeader::verify(bytes, salt, begin))?;
         let end = begin.checked_add(header.length).filter(|end| *end <= self.end);

@@ -32,6 +32,8 @@ pub(crate) struct Segment {
     end: VisibleEnd,
     /// Rising in both; the first stands at the first batch.
     marks: RwLock<Vec<Mark>>,
+    /// Rising ranges of offsets that do not count because of damage, whatever verifies in them.
+    passed_over: RwLock<Vec<(u32, u32)>>,
 }
 
 enum Bytes {
@@ -115,6 +117,7 @@ impl Segment {
             bytes: map.map_or(Bytes::Positioned, Bytes::Mapped),
             end: VisibleEnd(AtomicU32::new(end)),
             marks: RwLock::new(Vec::new()),
+            passed_over: RwLock::new(Vec::new()),
         }
     }
 
@@ -146,6 +149,18 @@ impl Segment {
     /// The same, however near the mark before stands: reading must be able to begin behind damage.
     pub(crate) fn mark_here(&self, position: Position, offset: u32) {
         self.marks.write().push(Mark { position, offset });
+    }
+
+    /// Notes that nothing between two offsets counts, because of damage.
+    pub(crate) fn pass_over(&self, from: u32, to: u32) {
+        self.passed_over.write().push((from, to));
+    }
+
+    /// Whether what stands at `offset` does not count, even if it verifies.
+    pub(crate) fn passes_over(&self, offset: u32) -> bool {
+        let passed_over = self.passed_over.read();
+        let behind = passed_over.partition_point(|(from, _)| *from <= offset);
+        behind.checked_sub(1).is_some_and(|last| offset < passed_over[last].1)
     }
 
     /// The last mark from which reading meets `position`, if the segment reaches that far back.

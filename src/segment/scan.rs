@@ -1,15 +1,17 @@
 //! A segment's bytes, read with positioned reads and walked batch by batch.
 
 use super::{FIRST_BATCH, batches_end};
-use crate::format::{BatchHeader, BatchView, FOOTER_LEN, Fault, Footer, Salt, find_batch_header, is_blank};
+use crate::format::{BatchHeader, BatchView, Fault, Footer, Salt, find_batch_header, is_blank};
 use crate::mutant::Mutant;
 use crate::position::Place;
 use crate::storage::File;
 use std::io;
 
-/// Reads a whole file into `buffer`, which is reused.
+/// Reads the first `len` bytes of a file into `buffer`, which is reused, or as many as there are.
 pub(crate) fn read_whole(file: &dyn File, len: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.clear();
+    // What a preamble says of its size takes no memory: the file may have been cut, or the preamble made up.
+    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX).min(len);
     if buffer.try_reserve_exact(len).is_err() {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
@@ -75,17 +77,20 @@ impl<'a> ScannedSegment<'a> {
             .map_or(0, |(header, _)| header.length as usize)
     }
 
+    /// The durable ends that verifying batch headers at or behind `from` name, in whatever segment they are.
+    pub(crate) fn ends_named_behind(&self, from: u32) -> impl Iterator<Item = Place> {
+        let mut at = from;
+        std::iter::from_fn(move || {
+            let offset = self.next_header(at)?;
+            at = offset + 8;
+            let (header, _) = BatchHeader::verify(self.batches_from(offset), self.salt, offset).ok()?;
+            Some(header.durable)
+        })
+    }
+
     /// The furthest end within this segment that a verifying batch header at or behind `from` names as durable.
     pub(crate) fn witness_behind(&self, from: u32) -> Option<u32> {
-        let mut furthest = None;
-        let mut at = from;
-        while let Some(offset) = self.next_header(at) {
-            if let Ok((header, _)) = BatchHeader::verify(self.batches_from(offset), self.salt, offset) {
-                furthest = furthest.max(self.names_here(header.durable));
-            }
-            at = offset + 8;
-        }
-        furthest
+        self.ends_named_behind(from).filter_map(|durable| self.names_here(durable)).max()
     }
 
     /// The offset a durable end names, if it is one in this segment.
@@ -94,8 +99,8 @@ impl<'a> ScannedSegment<'a> {
     }
 
     /// The footer, if there is one that verifies.
-    pub(crate) fn footer(&self) -> Option<Footer> {
-        let sector = self.bytes.get((batches_end(self.size) - self.base) as usize..)?.get(..FOOTER_LEN)?;
-        Footer::decode(sector, self.salt).ok()
+    pub(crate) fn footer(&self) -> Result<Footer, Fault> {
+        let sector = self.bytes.get((batches_end(self.size) - self.base) as usize..).unwrap_or_default();
+        Footer::decode(sector, self.salt)
     }
 }

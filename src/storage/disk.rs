@@ -4,6 +4,7 @@
 //! Unix systems get the same calls. Everything goes through a handle of the store's directory, so a directory that
 //! is moved while the store is open stays the same store, and no link inside it is ever followed.
 
+use super::calls::{read_fully, write_fully};
 use super::map::map_file;
 use super::{Access, Entry, File, LOCK_FILE, Storage, path_parts, split_path};
 use crate::event::SharedBytes;
@@ -61,6 +62,9 @@ impl RealDisk {
     }
 
     /// Creates the store's own directory and those above it, each durable before the next is made.
+    ///
+    /// What cannot be made durable is taken away again, here and below: after a failed sync the next one may say that it
+    /// is done, and the name be gone after a power cut all the same.
     fn create_root(&self) -> io::Result<()> {
         let missing: Vec<&Path> = self.path.ancestors().take_while(|path| !path.exists()).collect();
         if missing.is_empty() {
@@ -74,12 +78,17 @@ impl RealDisk {
         for path in missing.into_iter().rev() {
             let is_own = path == self.path;
             let mode = if is_own { 0o700 } else { 0o777 };
-            match DirBuilder::new().mode(mode).create(path) {
+            let made = DirBuilder::new().mode(mode).create(path);
+            match &made {
                 Ok(()) if is_own => fs::set_permissions(path, Permissions::from_mode(mode)).or_else(without_modes)?,
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return made,
                 Ok(()) | Err(_) => {}
             }
-            sync_parent(path)?;
+            sync_parent(path).inspect_err(|_| {
+                if made.is_ok() {
+                    let _ = fs::remove_dir(path);
+                }
+            })?;
         }
         Ok(())
     }
@@ -148,17 +157,22 @@ impl Storage for RealDisk {
         self.create_root()?;
         let mut directory = self.root()?;
         for part in path_parts(path) {
-            match rustix::fs::mkdirat(&directory, part, DIRECTORY_MODE) {
+            let made = rustix::fs::mkdirat(&directory, part, DIRECTORY_MODE);
+            match made {
                 Ok(()) => rustix::fs::chmodat(&directory, part, DIRECTORY_MODE, AtFlags::empty())
                     .map_err(io::Error::from)
                     .or_else(without_modes)?,
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
-            let made = open_directory(&directory, part)?;
+            let opened = open_directory(&directory, part)?;
             // Also where it existed: whoever made it may have died before its name was durable.
-            sync_directory(&directory)?;
-            directory = Arc::new(made);
+            sync_directory(&directory).inspect_err(|_| {
+                if made.is_ok() {
+                    let _ = rustix::fs::unlinkat(&directory, part, AtFlags::REMOVEDIR);
+                }
+            })?;
+            directory = Arc::new(opened);
         }
         Ok(())
     }
@@ -206,10 +220,8 @@ impl Storage for RealDisk {
 
     fn try_lock(&self) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let lock = self.open_lock_file()?;
-        match lock.file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+        if !could_lock(|| lock.file.try_lock())? {
+            return Ok(None);
         }
         let owner = format!("{:<width$}\n", std::process::id(), width = OWNER_BYTES - 1);
         // A courtesy: on a full disk the lock holds without it.
@@ -224,11 +236,7 @@ impl Storage for RealDisk {
             Err(error) => return Err(error),
         };
         // Given back at once, by closing. A writer that meets it tries again.
-        match lock.file.try_lock_shared() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        Ok(!could_lock(|| lock.file.try_lock_shared())?)
     }
 
     fn owner(&self) -> Option<String> {
@@ -289,16 +297,7 @@ impl RealFile {
 
 impl File for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(filled)
+        read_fully(buffer, offset, |buffer, offset| self.file.read_at(buffer, offset))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -307,7 +306,7 @@ impl File for RealFile {
         if self.size_limit.is_some_and(|limit| limit < end) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        self.file.write_all_at(bytes, offset)
+        write_fully(bytes, offset, |bytes, offset| self.file.write_at(bytes, offset))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -330,6 +329,18 @@ impl File for RealFile {
 impl fmt::Debug for RealFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.file.fmt(f)
+    }
+}
+
+/// Whether a lock was to be had. The standard library does not repeat a call here that a signal interrupted.
+fn could_lock(attempt: impl Fn() -> Result<(), TryLockError>) -> io::Result<bool> {
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 
@@ -453,6 +464,18 @@ mod tests {
         fs::rename(temporary.path().join("before"), temporary.path().join("after")).unwrap();
         disk.create("1").unwrap();
         assert!(temporary.path().join("after/1").exists());
+    }
+
+    #[test]
+    fn a_directory_whose_name_cannot_be_made_durable_is_taken_away_again() {
+        let temporary = tempfile::tempdir().unwrap();
+        // Whoever may not read a directory cannot sync it, but for the superuser.
+        fs::set_permissions(temporary.path(), Permissions::from_mode(0o300)).unwrap();
+        let path = temporary.path().join("above/store");
+        let created = RealDisk::new(&path).create_dir("log");
+        fs::set_permissions(temporary.path(), Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(created.is_ok(), path.join("log").exists());
+        assert_eq!(created.is_ok(), temporary.path().join("above").exists());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "a memory map is unsafe by nature; it is confined to this file")]
 
 use crate::event::SharedBytes;
-use crate::sync::{Arc, AtomicU32, Ordering};
+use crate::sync::{Arc, Ordering, ProcessCounter};
 use memmap2::{Mmap, MmapAsRawDesc, MmapOptions};
 use rustix::io::Errno;
 use std::io;
@@ -14,7 +14,7 @@ use std::io;
 /// Most maps alive at a time, in the whole process. Linux allows 65,530 by default, and the program needs its own.
 const MAPS_MAX: u32 = 30_000;
 
-static MAPS: MapCount = MapCount(AtomicU32::new(0));
+static MAPS: MapCount = MapCount(ProcessCounter::new(0));
 
 /// Maps a file from its beginning to `len`, shared and for reading only, or gives `None` where no more can be had.
 ///
@@ -52,7 +52,7 @@ impl AsRef<[u8]> for Map {
 }
 
 /// How many maps are alive. Relaxed, for it is a bound and orders nothing.
-struct MapCount(AtomicU32);
+struct MapCount(ProcessCounter);
 
 impl MapCount {
     fn take(&self, most: u32) -> Option<MapPlace<'_>> {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn no_more_maps_are_made_than_allowed_and_dropping_one_makes_room() {
-        let count = MapCount(AtomicU32::new(0));
+        let count = MapCount(ProcessCounter::new(0));
         let first = count.take(2);
         let second = count.take(2);
         assert!(first.is_some() && second.is_some());

@@ -6,14 +6,23 @@
 //! Paths are relative to the store's directory, with `/` between the parts; the empty path is the directory
 //! itself. They are made by the crate, never from a name a user gave.
 
+mod calls;
+#[cfg(all(test, any(scorebook_loom, scorebook_shuttle)))]
+mod checked;
 mod disk;
 mod latch;
 mod map;
+#[cfg(all(test, scorebook_loom))]
+mod models;
 mod simulated;
 
+#[cfg(all(test, any(scorebook_loom, scorebook_shuttle)))]
+pub(crate) use checked::{Act, CheckedDisk};
 pub(crate) use disk::RealDisk;
 pub(crate) use latch::{Latch, LatchedFile};
-pub use simulated::{CrashChoice, DiskFault, DiskOperation, SimulatedDisk, SyncFailure};
+pub use simulated::{
+    CrashChoice, DiskFault, DiskOperation, FaultEffect, FlippedBit, Mischief, Misplacement, SimulatedDisk, SyncFailure,
+};
 
 use crate::event::SharedBytes;
 use crate::time::Timestamp;
@@ -27,7 +36,8 @@ pub(crate) trait Storage: Debug + Send + Sync {
     fn exists(&self) -> io::Result<bool>;
 
     /// Creates a directory (mode 0700), and the store's own before it where that is missing too. Fine if it exists.
-    /// The names are durable only once the parents are synced, which this does.
+    /// The names are durable only once the parents are synced, which this does; where that fails, what was made is
+    /// taken away again.
     fn create_dir(&self, path: &str) -> io::Result<()>;
 
     /// What a directory holds, sorted by name. Names that are not UTF-8 are given lossily.

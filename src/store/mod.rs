@@ -3,12 +3,16 @@
 mod batch;
 mod exact;
 mod info;
+#[cfg(all(test, scorebook_loom))]
+mod models;
 mod open;
 mod pending;
 mod read;
 mod read_all;
 mod reader;
 mod request;
+#[cfg(all(test, scorebook_shuttle))]
+mod schedules;
 mod streams;
 mod threads;
 mod view;

@@ -219,6 +219,11 @@ impl StoreParts {
         Ok(Arc::new(disk))
     }
 
+    /// Fails where a storage holds no store.
+    pub(crate) fn check_exists(storage: &dyn Storage) -> Result<(), Error> {
+        check_exists(storage)
+    }
+
     /// Fails where a directory exists and holds anything.
     pub(crate) fn check_free(path: &Path) -> Result<(), Error> {
         let disk = RealDisk::new(path);

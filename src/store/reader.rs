@@ -3,7 +3,9 @@
 use super::view::{SharedView, View};
 use crate::error::Error;
 use crate::index::StreamTable;
-use crate::log::{CloseState, Follower, Look, Opened, RecoveryReport, Visitor, is_same_writer, open_for_reading};
+use crate::log::{
+    CloseState, Follower, Look, Opened, RecoveryReport, Visitor, is_same_writer, open_for_reading, read_live,
+};
 use crate::options::Options;
 use crate::position::Place;
 use crate::storage::Storage;
@@ -97,14 +99,20 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
     let opened: Opened<StreamTable> = loop {
         attempt += 1;
         was_locked = storage.is_locked().unwrap_or(false);
-        // A writer may have come or gone while the log was read, so both moments count.
+        let said = read_live(&**storage);
+        // A writer may have come or gone while the log was read, so both moments count. One that came and went in between
+        // is told by `live`, in which each leaves its mark.
         let opened = open_for_reading(&**storage, options, StreamTable::default);
-        let was_changing = was_locked || storage.is_locked().unwrap_or(false);
+        let has_changed = read_live(&**storage) != said;
+        let was_changing = has_changed || was_locked || storage.is_locked().unwrap_or(false);
         match opened {
             Ok(opened) if ATTEMPTS <= attempt => break opened,
-            Ok(opened)
-                if opened.report.close_state == CloseState::Open
-                    && !is_same_writer(&**storage, opened.seen.as_ref()) => {}
+            Ok(opened) if opened.report.close_state == CloseState::Open => {
+                if is_same_writer(&**storage, opened.seen.as_ref()) && opened.report.damage().is_empty() {
+                    break opened;
+                }
+            }
+            Ok(_) if has_changed => {}
             Ok(opened) if opened.report.damage().is_empty() => break opened,
             // A writer may be recovering right now: files vanish and others take their place.
             Ok(_) if was_changing => {}
@@ -122,4 +130,189 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
     let facts = Facts { report: opened.report, store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
     let view = View { segments: opened.segments, table: opened.visitor, head: opened.head };
     Ok(State { view: Arc::new(SharedView(RwLock::new(view))), follower, facts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{NewEvent, SharedBytes};
+    use crate::name::StreamName;
+    use crate::position::ExpectedVersion::Any;
+    use crate::storage::{Access, Entry, File, SimulatedDisk};
+    use crate::store::EventStore;
+    use crate::sync::{AtomicU64, Ordering};
+    use crate::time::Timestamp;
+    use std::io;
+    use std::time::Duration;
+
+    /// Happens once, between two calls of a reader.
+    struct Interruption {
+        left: AtomicU64,
+        what: Box<dyn Fn() + Send + Sync>,
+    }
+
+    impl Interruption {
+        fn pass(&self) {
+            let left = self.left.load(Ordering::Relaxed);
+            self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+            if left == 1 {
+                (self.what)();
+            }
+        }
+
+        fn is_over(&self) -> bool {
+            self.left.load(Ordering::Relaxed) == 0
+        }
+    }
+
+    /// A disk on which a call may be interrupted. Locks are not seen on it: whoever took one is gone again when the
+    /// reader looks.
+    struct Interrupted {
+        disk: SimulatedDisk,
+        interruption: Arc<Interruption>,
+    }
+
+    struct InterruptedFile {
+        file: Arc<dyn File>,
+        interruption: Arc<Interruption>,
+    }
+
+    impl std::fmt::Debug for Interrupted {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("interrupted disk")
+        }
+    }
+
+    impl std::fmt::Debug for InterruptedFile {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.file.fmt(f)
+        }
+    }
+
+    impl Interrupted {
+        /// 0 stands for never.
+        fn at_call(number: u64, disk: &SimulatedDisk, what: impl Fn() + Send + Sync + 'static) -> Arc<Interrupted> {
+            let interruption = Interruption { left: AtomicU64::new(number), what: Box::new(what) };
+            Arc::new(Interrupted { disk: disk.clone(), interruption: Arc::new(interruption) })
+        }
+
+        fn disk(&self) -> &SimulatedDisk {
+            self.interruption.pass();
+            &self.disk
+        }
+    }
+
+    impl File for InterruptedFile {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            self.interruption.pass();
+            self.file.read_at(buffer, offset)
+        }
+        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+            self.file.write_at(bytes, offset)
+        }
+        fn sync(&self) -> io::Result<()> {
+            self.file.sync()
+        }
+        fn len(&self) -> io::Result<u64> {
+            self.file.len()
+        }
+        fn map(&self) -> io::Result<Option<SharedBytes>> {
+            self.file.map()
+        }
+    }
+
+    impl Storage for Interrupted {
+        fn exists(&self) -> io::Result<bool> {
+            self.disk().exists()
+        }
+        fn create_dir(&self, path: &str) -> io::Result<()> {
+            self.disk().create_dir(path)
+        }
+        fn list(&self, path: &str) -> io::Result<Vec<Entry>> {
+            self.disk().list(path)
+        }
+        fn create(&self, path: &str) -> io::Result<Arc<dyn File>> {
+            self.disk().create(path)
+        }
+        fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn File>> {
+            let file = self.disk().open(path, access)?;
+            Ok(Arc::new(InterruptedFile { file, interruption: self.interruption.clone() }))
+        }
+        fn remove(&self, path: &str) -> io::Result<()> {
+            self.disk().remove(path)
+        }
+        fn sync_dir(&self, path: &str) -> io::Result<()> {
+            self.disk().sync_dir(path)
+        }
+        fn try_lock(&self) -> io::Result<Option<Box<dyn Send + Sync>>> {
+            Ok(Some(Box::new(())))
+        }
+        fn is_locked(&self) -> io::Result<bool> {
+            self.disk();
+            Ok(false)
+        }
+        fn owner(&self) -> Option<String> {
+            None
+        }
+        fn boot_id(&self) -> [u8; 16] {
+            self.disk.boot_id()
+        }
+        fn now(&self) -> Timestamp {
+            self.disk.now()
+        }
+        fn elapsed(&self) -> Duration {
+            self.disk.elapsed()
+        }
+        fn random(&self, bytes: &mut [u8]) -> io::Result<()> {
+            self.disk.random(bytes)
+        }
+        fn has_threads(&self) -> bool {
+            false
+        }
+        fn describe(&self) -> String {
+            self.disk.describe()
+        }
+    }
+
+    /// Opens the store, appends over several segments, and is gone: closed, or killed.
+    fn write(disk: &SimulatedDisk, is_killed: bool) {
+        let store = options().open_on(Interrupted::at_call(0, disk, || {})).unwrap();
+        let game = StreamName::new("game-1").unwrap();
+        for _ in 0..EVENTS {
+            let event = NewEvent::bytes("weighed", [7; 2_000]);
+            store.append(&game, Any, [event]).wait().unwrap();
+        }
+        if is_killed {
+            std::mem::forget(store);
+        } else {
+            store.close().unwrap();
+        }
+    }
+
+    fn options() -> Options {
+        EventStore::options().segment_bytes_max(32 * 1024)
+    }
+
+    const EVENTS: u64 = 40;
+
+    #[test]
+    fn a_writer_that_comes_and_goes_under_an_opening_reader_is_no_damage() {
+        for (was_killed, is_killed) in [(false, false), (false, true), (true, false), (true, true)] {
+            for call in 1.. {
+                let disk = SimulatedDisk::new(call);
+                write(&disk, was_killed);
+                let writer = disk.clone();
+                let storage = Interrupted::at_call(call, &disk, move || write(&writer, is_killed));
+                let store = options().open_on_read_only(storage.clone()).unwrap();
+                let report = store.recovery_report();
+                assert!(report.damage().is_empty(), "{report}, interrupted at call {call}");
+                let seen = store.read_all().into_iter().map(|event| event.unwrap().position().get()).count() as u64;
+                assert!(seen == EVENTS || seen == 2 * EVENTS, "{seen} events, interrupted at call {call}");
+                if !storage.interruption.is_over() {
+                    assert!(10 < call, "a reader makes more calls than {call}");
+                    break;
+                }
+            }
+        }
+    }
 }

@@ -206,7 +206,11 @@ impl Writer {
     /// Makes room on this thread, or waits until another has; the reason where there is none.
     pub(crate) fn make_room_now(&self) -> Option<Error> {
         match self.log.make_room() {
-            Making::Failed(error) => Some(error),
+            Making::Failed(error) => {
+                // Those who wait found this attempt under way, and made none of their own.
+                self.refuse_waiting(&error);
+                Some(error)
+            }
             Making::Made => {
                 self.admit_waiting();
                 self.log.demand();

@@ -1,12 +1,10 @@
-//! Faults: syncs, writes and reads that fail, a disk that is full, a directory that is not what it should be.
+//! Faults: syncs, writes and reads that fail, a disk that is full, a clock that jumps.
 
-use crate::story::{Batches, Step, World, options, seed, stream, survive};
-use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, SimulatedDisk, SyncFailure};
-use scorebook::{Durability, Error, ErrorKind, EventStore, ExpectedVersion, NewEvent, Status};
+use crate::story::{Batches, Chance, Step, World, options, seed, survive};
+use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, Mischief, SimulatedDisk, SyncFailure};
+use scorebook::{Durability, ErrorKind, EventStore, Status, Timestamp};
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::path::Path;
 
 const ONE: Batches = &[&[(1, 1, 40)]];
 const FEW: Batches = &[&[(1, 2, 60), (2, 1, 10)], &[(1, 1, 0)]];
@@ -55,11 +53,10 @@ fn tell(steps: &[Step]) -> World {
     world
 }
 
-/// Runs the program under a fault, until there is trouble.
-fn run(fault: DiskFault, failure: SyncFailure) -> (World, Ended) {
+/// Runs the program on a disk that was told something, until there is trouble.
+fn run(steps: &[Step], tell: impl FnOnce(&SimulatedDisk)) -> (World, Ended) {
     let mut world = World::new(seed());
-    world.disk.set_sync_failure(failure);
-    world.disk.fail(fault);
+    tell(&world.disk);
     let open = |world: &mut World| match options().open_simulated(&world.disk) {
         Ok(store) => {
             world.store = Some(store);
@@ -70,7 +67,7 @@ fn run(fault: DiskFault, failure: SyncFailure) -> (World, Ended) {
     if let Some(ended) = open(&mut world) {
         return (world, ended);
     }
-    for step in STEPS {
+    for step in steps {
         let store = world.store();
         let trouble = match step {
             Step::Append(batches) => trouble(world.append(batches, Durability::Synced)),
@@ -105,8 +102,32 @@ fn trouble(answers: Vec<Option<ErrorKind>>) -> Option<ErrorKind> {
     answers.into_iter().flatten().next()
 }
 
+/// What becomes of what a failed sync should have made durable, and when the system forgets what only it had.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    failure: SyncFailure,
+    is_forgotten: bool,
+}
+
+impl Loss {
+    const NONE: Loss = Loss { failure: SyncFailure::Keep, is_forgotten: false };
+
+    fn all() -> impl Iterator<Item = Loss> + Clone {
+        let all = SyncFailure::all(seed()).into_iter().chain([SyncFailure::Mix(seed() + 1)]);
+        all.flat_map(|failure| [false, true].map(|is_forgotten| Loss { failure, is_forgotten }))
+    }
+
+    /// How many batches must be there although nothing but a sync has failed. What was only written may be gone where
+    /// readers see what the disk has.
+    fn least(self, world: &World) -> usize {
+        let is_kept = matches!(self.failure, SyncFailure::Keep | SyncFailure::Complete);
+        let is_seen = !self.is_forgotten && self.failure != SyncFailure::Revert;
+        if is_kept || is_seen { world.model.least_after_kill() } else { world.model.least_after_power_cut() }
+    }
+}
+
 /// A store that latched refuses, reads, and after reopening holds all that was acknowledged, for good.
-fn check_latched(mut world: World, whence: &str) {
+fn check_latched(mut world: World, loss: Loss, whence: &str) {
     let store = world.store();
     let said = world.model.least_after_kill();
     for choice in [CrashChoice::LoseAll, CrashChoice::KeepAll, CrashChoice::Seeded(seed())] {
@@ -115,19 +136,28 @@ fn check_latched(mut world: World, whence: &str) {
     }
     if store.status() != Status::Closed {
         assert_eq!(store.status(), Status::Poisoned, "{whence}");
-        let there = world.model.check(&store, said, &whence);
-        assert_eq!(there, said, "{whence}: what was not acknowledged is not visible");
+        if loss.failure == SyncFailure::Revert {
+            check_named(&store, whence);
+        } else {
+            let there = world.model.check(&store, said, &whence);
+            assert_eq!(there, said, "{whence}: what was not acknowledged is not visible");
+        }
         for kind in world.append(FEW, Durability::Synced) {
             assert_eq!(kind, Some(ErrorKind::Poisoned), "{whence}: an append behind the failure");
         }
         assert_eq!(store.flush().map_err(|error| error.kind()), Err(ErrorKind::Poisoned), "{whence}");
-        world.model.check(&store, said, &whence);
+        if loss.is_forgotten {
+            world.disk.drop_caches();
+        }
+        check_named(&store, whence);
     }
+    let least = loss.least(&world);
+    check_next_process(&world, least, whence);
     world.disk.heal();
     if let Err(error) = store.reopen() {
         panic!("{whence}: reopening: {error:?}");
     }
-    let there = world.model.check(&store, said, &whence);
+    let there = world.model.check(&store, least, &whence);
     assert_eq!(store.status(), Status::Writing, "{whence}");
     world.reopened(there);
     // What was found by reopening is durable, also where the system showed bytes that the disk did not have.
@@ -137,36 +167,68 @@ fn check_latched(mut world: World, whence: &str) {
     survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, all, &format!("{whence}, appended, power cut"));
 }
 
+/// What cannot be read any more is named, by place.
+fn check_named(store: &EventStore, whence: &str) {
+    if let Some(error) = store.read_all().iter().find_map(Result::err) {
+        assert_eq!(error.kind(), ErrorKind::Damaged, "{whence}: {error:?}");
+        assert!(error.to_string().contains("byte"), "{whence}: {error:?}");
+    }
+}
+
+/// Another process opens the store on the same machine, and appends: what it says is synced is there after a power cut.
+fn check_next_process(world: &World, least: usize, whence: &str) {
+    let whence = format!("{whence}, then killed");
+    let mut next = World::on(world.disk.kill(), world.model.clone());
+    assert!(next.open(least).is_ok());
+    assert_eq!(next.append(FEW, Durability::Synced), [None, None], "{whence}: appending");
+    let all = next.model.len();
+    survive(next.disk.crash(&CrashChoice::LoseAll), &next.model, all, &format!("{whence}, appended, power cut"));
+}
+
 /// A store that only refused goes on by itself.
 fn check_refused(mut world: World, whence: &str) {
     let store = world.store();
     world.model.check(&store, world.model.len(), &whence);
     world.disk.heal();
-    assert_eq!(world.append(FEW, Durability::Synced), [None, None], "{whence}: appending afterwards");
+    // More than is left of a segment: until room was needed and made, the store would go on saying that there is none.
+    for batches in [FEW, BIG, BIG] {
+        assert_eq!(world.append(batches, Durability::Synced), [None, None], "{whence}: appending afterwards");
+    }
     assert_eq!(store.status(), Status::Writing, "{whence}");
     let all = world.model.len();
     survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, all, &format!("{whence}, then the power was cut"));
 }
 
 /// Where opening failed, the next one succeeds.
-fn check_unopened(mut world: World, whence: &str) {
+fn check_unopened(mut world: World, loss: Loss, whence: &str) {
+    if loss.is_forgotten {
+        world.disk.drop_caches();
+    }
     world.disk.heal();
     world.store = None;
-    let least = world.model.least_after_kill();
+    let least = loss.least(&world);
+    check_next_process(&world, least, whence);
     survive(world.disk.kill(), &world.model, least, &whence);
     survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, world.model.least_after_power_cut(), &whence);
 }
 
-fn check(fault: DiskFault, failure: SyncFailure) -> Ended {
-    let whence = format!("{fault:?}, {failure:?}");
-    let (world, ended) = run(fault, failure);
+fn check(fault: DiskFault, loss: Loss) -> Ended {
+    let whence = format!("{fault:?}, {loss:?}");
+    let (world, ended) = run(STEPS, |disk| {
+        disk.set_sync_failure(loss.failure);
+        disk.fail(fault);
+    });
+    check_end(world, &ended, loss, &whence);
+    ended
+}
+
+fn check_end(world: World, ended: &Ended, loss: Loss, whence: &str) {
     match ended {
         Ended::Well => survive(world.disk.kill(), &world.model, world.model.len(), &whence),
-        Ended::Unopened(_) => check_unopened(world, &whence),
-        Ended::Refused(_) => check_refused(world, &whence),
-        Ended::Latched => check_latched(world, &whence),
+        Ended::Unopened(_) => check_unopened(world, loss, whence),
+        Ended::Refused(_) => check_refused(world, whence),
+        Ended::Latched => check_latched(world, loss, whence),
     }
-    ended
 }
 
 #[test]
@@ -174,11 +236,11 @@ fn a_failed_sync_latches_and_readers_go_on() {
     let mut latched = 0;
     for operation in [DiskOperation::Sync, DiskOperation::SyncDirectory] {
         for nth in 1..=count(operation) {
-            for failure in [SyncFailure::Keep, SyncFailure::Drop] {
+            for loss in Loss::all() {
                 // Full, read-only or broken: the errno of a failed sync makes no difference.
                 for error in [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::ReadOnlyFilesystem] {
-                    let ended = check(DiskFault::new(operation, error).nth(nth), failure);
-                    assert!(!matches!(ended, Ended::Refused(_)), "sync {nth}, {failure:?}, {error:?}: {ended:?}");
+                    let ended = check(DiskFault::new(operation, error).nth(nth), loss);
+                    assert!(!matches!(ended, Ended::Refused(_)), "sync {nth}, {loss:?}, {error:?}: {ended:?}");
                     latched += usize::from(ended == Ended::Latched);
                 }
             }
@@ -191,12 +253,113 @@ fn a_failed_sync_latches_and_readers_go_on() {
 fn a_failing_or_short_write_into_made_room_latches() {
     let mut ends = BTreeMap::new();
     for nth in 1..=count(DiskOperation::Write) {
-        for written in [0, 1, 47, 512, 700, usize::MAX] {
-            let fault = DiskFault::new(DiskOperation::Write, io::ErrorKind::Other).nth(nth).written(written);
-            *ends.entry(format!("{:?}", check(fault, SyncFailure::Keep))).or_insert(0) += 1;
+        let fault = DiskFault::new(DiskOperation::Write, io::ErrorKind::Other);
+        let failing = [0, 1, 47, 512, 700, usize::MAX].map(|written| fault.clone().written(written));
+        // A call that writes nothing and gives no reason is a failure too.
+        for fault in failing.into_iter().chain([DiskFault::short(DiskOperation::Write, 0)]) {
+            *ends.entry(format!("{:?}", check(fault.nth(nth), Loss::NONE))).or_insert(0) += 1;
         }
     }
     assert!(30 < ends["Latched"] && 0 < ends["Unopened(Io)"], "{ends:?}");
+}
+
+#[test]
+fn short_and_interrupted_calls_are_nobodys_business() {
+    let quiet = tell(STEPS);
+    for number in 0..40 {
+        let (world, ended) = run(STEPS, |disk| {
+            disk.set_mischief(Some(Mischief::new(seed() + number).short(300).interrupted(200)));
+        });
+        let whence = format!("mischief {number} of seed {}", seed());
+        assert_eq!(ended, Ended::Well, "{whence}");
+        assert!(quiet.disk.operations() < world.disk.operations(), "{whence}: nothing was cut short");
+        assert!(world.disk.contents() == quiet.disk.contents(), "{whence}: the disk holds something else");
+        survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, world.model.least_after_power_cut(), &whence);
+    }
+}
+
+#[test]
+fn whatever_fails_by_chance_is_told_and_mended_by_opening_again() {
+    // One batch after the other: where several are queued, a later one may be accepted when the reason to refuse the
+    // first is over.
+    const TWO: Batches = &[&[(1, 2, 60), (2, 1, 10)]];
+    const LARGE: Batches = &[&[(3, 2, 9_000)]];
+    use Step::{Append, Close, Flush, Rest, Write};
+    let steps = [
+        Append(ONE),
+        Append(LARGE),
+        Append(LARGE),
+        Append(TWO),
+        Close,
+        Append(LARGE),
+        Write(TWO),
+        Flush,
+        Rest,
+        Append(TWO),
+    ];
+    let mut ends = BTreeMap::new();
+    for (number, loss) in (0..300).zip(Loss::all().cycle()) {
+        let mischief = Mischief::new(seed() + number).failing(8).short(100).interrupted(50);
+        let (world, ended) = run(&steps, |disk| {
+            disk.set_sync_failure(loss.failure);
+            disk.set_mischief(Some(mischief));
+        });
+        // Several things may have failed, the first of them nobody's business.
+        world.disk.set_mischief(None);
+        check_end(world, &ended, loss, &format!("mischief {number} of seed {}, {loss:?}", seed()));
+        *ends.entry(format!("{ended:?}")).or_insert(0) += 1;
+    }
+    assert!(20 < ends["Latched"] && 5 < ends["Well"] && 5 < ends["Unopened(Io)"], "{ends:?}");
+}
+
+#[test]
+fn a_disk_without_room_for_another_name_refuses_and_goes_on_by_itself() {
+    let whole = tell(STEPS).disk.file_names().len() + 2;
+    let mut refused = 0;
+    for names in 0..=whole + 1 {
+        for error in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let whence = format!("room for {names} names, else {error:?}");
+            let (world, ended) = run(STEPS, |disk| {
+                disk.set_names_max(Some(names));
+                disk.set_no_room_error(error);
+            });
+            assert!(
+                [Ended::Unopened(ErrorKind::Full), Ended::Refused(ErrorKind::Full), Ended::Well].contains(&ended),
+                "{whence}: {ended:?}"
+            );
+            refused += usize::from(ended == Ended::Refused(ErrorKind::Full));
+            if ended == Ended::Refused(ErrorKind::Full) {
+                let store = world.store();
+                assert_eq!(store.status(), Status::Full, "{whence}");
+                world.model.check(&store, world.model.len(), &whence);
+            }
+            world.disk.set_names_max(None);
+            check_end(world, &ended, Loss::NONE, &whence);
+        }
+    }
+    assert!(2 < refused, "only {refused} appends were refused");
+}
+
+#[test]
+fn a_clock_that_jumps_anywhere_moves_no_time_backwards() {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000_000;
+    // The first and the last time there is, 1970, and days around today.
+    let times = [i64::MIN, i64::MAX, 0, -1, 1_700_000_000_000_000_000, 1_700_000_000_000_000_000 - DAY, DAY];
+    for number in 0..60 {
+        let mut chance = Chance(seed() + number);
+        let mut world = World::new(seed());
+        let whence = format!("clock {number} of seed {}", seed());
+        assert!(world.open(0).is_ok());
+        for step in STEPS {
+            world.disk.set_time(Timestamp::from_nanos(times[chance.below(times.len())]));
+            assert!(world.step(*step).is_ok());
+            // Comparing looks at the times as well.
+            world.model.check(&world.store(), world.model.len(), &whence);
+        }
+        world.disk.set_time(Timestamp::from_nanos(times[chance.below(times.len())]));
+        survive(world.disk.kill(), &world.model, world.model.len(), &whence);
+        survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, world.model.least_after_power_cut(), &whence);
+    }
 }
 
 #[test]
@@ -204,7 +367,7 @@ fn a_failing_create_or_remove_is_refused_or_nobodys_business() {
     for operation in [DiskOperation::Create, DiskOperation::Remove, DiskOperation::Open, DiskOperation::List] {
         for nth in 1..=count(operation) {
             for error in [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::PermissionDenied] {
-                let ended = check(DiskFault::new(operation, error).nth(nth), SyncFailure::Keep);
+                let ended = check(DiskFault::new(operation, error).nth(nth), Loss::NONE);
                 assert_ne!(ended, Ended::Latched, "{operation:?} {nth}, {error:?}");
             }
         }
@@ -219,7 +382,7 @@ fn a_full_disk_refuses_and_goes_on_by_itself() {
         for written in [0, 600] {
             let fault =
                 DiskFault::new(DiskOperation::Write, io::ErrorKind::StorageFull).nth(nth).written(written).repeat();
-            *ends.entry(format!("{:?}", check(fault, SyncFailure::Keep))).or_insert(0) += 1;
+            *ends.entry(format!("{:?}", check(fault, Loss::NONE))).or_insert(0) += 1;
         }
     }
     assert!(0 < ends["Refused(Full)"] && 0 < ends["Latched"], "{ends:?}");
@@ -365,142 +528,4 @@ fn a_read_error_while_opening_fails_it_once_and_changes_nothing() {
 
 fn log_files(disk: &SimulatedDisk) -> Vec<(String, Vec<u8>)> {
     disk.contents().into_iter().filter(|(path, _)| path.starts_with("log/")).collect()
-}
-
-fn check_locked(opened: Result<EventStore, Error>) {
-    let error = opened.expect_err("a second writer");
-    assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
-}
-
-#[test]
-fn a_second_writer_is_refused_and_a_killed_owner_leaves_nothing_to_clean_up() {
-    let world = tell(&[Step::Append(ONE)]);
-    check_locked(options().open_simulated(&world.disk));
-    world.model.check(&world.store(), 1, &"beside a refused writer");
-    // The owner is killed: its handle is still there, on a disk of the past.
-    survive(world.disk.kill(), &world.model, 1, &"killed");
-
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("bot.scorebook");
-    let store = EventStore::open(&path).expect("a store");
-    let error = EventStore::open(&path).expect_err("a second writer");
-    assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
-    assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
-    append_one(&store).expect("the first one writes on");
-    drop(store);
-    assert_eq!(EventStore::open(&path).expect("a store").head().expect("a head").get(), 1);
-}
-
-fn append_one(store: &EventStore) -> Result<(), Error> {
-    let event = NewEvent::bytes("scored", b"1".to_vec());
-    store.append(&stream(1), ExpectedVersion::Any, [event]).wait().map_err(|error| error.into_error())?;
-    Ok(())
-}
-
-/// Everything below a directory: paths, and the bytes of files.
-fn tree(directory: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    let mut todo = vec![directory.to_owned()];
-    while let Some(next) = todo.pop() {
-        for entry in fs::read_dir(&next).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            let is_directory = fs::symlink_metadata(&path).expect("metadata").is_dir();
-            found.insert(path.display().to_string(), (!is_directory).then(|| fs::read(&path).unwrap_or_default()));
-            if is_directory {
-                todo.push(path);
-            }
-        }
-    }
-    found
-}
-
-#[test]
-fn a_directory_that_is_not_what_it_should_be_is_a_clear_error() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let store_at = |name: &str| {
-        let path = directory.path().join(name);
-        let store = EventStore::open(&path).expect("a store");
-        append_one(&store).expect("a receipt");
-        store.close().expect("closing");
-        path
-    };
-    let check = |path: &Path, kinds: &[ErrorKind], says: &str| {
-        let before = tree(directory.path());
-        for opened in [EventStore::open(path), EventStore::open_read_only(path)] {
-            let Err(error) = opened else { continue };
-            let text = format!("{error:?}");
-            assert!(kinds.contains(&error.kind()) && text.contains(says), "{says}: {text}");
-        }
-        assert!(EventStore::open(path).is_err(), "{says}: opened");
-        let after = tree(directory.path());
-        let without_live = |tree: BTreeMap<String, Option<Vec<u8>>>| -> Vec<_> {
-            tree.into_iter().filter(|(path, _)| !path.ends_with("/live") && !path.ends_with("/LOCK")).collect()
-        };
-        assert!(without_live(before) == without_live(after), "{says}: something changed");
-    };
-
-    let file = directory.path().join("a-file");
-    fs::write(&file, b"no store").expect("a file");
-    check(&file, &[ErrorKind::Io], "a-file");
-    check(&file.join("below"), &[ErrorKind::Io, ErrorKind::StoreNotFound], "a-file");
-
-    let path = store_at("directory-for-segment");
-    let segment = path.join("log/0000000001.log");
-    fs::remove_file(&segment).expect("removing");
-    fs::create_dir(&segment).expect("a directory");
-    check(&path, &[ErrorKind::Damaged], "segment 1");
-
-    let path = store_at("link-for-segment");
-    let segment = path.join("log/0000000001.log");
-    let elsewhere = directory.path().join("elsewhere");
-    fs::rename(&segment, &elsewhere).expect("moving");
-    std::os::unix::fs::symlink(&elsewhere, &segment).expect("a link");
-    check(&path, &[ErrorKind::Damaged], "segment 1");
-
-    let path = store_at("link-for-lock");
-    let target = directory.path().join("target");
-    fs::write(&target, b"untouched").expect("a file");
-    fs::remove_file(path.join("LOCK")).expect("removing");
-    std::os::unix::fs::symlink(&target, path.join("LOCK")).expect("a link");
-    let error = EventStore::open(&path).expect_err("a link for the lock");
-    assert!(error.kind() == ErrorKind::Io && format!("{error:?}").contains("symbolic link"), "{error:?}");
-    assert_eq!(fs::read(&target).expect("the target"), b"untouched");
-
-    let path = store_at("link-for-live");
-    fs::remove_file(path.join("live")).expect("removing");
-    std::os::unix::fs::symlink(&target, path.join("live")).expect("a link");
-    let error = EventStore::open(&path).expect_err("a link for `live`");
-    assert!(error.kind() == ErrorKind::Io && format!("{error:?}").contains("symbolic link"), "{error:?}");
-    assert_eq!(fs::read(&target).expect("the target"), b"untouched");
-}
-
-#[test]
-fn reading_only_creates_and_changes_nothing() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let missing = directory.path().join("missing");
-    let error = EventStore::open_read_only(&missing).expect_err("nothing is there");
-    assert_eq!(error.kind(), ErrorKind::StoreNotFound, "{error:?}");
-    assert!(!missing.exists());
-    let empty = directory.path().join("empty");
-    fs::create_dir(&empty).expect("a directory");
-    let error = EventStore::open_read_only(&empty).expect_err("nothing is there");
-    assert_eq!(error.kind(), ErrorKind::StoreNotFound, "{error:?}");
-    assert_eq!(tree(&empty).len(), 0);
-
-    let path = directory.path().join("bot.scorebook");
-    let store = EventStore::open(&path).expect("a store");
-    append_one(&store).expect("a receipt");
-    store.close().expect("closing");
-    fs::remove_file(path.join("LOCK")).expect("removing");
-    for gone in ["", "live"] {
-        if !gone.is_empty() {
-            fs::remove_file(path.join(gone)).expect("removing");
-        }
-        let before = tree(&path);
-        let reader = EventStore::open_read_only(&path).expect("a reader");
-        assert_eq!(reader.read_all().iter().count(), 1);
-        assert_eq!(append_one(&reader).map_err(|error| error.kind()), Err(ErrorKind::ReadOnly));
-        drop(reader);
-        assert!(tree(&path) == before, "reading only changed something");
-    }
 }

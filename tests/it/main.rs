@@ -4,8 +4,10 @@ mod append;
 mod concurrency;
 mod crash;
 mod damage;
+mod directory;
 mod faults;
 mod golden;
+mod lies;
 #[path = "../model/mod.rs"]
 mod model;
 #[cfg(feature = "mutants")]
@@ -13,6 +15,7 @@ mod mutants;
 mod process;
 mod read;
 mod reader;
+mod regressions;
 mod story;
 mod streams;
 mod support;

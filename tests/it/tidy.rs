@@ -6,6 +6,7 @@
 //!
 //! The offsets in `FORMAT.md` are held by a test beside the constants, in `src/format/`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -309,6 +310,33 @@ fn every_promise_names_tests_that_exist() {
     for (module, test) in promised {
         assert!(text_of(&format!("tests/it/{module}.rs")).contains(&format!("fn {test}()")), "{module}::{test}");
     }
+}
+
+#[test]
+fn the_guide_says_what_the_recorded_runs_have_done() {
+    let runs = "{\"lane\":\"a\",\"count\":999001}\n{\"lane\":\"b\",\"count\":7}\n{\"lane\":\"a\",\"count\":1000}\n";
+    assert_eq!(unsaid("| `a` | 1,000,001 states | 3 min |\n| `b` | 8 x |", runs), ["| `b` | 7 "]);
+
+    let page = text_of("src/guide/reliability.md");
+    assert_eq!(unsaid(&page, &text_of("tests/proof/runs.ndjson")), Vec::<String>::new(), "see `proof -- report`");
+}
+
+/// What the page does not say of the runs: how much each lane has counted in all of them.
+fn unsaid(page: &str, runs: &str) -> Vec<String> {
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    for run in runs.lines() {
+        let run: serde_json::Value = serde_json::from_str(run).expect("a run is JSON");
+        let lane = run["lane"].as_str().expect("a run has a lane").to_owned();
+        *sums.entry(lane).or_default() += run["count"].as_u64().expect("a run has counted");
+    }
+    let rows = sums.iter().map(|(lane, count)| {
+        let mut digits = count.to_string();
+        for at in (1..digits.len()).rev().filter(|at| (count.to_string().len() - at).is_multiple_of(3)) {
+            digits.insert(at, ',');
+        }
+        format!("| `{lane}` | {digits} ")
+    });
+    rows.filter(|row| !page.contains(row.as_str())).collect()
 }
 
 /// The tests that the table of promises names: module and function.

@@ -101,7 +101,7 @@ fn choices(disk: &SimulatedDisk, chance: &mut Chance, how: Thoroughness) -> Vec<
         return (0..1 << items).map(CrashChoice::Mask).collect();
     }
     let mut all = vec![CrashChoice::LoseAll, CrashChoice::KeepAll];
-    for make in [CrashChoice::AllBut, CrashChoice::Only] {
+    for make in [CrashChoice::AllBut, CrashChoice::Only, CrashChoice::Prefix] {
         if items <= how.singles {
             all.extend((0..items).map(make));
         } else {

@@ -3,7 +3,7 @@
 
 use super::storm::{WRITERS, check_event, ends_a_batch, name, own_event, pair};
 use scorebook::ExpectedVersion::Any;
-use scorebook::{EventStore, Version};
+use scorebook::{AppendError, EventStore, Version};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -69,7 +69,7 @@ impl Ledger {
             }
             ["durable", position] => self.durable = self.durable.max(number(position)),
             ["closing"] => self.is_dirty = false,
-            ["opening" | "opened" | "full" | "busy"] => {}
+            ["opening" | "opened" | "ended" | "full" | "busy"] => {}
             _ => panic!("what is `{line}`?"),
         }
     }
@@ -86,18 +86,30 @@ impl Ledger {
 
     /// Appends something of its own, in between; whoever opened the store for that closes it.
     pub(crate) fn add(&mut self, store: &EventStore) {
+        self.try_add(store).expect("it is accepted");
+    }
+
+    /// The same where it may be refused.
+    pub(crate) fn try_add(&mut self, store: &EventStore) -> Result<(), AppendError> {
         let stream = name("between");
         let next = store.version(&stream).expect("a version").get() + 1;
-        let receipt = store.append(&stream, Any, [own_event(&stream, next, next)]).wait().expect("it is accepted");
+        let receipt = store.append(&stream, Any, [own_event(&stream, next, next)]).wait()?;
         assert_eq!(receipt.last_version().get(), next);
         self.hear(&format!("ack written {} between {next}", receipt.last_position()));
         self.is_dirty = false;
+        Ok(())
     }
 
     /// The store was closed, or was opened for writing and what is there was proven durable.
     pub(crate) fn settle(&mut self, found: Found) {
         self.durable = found.head;
         self.is_dirty = false;
+    }
+
+    /// There is no store: then nothing was ever said to survive.
+    pub(crate) fn check_nothing(&mut self, context: &str) {
+        assert_eq!(self.durable, 0, "there is no store, {context}");
+        self.told.clear();
     }
 
     /// Everything acknowledged is there exactly, and what else is there is there whole. What the power cut took away and

@@ -5,6 +5,7 @@
 
 mod chance;
 mod crashes;
+pub(crate) mod damage;
 mod errors;
 mod expected;
 mod ledger;
@@ -18,7 +19,7 @@ pub(crate) use chance::{Chance, Choices, Script, seed};
 pub(crate) use crashes::{Thoroughness, look_only, operations_of, stop_and_look, survive};
 pub(crate) use errors::{Failure, fail_and_look, failures_of};
 pub(crate) use ledger::{Fate, Found, Ledger};
-pub(crate) use expected::Model;
+pub(crate) use expected::{Model, check_named};
 pub(crate) use operation::{Expect, Operation, Part, part};
 pub(crate) use stories::{Story, append, stories, write};
 pub(crate) use storm::{Storm, Tell, check_event};

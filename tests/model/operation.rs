@@ -197,10 +197,14 @@ pub(crate) const DISK_OPERATIONS: &[DiskOperation] = &[
     DiskOperation::Lock,
 ];
 
-/// What a failed sync may do.
-pub(crate) const SYNC_FAILURES: &[SyncFailure] = &[SyncFailure::Keep, SyncFailure::Drop];
+/// What a failed sync may do and what is visible stays so. Where what was written is taken back, reads of it fail: that
+/// has tests of its own.
+pub(crate) const SYNC_FAILURES: &[SyncFailure] = &[
+    SyncFailure::Keep,
+    SyncFailure::Drop,
+    SyncFailure::DropForGood,
+    SyncFailure::Complete,
+    SyncFailure::Mix(1),
+    SyncFailure::Mix(2),
+];
 
-/// A choice that follows from a seed.
-pub(crate) fn seeded(seed: u64) -> CrashChoice {
-    CrashChoice::Seeded(Chance(seed).next())
-}

@@ -32,6 +32,8 @@ pub(crate) struct Storm {
     pub(crate) life: u64,
     /// It ends by itself after this many gusts, if ever.
     pub(crate) gusts: u64,
+    /// A thread takes at most so many steps in a gust.
+    pub(crate) steps: u64,
     /// How many threads write: with one, and the same seed, always the same is done.
     pub(crate) writers: u64,
     /// Reads go through buffers only: a disk that fails would end a process that reads through maps.
@@ -40,7 +42,7 @@ pub(crate) struct Storm {
 
 impl Storm {
     pub(crate) fn new(seed: u64, life: u64) -> Storm {
-        Storm { seed, life, gusts: u64::MAX, writers: WRITERS, is_positioned: false }
+        Storm { seed, life, gusts: u64::MAX, steps: 40, writers: WRITERS, is_positioned: false }
     }
 
     /// Opens the store in a directory, appends, closes it and opens it again, until something fails or it was enough.
@@ -97,7 +99,7 @@ impl Storm {
         let outcomes: Vec<Result<(), Error>> = thread::scope(|scope| {
             let threads: Vec<_> = (0..self.writers)
                 .map(|number| {
-                    let (chance, steps) = (Chance(chance.next()), 1 + chance.below(40));
+                    let (chance, steps) = (Chance(chance.next()), 1 + chance.below(self.steps as usize));
                     let writer = Writer::new(store, self.life, number, chance, attempts, tell);
                     scope.spawn(move || writer.and_then(|mut writer| (0..steps).try_for_each(|_| writer.step())))
                 })

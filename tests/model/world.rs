@@ -482,12 +482,12 @@ impl World {
 
     /// Notes what an opening found: what is there counts, and nothing else does.
     pub(crate) fn found(&mut self, store: &EventStore, least: usize) {
+        // Also where it has failed by now: the store may be without its file `live`, and nothing else is wrong.
+        (self.is_shaken, self.may_latch) = (self.has_trouble(), !self.faults.is_empty());
         self.visible = self.look_calmly(|world| world.model.check(store, least, &"opening"));
         let are_durable = store.recovery_report().unproven_events() == 0;
         self.model.keep(self.visible, are_durable);
         self.epoch_before = self.model.epoch;
-        self.is_shaken = self.has_trouble();
-        self.may_latch = !self.faults.is_empty();
     }
 
     /// Compares what can be read with what was submitted and acknowledged.

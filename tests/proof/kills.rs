@@ -237,6 +237,10 @@ impl Watcher {
             last += 1;
             self.seen = Some((event.position(), event.id()));
         }
+        if self.looks.is_multiple_of(7) {
+            let report = verify(path).unwrap_or_else(|error| panic!("verifying beside it: {}", describe(&error)));
+            assert!(report.is_sound() && last <= report.events(), "verifying beside it, having seen {last}: {report}");
+        }
     }
 
     /// What was seen once is there for ever.

@@ -9,6 +9,8 @@
 
 #[path = "../model/mod.rs"]
 mod model;
+mod damage;
+mod filesystems;
 mod kills;
 mod other;
 mod run;
@@ -16,6 +18,7 @@ mod simulated;
 
 use clap::{Args, Parser, Subcommand};
 use run::Extent;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,11 +51,39 @@ enum Lane {
         #[command(flatten)]
         amount: Amount,
     },
+    /// Every bit, cut, sector, record, segment and file of several stores is changed, one at a time and several at once.
+    Damage {
+        #[command(flatten)]
+        amount: Amount,
+    },
     /// A process that writes is killed at random moments, over and over in one directory.
     Kills {
         #[command(flatten)]
         amount: Amount,
     },
+    /// A process that writes, on a real file system that is shut down under it, over and over. As root, if asked for.
+    Shutdowns {
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// The same where the disk below the file system loses its power, and what it had not flushed.
+    Powercuts {
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// Real file systems on a disk on which writes and flushes fail; then it heals, and the store is opened again.
+    Diskfaults {
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// What else a real system may do to a store, each once: no room, limits, other users, failing system calls.
+    Filesystems {
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// The process that serves a disk.
+    #[command(hide = true)]
+    Disk { image: PathBuf, file: PathBuf },
     /// The process that is killed: this program starts itself again.
     #[command(hide = true)]
     Other {
@@ -96,7 +127,13 @@ fn main() -> ExitCode {
         Lane::Crashes { amount, sample } => simulated::crashes(amount.extent(), sample),
         Lane::Errors { amount, stories } => simulated::errors(amount.extent(), stories),
         Lane::Operations { amount } => simulated::operations(amount.extent()),
+        Lane::Damage { amount } => damage::damage(amount.extent()),
         Lane::Kills { amount } => kills::kills(amount.extent()),
+        Lane::Shutdowns { amount } => filesystems::cuts(amount.extent(), filesystems::Below::FileSystem),
+        Lane::Powercuts { amount } => filesystems::cuts(amount.extent(), filesystems::Below::Disk),
+        Lane::Diskfaults { amount } => filesystems::faults(amount.extent()),
+        Lane::Filesystems { amount } => filesystems::checks(amount.extent()),
+        Lane::Disk { image, file } => filesystems::serve(&image, &file),
         Lane::Other { order } => other::obey(&order),
         Lane::Report => report(),
     };
@@ -105,8 +142,34 @@ fn main() -> ExitCode {
 
 /// Prints the sum of all runs, lane by lane.
 fn report() -> bool {
+    println!("| lane | tried | took | violations | last run |\n|---|---|---|---|---|");
+    let mut sums: Vec<run::Record> = Vec::new();
     for record in run::records().expect("the record can be read") {
-        println!("{record:?}");
+        match sums.iter_mut().find(|sum| sum.lane == record.lane) {
+            None => sums.push(record),
+            Some(sum) => {
+                sum.count += record.count;
+                sum.violations += record.violations;
+                sum.seconds += record.seconds;
+                (sum.date, sum.machine) = (record.date, record.machine);
+            }
+        }
+    }
+    for run::Record { lane, unit, count, violations, seconds, date, machine, .. } in sums {
+        println!("| `{lane}` | {} {unit} | {} min | {violations} | {date}, {machine} |", grouped(count), seconds.div_ceil(60));
     }
     true
+}
+
+/// A number with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index != 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }

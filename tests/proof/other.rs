@@ -25,6 +25,8 @@ pub(crate) struct Order {
     #[arg(long)]
     gusts: u64,
     #[arg(long)]
+    steps: u64,
+    #[arg(long)]
     writers: u64,
     #[arg(long)]
     positioned: bool,
@@ -37,6 +39,7 @@ pub(crate) fn obey(order: &Order) -> bool {
         seed: order.seed,
         life: order.life,
         gusts: order.gusts,
+        steps: order.steps,
         writers: order.writers,
         is_positioned: order.positioned,
     };
@@ -92,8 +95,13 @@ impl Other {
     pub(crate) fn start_under(before: &[&str], program: &Path, directory: &Path, storm: &Storm) -> Other {
         let mut words: Vec<OsString> = before.iter().map(OsString::from).collect();
         words.extend([program.into(), "other".into(), directory.into()]);
-        let numbers =
-            [("--seed", storm.seed), ("--life", storm.life), ("--gusts", storm.gusts), ("--writers", storm.writers)];
+        let numbers = [
+            ("--seed", storm.seed),
+            ("--life", storm.life),
+            ("--gusts", storm.gusts),
+            ("--steps", storm.steps),
+            ("--writers", storm.writers),
+        ];
         words.extend(numbers.map(|(option, number)| format!("{option}={number}").into()));
         words.extend(storm.is_positioned.then(|| "--positioned".into()));
         let mut command = Command::new(&words[0]);

@@ -1,8 +1,6 @@
-//! What a simulated disk was asked to do, counted and kept, and what of it is to fail.
+//! What can go wrong with one operation of a simulated disk.
 
-use crate::sync::Arc;
-use std::collections::VecDeque;
-use std::fmt;
+use super::machine::SplitMix;
 use std::io;
 
 /// A kind of operation on a disk.
@@ -31,10 +29,11 @@ pub enum DiskOperation {
     Lock,
 }
 
-const KINDS: usize = DiskOperation::Lock as usize + 1;
+/// How many kinds there are.
+pub(super) const KINDS: usize = DiskOperation::Lock as usize + 1;
 
 impl DiskOperation {
-    fn is_mutation(self) -> bool {
+    pub(super) fn is_mutation(self) -> bool {
         use DiskOperation as Op;
         match self {
             Op::Create | Op::Write | Op::Sync | Op::Remove | Op::CreateDirectory | Op::SyncDirectory => true,
@@ -43,30 +42,130 @@ impl DiskOperation {
     }
 }
 
-/// Something that is to fail.
+/// Something that is to go wrong: an operation fails, does a part, or lies.
+///
+/// ```
+/// use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk};
+/// use scorebook::{ErrorKind, EventStore, ExpectedVersion, NewEvent, Status, StreamName};
+/// # fn main() -> Result<(), scorebook::Error> {
+/// let disk = SimulatedDisk::new(7);
+/// let store = EventStore::options().open_simulated(&disk)?;
+/// let game = StreamName::new("game-42")?;
+/// let guess = || NewEvent::bytes("guessed", b"7".to_vec());
+/// store.append(&game, ExpectedVersion::Any, [guess()]).wait().map_err(|error| error.into_error())?;
+///
+/// disk.fail(DiskFault::new(DiskOperation::Sync, std::io::ErrorKind::Other));
+/// let failed = store.append(&game, ExpectedVersion::Any, [guess()]).wait().unwrap_err().into_error();
+/// assert_eq!((failed.kind(), store.status()), (ErrorKind::OutcomeUnknown, Status::Poisoned));
+/// assert_eq!(store.head()?.get(), 1);
+///
+/// // Opening again finds out what became of it: it was on its way, and nothing had dropped it.
+/// store.reopen()?;
+/// assert_eq!(store.head()?.get(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiskFault {
-    /// The kind of operation that fails.
+    /// The kind of operation that goes wrong.
     pub operation: DiskOperation,
     /// Which one, counted from 1 among those of its kind from now on.
     pub nth: u64,
-    /// What it fails with.
-    pub error: io::ErrorKind,
-    /// Whether all later ones of its kind fail too.
+    /// Whether all later ones of its kind go wrong too.
     pub repeat: bool,
-    /// How many bytes a write that fails has written before.
-    pub written: usize,
+    /// What goes wrong.
+    pub effect: FaultEffect,
+}
+
+/// What goes wrong with an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultEffect {
+    /// It fails.
+    Error {
+        /// What it fails with.
+        error: io::ErrorKind,
+        /// How many bytes a write that fails has written before.
+        written: usize,
+    },
+    /// It reads or writes so many bytes and says so, as a system may. Whoever calls goes on with the rest.
+    Short {
+        /// How many.
+        bytes: usize,
+    },
+    /// It says that it is done, and the disk does not have it.
+    Lost,
+    /// It says that it is done, and the disk has it elsewhere.
+    Misplaced(Misplacement),
+}
+
+/// Where a misplaced write lands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Misplacement {
+    /// In the same file, so many sectors further on, or before where negative.
+    Sectors(isize),
+    /// At the same place of the file with this path.
+    File(String),
 }
 
 impl DiskFault {
     /// The next operation of this kind fails, once, and does nothing.
+    ///
+    /// [`Interrupted`](io::ErrorKind::Interrupted) is never told to the store: whoever is interrupted calls again.
     #[must_use]
     pub fn new(operation: DiskOperation, error: io::ErrorKind) -> DiskFault {
-        DiskFault { operation, nth: 1, error, repeat: false, written: 0 }
+        DiskFault::with_effect(operation, FaultEffect::Error { error, written: 0 })
     }
 
-    /// Which one fails, counted from 1. Default: the next.
+    /// The next read or write does so many bytes and says so, as a system may; the rest is asked for with another call.
+    /// A write of 0 bytes ends the attempt with [`WriteZero`](io::ErrorKind::WriteZero).
+    ///
+    /// # Panics
+    ///
+    /// If the operation is neither a read nor a write, or a read of no bytes: that says that the file ends.
+    #[must_use]
+    pub fn short(operation: DiskOperation, bytes: usize) -> DiskFault {
+        let is_possible = match operation {
+            DiskOperation::Read => 0 < bytes,
+            DiskOperation::Write => true,
+            _ => false,
+        };
+        assert!(is_possible, "{operation:?} cannot do {bytes} bytes and be short");
+        DiskFault::with_effect(operation, FaultEffect::Short { bytes })
+    }
+
+    /// The next operation of this kind lies: it says that it is done, and is not.
+    ///
+    /// What a lost write wrote is shown to readers, and no sync brings it to the disk, until the sectors are written
+    /// again. A lost sync leaves everything pending: a later one that is not lost makes it durable. A disk that lies for
+    /// ever loses every sync with [`repeat`](DiskFault::repeat).
+    ///
+    /// # Panics
+    ///
+    /// If the operation is neither a write nor a sync of a file or a directory.
+    #[must_use]
+    pub fn lost(operation: DiskOperation) -> DiskFault {
+        use DiskOperation as Op;
+        assert!(matches!(operation, Op::Write | Op::Sync | Op::SyncDirectory), "{operation:?} cannot be lost");
+        DiskFault::with_effect(operation, FaultEffect::Lost)
+    }
+
+    /// The next write says that it is done, and its sectors go to another place of the disk, at once. Its own place keeps
+    /// what the disk had. Readers see both as they should be, until the sectors are written again, the caches are
+    /// [dropped](super::SimulatedDisk::drop_caches) or the power is cut. Where the other place does not exist, the write
+    /// is only lost.
+    #[must_use]
+    pub fn misplaced_write(misplacement: Misplacement) -> DiskFault {
+        DiskFault::with_effect(DiskOperation::Write, FaultEffect::Misplaced(misplacement))
+    }
+
+    fn with_effect(operation: DiskOperation, effect: FaultEffect) -> DiskFault {
+        DiskFault { operation, nth: 1, repeat: false, effect }
+    }
+
+    /// Which one goes wrong, counted from 1. Default: the next.
     ///
     /// # Panics
     ///
@@ -78,199 +177,92 @@ impl DiskFault {
         self
     }
 
-    /// All later ones fail too. Default: only one does.
+    /// All later ones go wrong too. Default: only one does.
+    ///
+    /// # Panics
+    ///
+    /// If the operation is interrupted: who is interrupted calls again, and would do so for ever.
     #[must_use]
     pub fn repeat(mut self) -> DiskFault {
+        let is_interrupted = matches!(self.effect, FaultEffect::Error { error: io::ErrorKind::Interrupted, .. });
+        assert!(!is_interrupted, "who is interrupted calls again, and would do so for ever");
         self.repeat = true;
         self
     }
 
     /// How many bytes a write that fails has written before. Default: none.
+    ///
+    /// # Panics
+    ///
+    /// If this is no fault with an error.
     #[must_use]
     pub fn written(mut self, bytes: usize) -> DiskFault {
-        self.written = bytes;
+        match &mut self.effect {
+            FaultEffect::Error { written, .. } => *written = bytes,
+            other => panic!("{other:?} does not fail"),
+        }
         self
     }
 }
 
-/// What a failed sync does to what it should have made durable.
+/// What a sync that fails does to what it should have made durable. The answer is the same each time: an error.
+///
+/// [`all`](SyncFailure::all) gives one of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SyncFailure {
     /// It stays pending, and a later sync makes it durable.
     #[default]
     Keep,
-    /// It is dropped, as ext4 and others do: readers go on seeing it, later syncs succeed, and the disk never gets
-    /// it unless it is written again.
+    /// It is dropped, as XFS and btrfs do, and ext4 where something is overwritten: readers go on seeing it, later syncs
+    /// succeed, and the disk has what it had, or zeros where the file has grown, until it is written again.
     Drop,
+    /// The same, and where the file has grown since its last sync nothing ever gets to the disk, however often it is
+    /// written and synced there, as ext4 does: until the machine starts anew or the caches are dropped.
+    DropForGood,
+    /// It is dropped, and readers see at once what the disk has.
+    Revert,
+    /// It is durable all the same; only the answer says otherwise.
+    Complete,
+    /// Each sector and each name on its own, by this seed: it is durable, stays pending, or is dropped.
+    Mix(u64),
 }
 
-/// How many operations the trace goes back.
-const TRACE_MAX: usize = 1_000;
-
-/// Counts, keeps and refuses operations.
-#[derive(Default)]
-pub(super) struct Ledger {
-    operations: u64,
-    mutations: u64,
-    kind_counts: [u64; KINDS],
-    trace: VecDeque<Step>,
-    /// The faults that are waiting; `nth` is counted down.
-    faults: Vec<DiskFault>,
-    stop_at: Option<u64>,
-    /// The number of the mutation at which the power was cut.
-    stopped: Option<u64>,
-}
-
-struct Step {
-    number: u64,
-    operation: DiskOperation,
-    place: Place,
-    has_failed: bool,
-}
-
-/// What an operation is about.
-pub(super) enum Place {
-    Name(String),
-    Bytes { path: Arc<str>, offset: u64, len: usize },
-}
-
-impl Place {
-    pub(super) fn name(path: &str) -> Place {
-        Place::Name(path.to_owned())
+impl SyncFailure {
+    /// One of each. The seed is that of [`Mix`](SyncFailure::Mix).
+    ///
+    /// ```
+    /// use scorebook::testing::SyncFailure;
+    /// assert!(SyncFailure::all(7).contains(&SyncFailure::Mix(7)));
+    /// ```
+    #[must_use]
+    pub fn all(seed: u64) -> [SyncFailure; 6] {
+        use SyncFailure as Failure;
+        [Failure::Keep, Failure::Drop, Failure::DropForGood, Failure::Revert, Failure::Complete, Failure::Mix(seed)]
     }
 
-    pub(super) fn bytes(path: &Arc<str>, offset: u64, len: usize) -> Place {
-        Place::Bytes { path: path.clone(), offset, len }
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?} ", self.number, self.operation)?;
-        match &self.place {
-            Place::Name(path) => write!(f, "`{path}`")?,
-            Place::Bytes { path, offset, len } => write!(f, "`{path}` {len} bytes at {offset}")?,
-        }
-        if self.has_failed { f.write_str(" (failed)") } else { Ok(()) }
-    }
-}
-
-/// Why an operation does not happen, or not wholly.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// The power is cut at this very operation.
-    Stopping(io::Error),
-    /// The power was cut before.
-    Stopped(io::Error),
-    Fault {
-        error: io::Error,
-        written: usize,
-    },
-}
-
-impl Refusal {
-    pub(super) fn is_fault(&self) -> bool {
-        matches!(self, Refusal::Fault { .. })
+    /// Where the choices of this failure come from, at the operation with this number.
+    pub(super) fn chance(self, operation: u64) -> SplitMix {
+        let seed = if let SyncFailure::Mix(seed) = self { seed } else { 0 };
+        SplitMix(seed ^ operation.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
-    /// How many of a write's bytes are written all the same.
-    pub(super) fn prefix(&self, len: usize) -> usize {
+    /// What becomes of one thing that was pending.
+    pub(super) fn fate(self, chance: &mut SplitMix) -> Fate {
         match self {
-            Refusal::Stopping(_) => len,
-            Refusal::Stopped(_) => 0,
-            Refusal::Fault { written, .. } => len.min(*written),
-        }
-    }
-
-    pub(super) fn into_error(self) -> io::Error {
-        match self {
-            Refusal::Stopping(error) | Refusal::Stopped(error) | Refusal::Fault { error, .. } => error,
+            SyncFailure::Keep => Fate::Pending,
+            SyncFailure::Drop | SyncFailure::DropForGood | SyncFailure::Revert => Fate::Dropped,
+            SyncFailure::Complete => Fate::Durable,
+            SyncFailure::Mix(_) => [Fate::Pending, Fate::Durable, Fate::Dropped][(chance.next() % 3) as usize],
         }
     }
 }
 
-impl Ledger {
-    /// Counts an operation and says whether it happens.
-    pub(super) fn admit(&mut self, operation: DiskOperation, place: impl FnOnce() -> Place) -> Result<(), Refusal> {
-        self.operations += 1;
-        self.mutations += u64::from(operation.is_mutation());
-        self.kind_counts[operation as usize] += 1;
-        let verdict = self.judge(operation);
-        if self.trace.len() == TRACE_MAX {
-            self.trace.pop_front();
-        }
-        let has_failed = verdict.is_err();
-        self.trace.push_back(Step { number: self.operations, operation, place: place(), has_failed });
-        verdict
-    }
-
-    fn judge(&mut self, operation: DiskOperation) -> Result<(), Refusal> {
-        self.check_power().map_err(Refusal::Stopped)?;
-        if operation.is_mutation() && self.stop_at.is_some_and(|stop_at| stop_at <= self.mutations) {
-            self.stopped = Some(self.mutations);
-            return Err(Refusal::Stopping(power_cut(self.mutations)));
-        }
-        match self.due_fault(operation) {
-            Some(fault) => Err(Refusal::Fault { error: fault.error.into(), written: fault.written }),
-            None => Ok(()),
-        }
-    }
-
-    /// Counts every fault of this kind down, and gives the first that is due.
-    fn due_fault(&mut self, operation: DiskOperation) -> Option<DiskFault> {
-        let mut due = None;
-        self.faults.retain_mut(|fault| {
-            if fault.operation != operation {
-                return true;
-            }
-            fault.nth = fault.nth.saturating_sub(1);
-            if 0 < fault.nth {
-                return true;
-            }
-            due.get_or_insert_with(|| fault.clone());
-            fault.repeat
-        });
-        due
-    }
-
-    pub(super) fn check_power(&self) -> io::Result<()> {
-        self.stopped.map_or(Ok(()), |mutation| Err(power_cut(mutation)))
-    }
-
-    pub(super) fn fail(&mut self, fault: DiskFault) {
-        self.faults.push(fault);
-    }
-
-    pub(super) fn stop_at(&mut self, mutation: u64) {
-        self.stop_at = Some(mutation);
-    }
-
-    pub(super) fn heal(&mut self) {
-        self.faults.clear();
-        (self.stop_at, self.stopped) = (None, None);
-    }
-
-    pub(super) fn has_stopped(&self) -> bool {
-        self.stopped.is_some()
-    }
-
-    pub(super) fn operations(&self) -> u64 {
-        self.operations
-    }
-
-    pub(super) fn mutations(&self) -> u64 {
-        self.mutations
-    }
-
-    pub(super) fn kind_count(&self, kind: DiskOperation) -> u64 {
-        self.kind_counts[kind as usize]
-    }
-
-    pub(super) fn trace(&self) -> Vec<String> {
-        self.trace.iter().map(Step::to_string).collect()
-    }
-}
-
-fn power_cut(mutation: u64) -> io::Error {
-    io::Error::other(format!("the simulated machine lost power at mutation {mutation}"))
+/// What becomes of something pending when its sync fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Pending,
+    Durable,
+    /// Readers see it, and the disk does not have it.
+    Dropped,
 }

@@ -59,7 +59,7 @@ impl Machine {
     pub(super) fn elapsed(&mut self) -> Duration {
         match self {
             Machine::Counted { elapsed, .. } => {
-                *elapsed += Duration::from_nanos(TICK_NANOS.unsigned_abs());
+                *elapsed = elapsed.saturating_add(Duration::from_nanos(TICK_NANOS.unsigned_abs()));
                 *elapsed
             }
             Machine::Real { began } => began.elapsed(),
@@ -94,7 +94,7 @@ impl Machine {
 
 /// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014), with the
 /// constants of Vigna's `splitmix64.c`, which is in the public domain.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct SplitMix(pub(super) u64);
 
 impl SplitMix {

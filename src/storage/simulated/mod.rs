@@ -5,39 +5,68 @@
 //! own, and one that changed several times may come back as any of what it was in between. A sector is never half
 //! old and half new.
 //!
-//! Everything is counted, can be made to fail, and runs the same way again from the same seed. Damage and crashes are
-//! made from outside, with the methods of [`SimulatedDisk`]; the store sees nothing but [`Storage`].
+//! Everything is counted, can be made to fail or to lie, and runs the same way again from the same seed. Damage and
+//! crashes are made from outside, with the methods of [`SimulatedDisk`]; the store sees nothing but
+//! [`Storage`](super::Storage).
 
+mod content;
 mod crash;
+mod damage;
 mod fault;
 mod file;
+mod history;
+mod ledger;
 mod machine;
+mod mischief;
 mod names;
+mod pages;
+mod seam;
 #[cfg(test)]
 mod tests;
 
 pub use crash::CrashChoice;
-pub use fault::{DiskFault, DiskOperation, SyncFailure};
+pub use damage::FlippedBit;
+pub use fault::{DiskFault, DiskOperation, FaultEffect, Misplacement, SyncFailure};
+pub use mischief::Mischief;
 
-use super::{Access, Entry, File, LOCK_FILE, Storage, split_path};
+use super::split_path;
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::time::Timestamp;
-use crash::survivors;
-use fault::{Ledger, Place, Refusal};
-use file::{Node, SimulatedFile};
-use machine::Machine;
+use crash::{Decider, pending, survivors};
+use ledger::Ledger;
+use machine::{Machine, SplitMix};
 use names::{Named, Names};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// A disk in memory that counts, fails and loses power as told: for testing what stands on it.
+/// A disk in memory that counts, fails, lies and loses power as told: for testing what stands on it.
 ///
 /// A clone is the same disk. The store's directory does not exist in the beginning. Everything happens on the
 /// caller's thread, and two disks with the same seed that are asked the same things answer the same.
 ///
 /// Paths are relative to the store's directory: `log/0000000001.log`, `LOCK`.
+///
+/// ```
+/// use scorebook::testing::{CrashChoice, SimulatedDisk};
+/// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
+/// # fn main() -> Result<(), scorebook::Error> {
+/// let disk = SimulatedDisk::new(7);
+/// let store = EventStore::options().open_simulated(&disk)?;
+/// let game = StreamName::new("game-42")?;
+/// let guess = || NewEvent::bytes("guessed", b"7".to_vec());
+/// store.append(&game, ExpectedVersion::NoStream, [guess()]).wait().map_err(|error| error.into_error())?;
+///
+/// // The power goes while the second event is appended: wherever that is, the first is there afterwards.
+/// disk.stop_at(disk.mutations() + 1);
+/// assert!(store.append(&game, ExpectedVersion::Any, [guess()]).wait().is_err());
+/// for choice in [CrashChoice::LoseAll, CrashChoice::KeepAll, CrashChoice::Seeded(1)] {
+///     let store = EventStore::options().open_simulated(&disk.crash(&choice))?;
+///     assert!(1 <= store.head()?.get());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SimulatedDisk {
     shared: Arc<Shared>,
@@ -55,9 +84,21 @@ pub(super) struct State {
     ledger: Ledger,
     machine: Machine,
     is_locked: bool,
-    /// How many bytes all files together may have.
-    capacity: Option<u64>,
+    room: Room,
     sync_failure: SyncFailure,
+    /// How many changes of sizes, sectors and names there were: each has its number.
+    changes: u64,
+}
+
+/// What the disk has room for.
+#[derive(Clone)]
+struct Room {
+    /// How many bytes all files together may have.
+    bytes: Option<u64>,
+    /// How many names there may be.
+    names: Option<usize>,
+    /// What is answered where there is none.
+    error: io::ErrorKind,
 }
 
 /// Counting, and faults: what fails, and when.
@@ -82,8 +123,9 @@ impl SimulatedDisk {
                 ledger: Ledger::default(),
                 machine,
                 is_locked: false,
-                capacity: None,
+                room: Room { bytes: None, names: None, error: io::ErrorKind::StorageFull },
                 sync_failure: SyncFailure::Keep,
+                changes: 0,
             },
         )
     }
@@ -129,29 +171,97 @@ impl SimulatedDisk {
         self.state().ledger.has_stopped()
     }
 
-    /// Lets operations fail. Several faults may be waiting; each counts on its own.
+    /// Lets operations go wrong. Several faults may be waiting; each counts on its own.
     pub fn fail(&self, fault: DiskFault) {
         self.state().ledger.fail(fault);
     }
 
-    /// Forgets the faults that were asked for, a cut of power included.
+    /// Lets operations go wrong by chance, until told otherwise. What [`fail`](SimulatedDisk::fail) asked for comes
+    /// first. Default: `None`.
+    pub fn set_mischief(&self, mischief: Option<Mischief>) {
+        self.state().ledger.set_mischief(mischief);
+    }
+
+    /// Forgets the faults and the mischief that were asked for, a cut of power included.
     pub fn heal(&self) {
         self.state().ledger.heal();
     }
 
-    /// What a sync that fails does to what it should have made durable. Default: [`SyncFailure::Keep`].
+    /// What a sync that fails, of a file or a directory, does to what it should have made durable. Default:
+    /// [`SyncFailure::Keep`].
     pub fn set_sync_failure(&self, failure: SyncFailure) {
         self.state().sync_failure = failure;
     }
 
-    /// How many bytes all files together may have; `None`, the default, is no bound. A write that does not fit
-    /// writes what fits and fails with [`StorageFull`](io::ErrorKind::StorageFull); for one that writes nothing use
-    /// [`fail`](SimulatedDisk::fail). Writing into bytes that are there always fits.
-    pub fn set_capacity(&self, bytes: Option<u64>) {
-        self.state().capacity = bytes;
+    /// Everybody sees from now on what the disk has, but for what is still on its way there: the system has forgotten
+    /// what a failed sync dropped, or a lost or misplaced write left in its caches.
+    ///
+    /// ```
+    /// use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk};
+    /// use scorebook::{Durability, ErrorKind, EventStore, ExpectedVersion, NewEvent, StreamName};
+    /// # fn main() -> Result<(), scorebook::Error> {
+    /// let disk = SimulatedDisk::new(7);
+    /// let store = EventStore::options().open_simulated(&disk)?;
+    /// let game = StreamName::new("game-42")?;
+    /// let guess = |number| NewEvent::bytes("guessed", vec![number; 2_000]);
+    /// store.append(&game, ExpectedVersion::Any, [guess(1)]).wait().map_err(|error| error.into_error())?;
+    ///
+    /// disk.fail(DiskFault::lost(DiskOperation::Write));
+    /// store.append(&game, ExpectedVersion::Any, [guess(2)]).wait().map_err(|error| error.into_error())?;
+    /// assert_ne!(disk.unsaved_sectors(), 0);
+    /// assert_eq!(store.read(&game).iter().filter(Result::is_ok).count(), 2);
+    ///
+    /// disk.drop_caches();
+    /// assert_eq!(disk.unsaved_sectors(), 0);
+    /// let error = store.read(&game).iter().find_map(Result::err).unwrap();
+    /// assert_eq!(error.kind(), ErrorKind::Damaged);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drop_caches(&self) {
+        let mut state = self.state();
+        state.names.nodes().iter().for_each(|(_, node)| node.content.write().drop_cache());
+        state.names.drop_cache();
     }
 
-    /// Sets the wall clock; it goes on by a microsecond each time it is looked at.
+    /// How many bytes all files together may have; `None`, the default, is no bound. A write that does not fit
+    /// writes what fits and fails; for one that writes nothing use [`fail`](SimulatedDisk::fail). Writing into bytes that
+    /// are there always fits.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state().room.bytes = bytes;
+    }
+
+    /// How many files and directories there may be; `None`, the default, is no bound. Creating one more fails.
+    pub fn set_names_max(&self, names: Option<usize>) {
+        self.state().room.names = names;
+    }
+
+    /// What is answered where there is no room: [`QuotaExceeded`](io::ErrorKind::QuotaExceeded) if the bounds are those of
+    /// a user. Default: [`StorageFull`](io::ErrorKind::StorageFull).
+    pub fn set_no_room_error(&self, error: io::ErrorKind) {
+        self.state().room.error = error;
+    }
+
+    /// Sets the wall clock, forwards or backwards; it goes on by a microsecond each time it is looked at, and stands still
+    /// at the last time there is. What measures how long something takes knows nothing of it.
+    ///
+    /// ```
+    /// use scorebook::testing::SimulatedDisk;
+    /// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName, Timestamp};
+    /// # fn main() -> Result<(), scorebook::Error> {
+    /// let disk = SimulatedDisk::new(7);
+    /// let store = EventStore::options().open_simulated(&disk)?;
+    /// let game = StreamName::new("game-42")?;
+    /// for time in [i64::MAX, 0, i64::MIN] {
+    ///     disk.set_time(Timestamp::from_nanos(time));
+    ///     let guess = NewEvent::bytes("guessed", b"7".to_vec());
+    ///     store.append(&game, ExpectedVersion::Any, [guess]).wait().map_err(|error| error.into_error())?;
+    /// }
+    /// let times: Vec<Timestamp> = store.read(&game).iter().map(|event| Ok(event?.time())).collect::<Result<_, scorebook::Error>>()?;
+    /// assert!(times.is_sorted());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_time(&self, time: Timestamp) {
         self.state().machine.set_time(time);
     }
@@ -180,24 +290,35 @@ impl SimulatedDisk {
         state.names.pending().count() + of_files
     }
 
+    /// How many changes a power cut could lose: at least one of each thing that is pending. [`CrashChoice::Prefix`] keeps
+    /// the first so many.
+    #[must_use]
+    pub fn pending_changes(&self) -> usize {
+        pending(&self.state().names).iter().map(|thing| thing.changes.len()).sum()
+    }
+
     /// What a power cut could lose, one line each, in the order of [`CrashChoice`].
     #[must_use]
     pub fn describe_pending(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        survivors(&self.state().names, self.shared.is_tracked, |path, item, earlier| {
-            lines.push(format!("`{path}` {item:?}, {earlier} before"));
-            earlier
-        });
-        lines
+        let describe =
+            |thing: &crash::Thing<'_>| format!("`{}` {:?}, {} before", thing.path, thing.item, thing.changes.len());
+        pending(&self.state().names).iter().map(describe).collect()
+    }
+
+    /// How many sectors readers see otherwise than they are on the disk, and no sync will change that: what failed syncs
+    /// dropped, and what lost and misplaced writes left. A power cut always loses them.
+    #[must_use]
+    pub fn unsaved_sectors(&self) -> usize {
+        let state = self.state();
+        state.names.nodes().iter().map(|(_, node)| node.content.read().unsaved_sectors()).sum()
     }
 
     /// The disk as it would be found if the power were cut now: another disk, with nothing pending, no lock, no
     /// faults and another boot. This one stays as it is.
     #[must_use]
     pub fn crash(&self, choice: &CrashChoice) -> SimulatedDisk {
-        let mut decide = choice.decide();
         let state = self.state();
-        let names = survivors(&state.names, self.shared.is_tracked, |_, _, earlier| decide(earlier));
+        let names = survivors(&state.names, self.shared.is_tracked, &mut Decider::new(choice, &state.names));
         self.successor(&state, names, state.machine.rebooted())
     }
 
@@ -210,190 +331,41 @@ impl SimulatedDisk {
     }
 
     fn successor(&self, state: &State, names: Names, machine: Machine) -> SimulatedDisk {
-        let State { capacity, sync_failure, .. } = *state;
+        let (room, sync_failure, changes) = (state.room.clone(), state.sync_failure, state.changes);
         let ledger = Ledger::default();
-        let state = State { names, ledger, machine, is_locked: false, capacity, sync_failure };
+        let state = State { names, ledger, machine, is_locked: false, room, sync_failure, changes };
         SimulatedDisk::with_state(self.shared.is_tracked, state)
     }
-}
 
-/// Damage: the disk as somebody else would see and change it. Nothing of this is counted, fails or is pending.
-impl SimulatedDisk {
-    /// What the file holds, if there is one.
-    #[must_use]
-    pub fn read_file(&self, path: &str) -> Option<Vec<u8>> {
-        Some(self.state().names.file(path).ok()?.content.read().bytes().to_vec())
-    }
-
-    /// Makes the file hold these bytes, durably, and with it the directories it lies in. Whoever has a file of that
-    /// name open goes on with the old one.
-    pub fn write_file(&self, path: &str, bytes: &[u8]) {
-        let node = Node::with_bytes(bytes.to_vec(), self.shared.is_tracked);
-        let mut state = self.state();
-        for directory in ancestors(split_path(path).0) {
-            state.names.settle(directory, Some(Named::Directory));
-        }
-        state.names.settle(path, Some(Named::File(node)));
-    }
-
-    /// Flips one bit of a file, on the disk and wherever else its content is remembered.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such file, byte or bit.
-    pub fn flip_bit(&self, path: &str, byte: u64, bit: u8) {
-        assert!(bit < 8, "a byte has bits 0 to 7");
-        let state = self.state();
-        let node = state.names.file(path).expect("the file whose bit is flipped is there");
-        node.content.write().flip(byte, 1 << bit);
-    }
-
-    /// Removes a file, durably; whether there was one.
-    pub fn remove_file(&self, path: &str) -> bool {
-        let mut state = self.state();
-        let is_there = state.names.file(path).is_ok();
-        if is_there {
-            state.names.settle(path, None);
-        }
-        is_there
-    }
-
-    /// The paths of all files, in order.
-    #[must_use]
-    pub fn file_names(&self) -> Vec<String> {
-        self.state().names.files().map(|(path, _)| path.to_owned()).collect()
-    }
-
-    /// All files and what they hold: for comparing one disk with another.
-    #[must_use]
-    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
-        let state = self.state();
-        state.names.files().map(|(path, node)| (path.to_owned(), node.content.read().bytes().to_vec())).collect()
-    }
-}
-
-impl SimulatedDisk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock()
-    }
-
-    /// Counts an operation upon a name and gives the state, if the operation is not to fail.
-    fn begin(&self, operation: DiskOperation, path: &str) -> io::Result<MutexGuard<'_, State>> {
-        let mut state = self.state();
-        if self.shared.is_tracked {
-            state.ledger.admit(operation, || Place::name(path)).map_err(Refusal::into_error)?;
-        }
-        Ok(state)
-    }
-
-    fn open_node(&self, path: &str, node: Arc<Node>, access: Access) -> Arc<dyn File> {
-        Arc::new(SimulatedFile::new(self.shared.clone(), path, node, access))
     }
 }
 
 impl State {
+    fn create(&mut self, path: &str, named: Named) -> io::Result<()> {
+        self.check_name_fits()?;
+        self.names.create(path, named, &mut self.changes)
+    }
+
+    /// Whether there is room for another name.
+    fn check_name_fits(&self) -> io::Result<()> {
+        match self.room.names {
+            Some(most) if most <= self.names.current().len() => Err(self.room.error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// How many bytes longer a file may become, if there is a bound.
-    fn room(&self) -> Option<usize> {
-        let capacity = self.capacity?;
-        let used: u64 = self.names.files().map(|(_, node)| node.content.read().len()).sum();
-        Some(usize::try_from(capacity.saturating_sub(used)).unwrap_or(usize::MAX))
-    }
-}
-
-impl Storage for SimulatedDisk {
-    fn exists(&self) -> io::Result<bool> {
-        let state = self.state();
-        state.ledger.check_power()?;
-        Ok(state.names.has_directory(""))
+    fn bytes_left(&self) -> Option<usize> {
+        let most = self.room.bytes?;
+        let used: u64 = self.names.files().map(|(_, node)| node.content.read().len() as u64).sum();
+        Some(usize::try_from(most.saturating_sub(used)).unwrap_or(usize::MAX))
     }
 
-    fn create_dir(&self, path: &str) -> io::Result<()> {
-        for directory in ancestors(path) {
-            let mut state = self.begin(DiskOperation::CreateDirectory, directory)?;
-            if !state.names.has_directory(directory) {
-                state.names.create(directory, Named::Directory)?;
-            }
-            drop(state);
-            // Also where it existed: whoever made it may have died before its name was durable.
-            self.begin(DiskOperation::SyncDirectory, parent_of(directory))?.names.sync(parent_of(directory));
-        }
-        Ok(())
-    }
-
-    fn list(&self, path: &str) -> io::Result<Vec<Entry>> {
-        self.begin(DiskOperation::List, path)?.names.list(path)
-    }
-
-    fn create(&self, path: &str) -> io::Result<Arc<dyn File>> {
-        let node = Node::with_bytes(Vec::new(), self.shared.is_tracked);
-        self.begin(DiskOperation::Create, path)?.names.create(path, Named::File(node.clone()))?;
-        Ok(self.open_node(path, node, Access::ReadWrite))
-    }
-
-    fn open(&self, path: &str, access: Access) -> io::Result<Arc<dyn File>> {
-        let node = self.begin(DiskOperation::Open, path)?.names.file(path)?.clone();
-        Ok(self.open_node(path, node, access))
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        let mut state = self.begin(DiskOperation::Remove, path)?;
-        state.names.file(path)?;
-        state.names.bind(path, None);
-        Ok(())
-    }
-
-    fn sync_dir(&self, path: &str) -> io::Result<()> {
-        let mut state = self.begin(DiskOperation::SyncDirectory, path)?;
-        state.names.check_directory(path)?;
-        state.names.sync(path);
-        Ok(())
-    }
-
-    fn try_lock(&self) -> io::Result<Option<Box<dyn Send + Sync>>> {
-        let mut state = self.begin(DiskOperation::Lock, LOCK_FILE)?;
-        state.names.check_directory("")?;
-        if state.is_locked {
-            return Ok(None);
-        }
-        // Durable at once: whether it survives means nothing to anybody, and would double the crashes to look at.
-        let owner = Node::with_bytes(b"1\n".to_vec(), self.shared.is_tracked);
-        state.names.settle(LOCK_FILE, Some(Named::File(owner)));
-        state.is_locked = true;
-        drop(state);
-        Ok(Some(Box::new(Lock(self.shared.clone()))))
-    }
-
-    fn is_locked(&self) -> io::Result<bool> {
-        Ok(self.begin(DiskOperation::Lock, LOCK_FILE)?.is_locked)
-    }
-
-    fn owner(&self) -> Option<String> {
-        let text = String::from_utf8(self.read_file(LOCK_FILE)?).ok()?;
-        Some(text.trim().to_owned())
-    }
-
-    fn boot_id(&self) -> [u8; 16] {
-        self.state().machine.boot_id()
-    }
-
-    fn now(&self) -> Timestamp {
-        self.state().machine.now()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.state().machine.elapsed()
-    }
-
-    fn random(&self, bytes: &mut [u8]) -> io::Result<()> {
-        self.state().machine.random(bytes)
-    }
-
-    fn has_threads(&self) -> bool {
-        !self.shared.is_tracked
-    }
-
-    fn describe(&self) -> String {
-        if self.shared.is_tracked { "a simulated disk".to_owned() } else { "memory".to_owned() }
+    /// Where the choices of a failing sync come from.
+    fn sync_chance(&self) -> SplitMix {
+        self.sync_failure.chance(self.ledger.operations())
     }
 }
 
@@ -401,15 +373,6 @@ impl fmt::Debug for SimulatedDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, pending) = (self.file_names().len(), self.pending_items());
         write!(f, "simulated disk with {files} files after {} operations, {pending} pending", self.operations())
-    }
-}
-
-/// The lock of the one writer; dropping it lets the next one in.
-struct Lock(Arc<Shared>);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        self.0.state.lock().is_locked = false;
     }
 }
 

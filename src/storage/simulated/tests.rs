@@ -1,5 +1,11 @@
+mod damage;
+mod faults;
+mod pages;
+mod syncs;
+
 use super::*;
-use std::collections::BTreeSet;
+use crate::storage::{Access, File, Storage};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
 const A: [u8; 512] = [0xAA; 512];
@@ -74,6 +80,46 @@ fn masks_give_every_subset_once() {
 }
 
 #[test]
+fn a_prefix_is_what_was_there_at_that_time() {
+    let (disk, file) = disk_with_file();
+    // Sector 1, sector 0, sector 1 again; then the size and a new sector; then a name.
+    file.write_at(&B, 512).unwrap();
+    file.write_at(&B, 0).unwrap();
+    file.write_at(&C, 512).unwrap();
+    file.write_at(&C, 1_024).unwrap();
+    disk.create("2").unwrap();
+    assert_eq!((disk.pending_items(), disk.pending_changes()), (5, 6));
+    let expected: [&[[u8; 512]]; 6] = [&[A, A], &[A, B], &[B, B], &[B, C], &[B, C, [0; 512]], &[B, C, C]];
+    for (prefix, sectors) in expected.iter().enumerate() {
+        check_crash(&disk, CrashChoice::Prefix(prefix), Some(&sectors.concat()));
+        assert_eq!(disk.crash(&CrashChoice::Prefix(prefix)).file_names(), ["1"]);
+    }
+    for prefix in [6, 7, usize::MAX] {
+        assert_eq!(disk.crash(&CrashChoice::Prefix(prefix)).contents(), disk.contents());
+    }
+    assert_eq!(disk.crash(&CrashChoice::Prefix(0)).contents(), disk.crash(&CrashChoice::LoseAll).contents());
+    // What is synced is no part of it any more.
+    disk.sync_dir("").unwrap();
+    file.sync().unwrap();
+    assert_eq!(disk.pending_changes(), 0);
+}
+
+#[test]
+fn a_sector_is_torn_only_where_that_is_asked_for() {
+    let (disk, file) = disk_with_file();
+    file.write_at(&B, 0).unwrap();
+    let is_torn = |choice: CrashChoice| {
+        let found = content(&disk.crash(&choice));
+        assert!(found[..512].iter().all(|byte| [0xAA, 0xBB].contains(byte)) && found[512..] == A, "{choice:?}");
+        assert!(found[..512].chunk_by(|a, b| a == b).count() <= 2, "{choice:?}");
+        found[..512] != A && found[..512] != B
+    };
+    assert!((0..200).any(|seed| is_torn(CrashChoice::Torn(seed))));
+    assert!(!(0..200).any(|seed| is_torn(CrashChoice::Seeded(seed))));
+    assert_eq!(disk.crash(&CrashChoice::Torn(7)).contents(), disk.crash(&CrashChoice::Torn(7)).contents());
+}
+
+#[test]
 fn zeros_where_nothing_was_are_only_a_size() {
     let disk = SimulatedDisk::new(7);
     disk.create_dir("").unwrap();
@@ -85,6 +131,8 @@ fn zeros_where_nothing_was_are_only_a_size() {
     assert_eq!((disk.pending_items(), disk.pending_sectors()), (2, 0));
     file.write_at(b"preamble", 0).unwrap();
     assert_eq!(disk.pending_sectors(), 1);
+    // The same with the size, which came in pieces: one thing.
+    assert_eq!(disk.describe_pending(), ["`1` Name, 1 before", "`1` Size, 100 before", "`1` Sector, 1 before"]);
 }
 
 #[test]
@@ -140,71 +188,6 @@ fn a_directory_is_durable_once_created_and_takes_its_files_along_when_it_was_not
 }
 
 #[test]
-fn a_failed_sync_that_keeps_can_be_repeated() {
-    let (disk, file) = disk_with_file();
-    file.write_at(&B, 0).unwrap();
-    disk.fail(DiskFault::new(DiskOperation::Sync, ErrorKind::Other));
-    assert_eq!(file.sync().unwrap_err().kind(), ErrorKind::Other);
-    assert_eq!(disk.pending_sectors(), 1);
-    file.sync().unwrap();
-    check_crash(&disk, CrashChoice::LoseAll, Some(&[B, A].concat()));
-}
-
-#[test]
-fn a_failed_sync_that_drops_goes_on_showing_what_the_disk_never_gets() {
-    let (disk, file) = disk_with_file();
-    disk.set_sync_failure(SyncFailure::Drop);
-    file.write_at(&[B, B].concat(), 0).unwrap();
-    disk.fail(DiskFault::new(DiskOperation::Sync, ErrorKind::Other));
-    file.sync().unwrap_err();
-    file.sync().unwrap();
-    assert_eq!((content(&disk), disk.pending_items()), ([B, B].concat(), 0));
-    check_crash(&disk, CrashChoice::KeepAll, Some(&[A, A].concat()));
-
-    // Written again, even as it was, it is pending like anything else; what lay between is not among its versions.
-    file.write_at(&B, 512).unwrap();
-    assert_eq!(disk.pending_items(), 1);
-    check_crash(&disk, CrashChoice::LoseAll, Some(&[A, A].concat()));
-    check_crash(&disk, CrashChoice::KeepAll, Some(&[A, B].concat()));
-    file.sync().unwrap();
-    check_crash(&disk, CrashChoice::LoseAll, Some(&[A, B].concat()));
-    // A process that starts anew on the same machine still sees it.
-    assert_eq!(content(&disk.kill()), [B, B].concat());
-    check_crash(&disk.kill(), CrashChoice::KeepAll, Some(&[A, B].concat()));
-}
-
-#[test]
-fn a_full_disk_takes_what_fits_and_lets_what_is_there_be_overwritten() {
-    let (disk, file) = disk_with_file();
-    disk.set_capacity(Some(1_030));
-    assert_eq!(file.write_at(&B, 1_000).unwrap_err().kind(), ErrorKind::StorageFull);
-    assert_eq!(content(&disk).len(), 1_030);
-    file.write_at(&C, 0).unwrap();
-    let other = disk.create("2").unwrap();
-    assert_eq!(other.write_at(b"x", 0).unwrap_err().kind(), ErrorKind::StorageFull);
-    disk.remove("1").unwrap();
-    other.write_at(b"x", 0).unwrap();
-    disk.set_capacity(None);
-    other.write_at(&B, 5_000).unwrap();
-}
-
-#[test]
-fn faults_strike_the_operation_they_name_once_or_from_then_on() {
-    let (disk, file) = disk_with_file();
-    disk.fail(DiskFault::new(DiskOperation::Write, ErrorKind::QuotaExceeded).nth(2).written(3));
-    disk.fail(DiskFault::new(DiskOperation::Read, ErrorKind::TimedOut).repeat());
-    file.write_at(&B, 0).unwrap();
-    assert_eq!(file.write_at(&C, 512).unwrap_err().kind(), ErrorKind::QuotaExceeded);
-    assert_eq!(content(&disk)[512..516], [0xCC, 0xCC, 0xCC, 0xAA]);
-    file.write_at(&C, 512).unwrap();
-    for _ in 0..3 {
-        assert_eq!(file.read_at(&mut [0], 0).unwrap_err().kind(), ErrorKind::TimedOut);
-    }
-    disk.heal();
-    assert_eq!(file.read_at(&mut [0], 0).unwrap(), 1);
-}
-
-#[test]
 fn power_can_be_cut_at_every_mutation_and_nothing_works_after_it() {
     let work = |disk: &SimulatedDisk| -> io::Result<()> {
         disk.create_dir("")?;
@@ -255,36 +238,6 @@ fn killing_the_process_loses_nothing_and_frees_the_lock() {
     let crashed = disk.crash(&CrashChoice::KeepAll);
     assert_ne!(crashed.boot_id(), disk.boot_id());
     assert!(!crashed.is_locked().unwrap());
-}
-
-#[test]
-fn damage_is_durable_and_pending_versions_have_it_too() {
-    let (disk, file) = disk_with_file();
-    file.write_at(&B, 0).unwrap();
-    disk.flip_bit("1", 3, 7);
-    assert_eq!(content(&disk)[2..5], [0xBB, 0x3B, 0xBB]);
-    assert_eq!(content(&disk.crash(&CrashChoice::LoseAll))[2..5], [0xAA, 0x2A, 0xAA]);
-    disk.write_file("log/deep/2", b"x");
-    assert!(disk.remove_file("1") && !disk.remove_file("1"));
-    assert_eq!(disk.crash(&CrashChoice::LoseAll).file_names(), ["log/deep/2"]);
-}
-
-#[test]
-fn the_same_seed_gives_the_same_disk_and_time_moves_as_told() {
-    let observe = |seed| {
-        let disk = SimulatedDisk::new(seed);
-        let mut bytes = [0; 20];
-        disk.random(&mut bytes).unwrap();
-        (bytes, disk.boot_id(), disk.now(), disk.elapsed())
-    };
-    assert_eq!(observe(1), observe(1));
-    assert_ne!(observe(1).0, observe(2).0);
-    let disk = SimulatedDisk::new(1);
-    let (now, elapsed) = (disk.now(), disk.elapsed());
-    disk.advance(Duration::from_secs(5));
-    assert!(Duration::from_secs(5) < disk.now().since(now) && Duration::from_secs(5) < disk.elapsed() - elapsed);
-    disk.set_time(Timestamp::from_nanos(-5));
-    assert!(disk.now() < Timestamp::from_nanos(10_000));
 }
 
 #[test]
