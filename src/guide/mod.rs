@@ -4,6 +4,7 @@
 //! * [`errors`]: every kind of error and what to do about it
 //! * [`options`]: every option, its default, and when to change it
 //! * [`guarantees`]: what is promised, and what is not
+//! * [`reliability`]: how that is tested, how often it was so far, and what it cannot show
 //! * [`coming_from_other_stores`]: what an operation known from elsewhere is called here
 //!
 //! Every block of code in it runs as a test.
@@ -19,6 +20,9 @@ pub mod options {}
 
 #[doc = include_str!("guarantees.md")]
 pub mod guarantees {}
+
+#[doc = include_str!("reliability.md")]
+pub mod reliability {}
 
 #[doc = include_str!("coming_from_other_stores.md")]
 pub mod coming_from_other_stores {}
