@@ -88,7 +88,8 @@ impl Scan<'_> {
     }
 
     fn segment(&self, link: &Link, mode: ReadMode, end: u32) -> Result<Segment, Error> {
-        let first = link.first_position().unwrap_or(self.sequence.next_position);
+        // Behind damage its start record may speak of positions that were come by before: readers count on their rising.
+        let first = self.sequence.next_position;
         Segment::new(link.preamble, first, link.file.clone(), mode, end)
             .map_err(|error| Error::io(format!("mapping {}", segment_name(link.sequence())), error))
     }
@@ -285,8 +286,7 @@ impl Scan<'_> {
         while walked.offset < to {
             let offset = walked.offset;
             let place = Place { segment: scanned.sequence, offset };
-            let proven = proven.is_some_and(|end| offset < end);
-            let (verdict, batch) = self.examine(scanned, offset, proven, place, to);
+            let (verdict, batch) = self.examine(scanned, place, proven.filter(|end| offset < *end), to);
             match (verdict, batch) {
                 (Verdict::Accept, Some((batch, next))) => {
                     segment.mark(self.sequence.next_position, offset);
@@ -335,17 +335,20 @@ impl Scan<'_> {
         Ok(walked)
     }
 
-    /// The verdict on what stands at `offset`; an accepted batch was told to the visitor.
+    /// The verdict on what stands at a place that was durable if a proven end lies behind it; an accepted batch was told to
+    /// the visitor.
     fn examine<'b>(
         &mut self,
         scanned: &ScannedSegment<'b>,
-        offset: u32,
-        proven: bool,
         place: Place,
+        proven: Option<u32>,
         to: u32,
     ) -> (Verdict, Option<(BatchView<'b>, Sequence)>) {
-        let unknown = Facts { blank: false, checksums: false, known: true, sequel: false, proven };
-        match scanned.at(offset) {
+        let is_proven = proven.is_some();
+        let unknown = Facts { blank: false, checksums: false, known: true, sequel: false, proven: is_proven };
+        // Whatever names an end names one between batches.
+        let end = proven.map_or(to, |proven| proven.min(to));
+        match scanned.at(place.offset) {
             Found::Blank => (judge(Facts { blank: true, ..unknown }), None),
             Found::Bad(fault) => {
                 let newer = fault == Fault::Newer;
@@ -353,7 +356,7 @@ impl Scan<'_> {
             }
             Found::Batch(batch) => {
                 let told = self.follow(&batch, scanned.sequence).and_then(|next| {
-                    if to < batch.end() {
+                    if end < batch.end() {
                         Err(Fault::Senseless)
                     } else {
                         self.visitor.batch(place, &batch).map(|()| next)

@@ -104,3 +104,20 @@ impl<'a> ScannedSegment<'a> {
         Footer::decode(sector, self.salt)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{SimulatedDisk, Storage};
+
+    #[test]
+    fn what_a_preamble_says_of_its_size_takes_no_memory() {
+        let disk = SimulatedDisk::new(1);
+        disk.write_file("cut", &[1; 600]);
+        let file = disk.open("cut", crate::storage::Access::Read).expect("the file");
+        let mut buffer = Vec::new();
+        read_whole(&*file, 1 << 40, &mut buffer).expect("600 bytes");
+        assert_eq!(buffer, [1; 600]);
+        assert!(buffer.capacity() < 4096, "{} bytes were taken", buffer.capacity());
+    }
+}

@@ -118,6 +118,13 @@ impl LatchedFile {
     }
 }
 
+impl Drop for LatchedFile {
+    fn drop(&mut self) {
+        // Whoever wrote goes on in another file; this one is only read from now on.
+        self.file.retire();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -103,6 +103,9 @@ pub(crate) trait File: Debug + Send + Sync {
     ///
     /// The file never changes its size, and only bytes that are never written again are looked at.
     fn map(&self) -> io::Result<Option<SharedBytes>>;
+
+    /// Says that nothing more is written and no sync of it waited for: it may be closed, and opened again for a read.
+    fn retire(&self) {}
 }
 
 /// What a file is opened for.

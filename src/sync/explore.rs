@@ -83,8 +83,9 @@ pub(crate) fn explore(name: &str, body: fn()) {
     const DEPTH: usize = 4;
     let mut config = shuttle::Config::new();
     config.stack_size = STACK_BYTES;
-    // Ten times what the longest takes: a thread that waits in vain while another looks at the clock is a failure too.
-    config.max_steps = shuttle::MaxSteps::FailAfter(50_000);
+    // More than ten times what the longest takes: to wait in vain while another thread looks again and again is a failure
+    // too.
+    config.max_steps = shuttle::MaxSteps::FailAfter(100_000);
     config.silence_warnings = true;
     if let Ok(schedule) = std::env::var("SCOREBOOK_REPLAY") {
         let replay = match std::path::Path::new(&schedule).exists() {

@@ -1,6 +1,7 @@
 //! Directories that are not what they should be, second writers, and readers that must change nothing.
 
-use crate::story::{Step, World, options, seed, stream, survive};
+use crate::model::seed;
+use crate::story::{Step, World, options, stream, survive};
 use scorebook::{Error, ErrorKind, EventStore, ExpectedVersion, NewEvent};
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,7 @@
-//! Faults: syncs, writes and reads that fail, a disk that is full, a clock that jumps.
+//! Faults: syncs and writes that fail, a disk that is full, a clock that jumps.
 
-use crate::story::{Batches, Chance, Step, World, options, seed, survive};
+use crate::model::{Chance, seed};
+use crate::story::{Batches, Step, World, options, survive};
 use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, Mischief, SimulatedDisk, SyncFailure};
 use scorebook::{Durability, ErrorKind, EventStore, Status, Timestamp};
 use std::collections::BTreeMap;
@@ -250,6 +251,52 @@ fn a_failed_sync_latches_and_readers_go_on() {
 }
 
 #[test]
+fn whoever_opens_after_a_failed_sync_may_die_at_any_moment_too() {
+    let mut chance = Chance(seed());
+    for operation in [DiskOperation::Sync, DiskOperation::SyncDirectory] {
+        for nth in 1..=count(operation) {
+            for loss in Loss::all() {
+                let fault = DiskFault::new(operation, io::ErrorKind::Other).nth(nth);
+                let whence = format!("{fault:?}, {loss:?}");
+                let (world, _) = run(STEPS, |disk| {
+                    disk.set_sync_failure(loss.failure);
+                    disk.fail(fault);
+                });
+                if loss.is_forgotten {
+                    world.disk.drop_caches();
+                }
+                let open_again = |stop_at: Option<u64>| {
+                    let mut next = World::on(world.disk.kill(), world.model.clone());
+                    stop_at.into_iter().for_each(|mutation| next.disk.stop_at(mutation));
+                    if next.open(0).is_ok() {
+                        next.append(FEW, Durability::Synced);
+                    }
+                    next
+                };
+                let operations = open_again(None).disk.mutations() as usize;
+                for _ in 0..2 {
+                    check_stopped(&open_again(Some(1 + chance.below(operations) as u64)), &whence);
+                }
+            }
+        }
+    }
+}
+
+/// A process died while it opened a store: another one finds all that was acknowledged, on the same machine and after a
+/// power cut.
+fn check_stopped(world: &World, whence: &str) {
+    assert!(world.disk.has_stopped(), "{whence}");
+    let whence = format!("{whence}, then stopped at mutation {}", world.disk.mutations());
+    let least = world.model.least_after_power_cut();
+    for choice in [CrashChoice::LoseAll, CrashChoice::KeepAll, CrashChoice::Seeded(seed())] {
+        let whence = format!("{whence}, then the power was cut: {choice:?}");
+        survive(world.disk.crash(&choice), &world.model, least, &whence);
+    }
+    world.disk.heal();
+    check_next_process(world, least, &whence);
+}
+
+#[test]
 fn a_failing_or_short_write_into_made_room_latches() {
     let mut ends = BTreeMap::new();
     for nth in 1..=count(DiskOperation::Write) {
@@ -480,50 +527,6 @@ fn a_segment_that_is_ready_makes_way_for_the_copy_of_a_tail() {
         all,
         &"the tail was copied into what room there was".to_owned(),
     );
-}
-
-#[test]
-fn a_read_error_while_opening_fails_it_once_and_changes_nothing() {
-    for steps in [
-        &[][..],
-        &[Step::Append(FEW), Step::Close],
-        &[Step::Append(BIG), Step::Append(BIG), Step::Append(BIG), Step::Close],
-        &[Step::Append(BIG), Step::Append(BIG), Step::Append(BIG)],
-        &[Step::Append(FEW), Step::Write(ONE)],
-    ] {
-        let world = tell(steps);
-        for is_live_there in [true, false] {
-            let prepare = || {
-                let disk = world.disk.kill();
-                if !is_live_there {
-                    disk.remove_file("live");
-                }
-                disk
-            };
-            let disk = prepare();
-            options().open_simulated(&disk).map(std::mem::forget).expect("it opens");
-            let reads = disk.kind_count(DiskOperation::Read);
-            assert!(0 < reads);
-            for nth in 1..=reads {
-                let disk = prepare();
-                let before = log_files(&disk);
-                let whence = format!("{steps:?}, read {nth} of {reads}, `live` there: {is_live_there}");
-                disk.fail(DiskFault::new(DiskOperation::Read, io::ErrorKind::Other).nth(nth));
-                let error = options().open_simulated(&disk).expect_err(&whence);
-                assert_eq!(error.kind(), ErrorKind::Io, "{whence}: {error:?}");
-                assert!(log_files(&disk) == before, "{whence}: the log changed");
-                survive(disk, &world.model, world.model.len(), &whence);
-
-                let disk = prepare();
-                disk.fail(DiskFault::new(DiskOperation::Read, io::ErrorKind::Other).nth(nth));
-                let before = disk.contents();
-                let opened = options().open_simulated_read_only(&disk);
-                let Err(error) = opened else { continue };
-                assert_eq!(error.kind(), ErrorKind::Io, "{whence}: reading only: {error:?}");
-                assert!(disk.contents() == before, "{whence}: reading changed something");
-            }
-        }
-    }
 }
 
 fn log_files(disk: &SimulatedDisk) -> Vec<(String, Vec<u8>)> {

@@ -22,3 +22,4 @@ mod support;
 mod tidy;
 #[cfg(feature = "cli")]
 mod tool;
+mod unreadable;

@@ -49,7 +49,7 @@ const CAUGHT: &[(&str, &str)] = &[
     ("LeavesTheHeadBehind", RECEIPT),
     ("VerifiesNoBody", STOPPED),
     ("PassesOverDamage", MODEL),
-    ("TakesAReadErrorForTheEnd", "faults::a_read_error_while_opening_fails_it_once_and_changes_nothing"),
+    ("TakesAReadErrorForTheEnd", "unreadable::a_read_error_while_opening_fails_it_once_and_changes_nothing"),
     ("MixesNoPlaceIn", REMAINS),
     ("LocksNothing", "concurrency::a_second_writer_in_this_process_is_refused_and_names_the_owner"),
     ("ReadsBeyondTheFixedEnd", RECEIPT),

@@ -3,14 +3,13 @@
 //! The model is a list of batches in the order in which they were submitted. A store holds a prefix of it, whole batches
 //! only: at least those it must hold, at most all that were not refused. Positions and versions follow from the order.
 
-use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, SimulatedDisk, SyncFailure};
+use scorebook::testing::SimulatedDisk;
 use scorebook::{
     AppendError, CloseState, Durability, ErrorKind, EventStore, ExpectedVersion, NewEvent, Options, PendingReceipt,
     StreamName,
 };
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io;
 use std::time::Duration;
 
 /// Some events of one stream: the stream's number, how many, and the bytes of each payload.
@@ -29,28 +28,8 @@ pub(crate) enum Step {
     Flush,
     /// Closes the store and opens it again.
     Close,
-    /// Opens the store again in place.
-    Reopen,
-    /// The process dies, and another opens the store.
-    Kill,
-    /// The same, and `live` is gone.
-    KillAndForget,
-    /// The power is cut, what was not synced is lost, and a process opens the store.
-    LosePower,
     /// Nothing happens for a while.
     Rest,
-    /// The next sync of a file fails, and what it should have made durable is dropped.
-    FailSync,
-    /// There is no room on the disk for another segment.
-    Full,
-    /// There is room again.
-    Room,
-}
-
-/// What a program does.
-pub(crate) struct Story {
-    pub(crate) name: &'static str,
-    pub(crate) steps: &'static [Step],
 }
 
 /// How every story opens its store.
@@ -197,10 +176,6 @@ pub(crate) struct World {
     pub(crate) disk: SimulatedDisk,
     pub(crate) store: Option<EventStore>,
     pub(crate) model: Model,
-    /// The power is cut at this mutation, counted over all disks of the story.
-    stop_at: Option<u64>,
-    /// Mutations of the disks before this one.
-    spent: u64,
     /// The highest epoch that was visible before this opening.
     epoch_before: u32,
 }
@@ -214,37 +189,7 @@ impl World {
     }
 
     pub(crate) fn on(disk: SimulatedDisk, model: Model) -> World {
-        World { disk, store: None, model, stop_at: None, spent: 0, epoch_before: 0 }
-    }
-
-    /// Tells a story until the power is cut at a mutation, or to its end.
-    pub(crate) fn tell(story: &Story, seed: u64, stop_at: Option<u64>) -> World {
-        let mut world = World::new(seed);
-        world.stop_at(stop_at);
-        if world.open(0).is_ok() {
-            let _ = story.steps.iter().try_for_each(|step| world.step(*step));
-        }
-        world
-    }
-
-    pub(crate) fn stop_at(&mut self, stop_at: Option<u64>) {
-        self.stop_at = stop_at;
-        if let Some(stop_at) = stop_at {
-            self.disk.stop_at(stop_at - self.spent);
-        }
-    }
-
-    /// Mutations of all disks of the story.
-    pub(crate) fn mutations(&self) -> u64 {
-        self.spent + self.disk.mutations()
-    }
-
-    fn move_to(&mut self, disk: SimulatedDisk) {
-        self.spent += self.disk.mutations();
-        // Whatever the old process still does happens on a disk nobody looks at.
-        self.store = None;
-        self.disk = disk;
-        self.stop_at(self.stop_at);
+        World { disk, store: None, model, epoch_before: 0 }
     }
 
     /// Opens the store and compares it with the model; what turned out not to be there is forgotten.
@@ -305,45 +250,10 @@ impl World {
                 let least = self.model.least_after_kill();
                 return self.open(least);
             }
-            Step::Reopen => {
-                let least = self.model.least_after_kill();
-                match self.store().reopen() {
-                    Ok(_) => {
-                        self.check_power()?;
-                        self.found(&self.store(), least);
-                    }
-                    Err(_) if self.disk.has_stopped() => return Err(Stopped),
-                    Err(error) => panic!("reopening: {error:?}"),
-                }
-            }
-            Step::Kill | Step::KillAndForget => {
-                self.move_to(self.disk.kill());
-                if step == Step::KillAndForget {
-                    self.disk.remove_file("live");
-                }
-                let least = self.model.least_after_kill();
-                return self.open(least);
-            }
-            Step::LosePower => {
-                self.move_to(self.disk.crash(&CrashChoice::LoseAll));
-                let lost = self.model.batches.iter_mut().filter(|batch| batch.said == Said::Written);
-                lost.for_each(|batch| batch.said = Said::Nothing);
-                let least = self.model.least_after_power_cut();
-                return self.open(least);
-            }
             Step::Rest => {
                 self.disk.advance(Duration::from_millis(60));
                 self.store().keep_house();
             }
-            Step::FailSync => {
-                self.disk.set_sync_failure(SyncFailure::Drop);
-                self.disk.fail(DiskFault::new(DiskOperation::Sync, io::ErrorKind::Other));
-            }
-            Step::Full => {
-                let used: usize = self.disk.contents().values().map(Vec::len).sum();
-                self.disk.set_capacity(Some(used as u64 + 1024));
-            }
-            Step::Room => self.disk.set_capacity(None),
         }
         self.check_power()
     }
@@ -445,26 +355,4 @@ pub(crate) fn survive(disk: SimulatedDisk, model: &Model, least: usize, whence: 
     let report = store.recovery_report();
     assert_eq!(report.close_state(), CloseState::Clean, "{whence}: {report}");
     assert_eq!((report.copied_events(), report.torn_tail()), (0, None), "{whence}: {report}");
-}
-
-/// SplitMix64, for choices that follow from a seed.
-pub(crate) struct Chance(pub(crate) u64);
-
-impl Chance {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
-
-/// The seed of a test: another one can be given from outside.
-pub(crate) fn seed() -> u64 {
-    std::env::var("SCOREBOOK_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261)
 }

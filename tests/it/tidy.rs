@@ -58,7 +58,7 @@ fn only_one_file_knows_the_file_system_and_the_platform() {
             ("src/bin/scorebook/main.rs", "#[cfg_attr(unix, inline)] fn f() {}"),
         ],
         &[
-            ("src/storage/disk.rs", "use std::fs::File; #[cfg(target_os = \"linux\")] fn f() {}"),
+            ("src/storage/disk/mod.rs", "use std::fs::File; #[cfg(target_os = \"linux\")] fn f() {}"),
             ("src/bin/scorebook/input.rs", "use std::fs::File;"),
             ("src/log/mod.rs", "#[cfg(feature = \"unix\")] fn windows() {}"),
             ("src/log/mod.rs", "#[cfg(test)]\nmod tests { use std::fs; }"),
@@ -95,7 +95,7 @@ fn nothing_above_the_seam_asks_for_the_time_or_makes_chance() {
             ("src/store/open.rs", "let id = uuid::Uuid::new_v4();"),
         ],
         &[
-            ("src/storage/disk.rs", "let now = SystemTime::now();"),
+            ("src/storage/disk/mod.rs", "let now = SystemTime::now();"),
             ("src/time.rs", "use std::time::SystemTime; fn f(time: SystemTime) -> Timestamp {}"),
             ("src/bin/scorebook/tail.rs", "let now = Instant::now();"),
             ("src/log/mod.rs", "#[cfg(test)]\nmod tests { fn f() { Instant::now() } }"),
@@ -113,7 +113,7 @@ fn a_crate_that_has_a_home_is_used_there_only() {
             ("src/store/mod.rs", "use clap::Parser;"),
         ],
         &[
-            ("src/storage/disk.rs", "use rustix::fs::fdatasync;"),
+            ("src/storage/disk/mod.rs", "use rustix::fs::fdatasync;"),
             ("src/storage/map.rs", "use memmap2::Mmap; use rustix::io::Errno;"),
             ("src/bin/scorebook/main.rs", "use clap::Parser;"),
         ],
@@ -182,8 +182,8 @@ fn nothing_cuts_a_file() {
         cuts_nothing,
         &[
             ("src/log/mod.rs", "fn f() { file.set_len(0) }"),
-            ("src/storage/disk.rs", "fn f() { rustix::fs::ftruncate(file, 0) }"),
-            ("src/storage/disk.rs", "fn f() { OpenOptions::new().truncate(true) }"),
+            ("src/storage/disk/mod.rs", "fn f() { rustix::fs::ftruncate(file, 0) }"),
+            ("src/storage/disk/mod.rs", "fn f() { OpenOptions::new().truncate(true) }"),
         ],
         &[
             ("src/segment/scan.rs", "fn f() { buffer.truncate(read) }"),
@@ -204,7 +204,7 @@ fn only_the_log_removes_files() {
         ],
         &[
             ("src/log/copy.rs", "fn f() { storage.remove(path) }"),
-            ("src/storage/disk.rs", "fn f() { fs::remove_file(path) }"),
+            ("src/storage/disk/mod.rs", "fn f() { fs::remove_file(path) }"),
             ("src/index/streams.rs", "fn f() { names.remove(name) }"),
         ],
     );
@@ -409,7 +409,7 @@ fn looks_down_only(path: &str, text: &str) -> Complaints {
 
 fn keeps_to_the_seam(path: &str, text: &str) -> Complaints {
     const PLATFORM: [&str; 5] = ["unix", "windows", "target_os", "target_family", "target_env"];
-    if !path.starts_with("src/") || path == "src/storage/disk.rs" {
+    if !path.starts_with("src/") || path.starts_with("src/storage/disk/") {
         return Vec::new();
     }
     let code = Code::without_tests(path, text);
@@ -417,14 +417,14 @@ fn keeps_to_the_seam(path: &str, text: &str) -> Complaints {
     for (line, segments) in code.paths() {
         let is_file_system = matches!(segments[..], ["std", "fs", ..]) && !path.starts_with("src/bin/");
         if is_file_system || matches!(segments[..], ["std", "os", ..]) {
-            complaints.push((line, format!("`{}` is for src/storage/disk.rs", segments.join("::"))));
+            complaints.push((line, format!("`{}` is for src/storage/disk", segments.join("::"))));
         }
     }
     for (at, token) in code.tokens.iter().enumerate() {
         if token.text == "cfg" || token.text == "cfg_attr" {
             let group = code.group(at + 1 + usize::from(code.is(at + 1, "!")));
             if let Some(platform) = code.tokens[group].iter().find(|token| PLATFORM.contains(&&*token.text)) {
-                complaints.push((token.line, format!("`cfg({}` is for src/storage/disk.rs", platform.text)));
+                complaints.push((token.line, format!("`cfg({}` is for src/storage/disk", platform.text)));
             }
         }
     }
@@ -552,7 +552,7 @@ fn cuts_nothing(path: &str, text: &str) -> Complaints {
     }
     let code = Code::without_tests(path, text);
     let cuts = |name: &str| {
-        let is_disk = path == "src/storage/disk.rs";
+        let is_disk = path.starts_with("src/storage/disk/");
         ["set_len", "ftruncate"].contains(&name) || is_disk && name == "truncate"
     };
     let cuts = code.tokens.iter().filter(|token| cuts(&token.text));

@@ -207,4 +207,3 @@ pub(crate) const SYNC_FAILURES: &[SyncFailure] = &[
     SyncFailure::Mix(1),
     SyncFailure::Mix(2),
 ];
-

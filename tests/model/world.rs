@@ -6,7 +6,8 @@ use super::operation::{DISK_OPERATIONS, Operation, Part};
 use super::reading::Reading;
 use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk, SyncFailure};
 use scorebook::{
-    AppendError, Durability, Error, ErrorKind, EventStore, ExpectedVersion, Options, PendingReceipt, Receipt, Status, Timestamp,
+    AppendError, Durability, Error, ErrorKind, EventStore, ExpectedVersion, Options, PendingReceipt, Receipt, Status,
+    Timestamp,
 };
 use std::collections::BTreeMap;
 use std::io;

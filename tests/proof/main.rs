@@ -7,11 +7,11 @@
 //! Each lane prints its seed and what it counted, ends with 1 at the first violation, and with `--record` adds what it
 //! has done to `runs.ndjson` beside this file, every few seconds: it can be stopped at any time.
 
-#[path = "../model/mod.rs"]
-mod model;
 mod damage;
 mod filesystems;
 mod kills;
+#[path = "../model/mod.rs"]
+mod model;
 mod other;
 mod run;
 mod simulated;
@@ -80,6 +80,9 @@ enum Lane {
     Filesystems {
         #[command(flatten)]
         amount: Amount,
+        /// Only those whose name holds this.
+        #[arg(long, default_value = "")]
+        only: String,
     },
     /// The process that serves a disk.
     #[command(hide = true)]
@@ -132,7 +135,7 @@ fn main() -> ExitCode {
         Lane::Shutdowns { amount } => filesystems::cuts(amount.extent(), filesystems::Below::FileSystem),
         Lane::Powercuts { amount } => filesystems::cuts(amount.extent(), filesystems::Below::Disk),
         Lane::Diskfaults { amount } => filesystems::faults(amount.extent()),
-        Lane::Filesystems { amount } => filesystems::checks(amount.extent()),
+        Lane::Filesystems { amount, only } => filesystems::checks(amount.extent(), &only),
         Lane::Disk { image, file } => filesystems::serve(&image, &file),
         Lane::Other { order } => other::obey(&order),
         Lane::Report => report(),
@@ -156,7 +159,11 @@ fn report() -> bool {
         }
     }
     for run::Record { lane, unit, count, violations, seconds, date, machine, .. } in sums {
-        println!("| `{lane}` | {} {unit} | {} min | {violations} | {date}, {machine} |", grouped(count), seconds.div_ceil(60));
+        println!(
+            "| `{lane}` | {} {unit} | {} min | {violations} | {date}, {machine} |",
+            grouped(count),
+            seconds.div_ceil(60)
+        );
     }
     true
 }
