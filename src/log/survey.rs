@@ -173,6 +173,18 @@ impl Survey {
             let furthest = self.named.entry(durable.segment).or_default();
             *furthest = durable.offset.max(*furthest);
         }
+        // A footer is written when the segment and the start of the next are durable.
+        match scanned.footer() {
+            Ok(footer) => {
+                let furthest = self.named.entry(sequence).or_default();
+                *furthest = footer.end.max(*furthest);
+            }
+            Err(Fault::Newer) => {
+                let act = format!("opening {}: its footer is of a newer version", segment_name(sequence));
+                return Err(Error::new(ErrorKind::TooNew, act));
+            }
+            Err(_) => {}
+        }
         if self.proven_in(sequence).is_some() {
             let place = Place { segment: sequence, offset: FIRST_BATCH };
             let damage =

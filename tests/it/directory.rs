@@ -1,7 +1,6 @@
 //! Directories that are not what they should be, second writers, and readers that must change nothing.
 
-use crate::model::seed;
-use crate::story::{Step, World, options, stream, survive};
+use crate::model::{World, append, options, part, seed, stream, survive};
 use scorebook::{Error, ErrorKind, EventStore, ExpectedVersion, NewEvent};
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +14,7 @@ fn check_locked(opened: Result<EventStore, Error>) {
 #[test]
 fn a_second_writer_is_refused_and_a_killed_owner_leaves_nothing_to_clean_up() {
     let mut world = World::new(seed());
-    assert!(world.open(0).is_ok() && world.step(Step::Append(&[&[(1, 1, 40)]])).is_ok());
+    assert!(world.open(0).is_ok() && world.step(&append(&[&[part(1, 1, 40)]])).is_ok());
     check_locked(options().open_simulated(&world.disk));
     world.model.check(&world.store(), 1, &"beside a refused writer");
     // The owner is killed: its handle is still there, on a disk of the past.

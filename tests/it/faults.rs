@@ -1,30 +1,40 @@
 //! Faults: syncs and writes that fail, a disk that is full, a clock that jumps.
 
-use crate::model::{Chance, seed};
-use crate::story::{Batches, Step, World, options, survive};
+use crate::model::{Chance, Operation, Part, World, append, options, part, seed, survive, write};
 use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, Mischief, SimulatedDisk, SyncFailure};
 use scorebook::{Durability, ErrorKind, EventStore, Status, Timestamp};
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
-const ONE: Batches = &[&[(1, 1, 40)]];
-const FEW: Batches = &[&[(1, 2, 60), (2, 1, 10)], &[(1, 1, 0)]];
-const BIG: Batches = &[&[(3, 1, 9_000)], &[(3, 1, 9_000)]];
+/// Batches that are queued together.
+type Batches = &'static [&'static [Part]];
+
+const ONE: Batches = &[&[part(1, 1, 40)]];
+const FEW: Batches = &[&[part(1, 2, 60), part(2, 1, 10)], &[part(1, 1, 0)]];
+const BIG: Batches = &[&[part(3, 1, 9_000)], &[part(3, 1, 9_000)]];
 
 /// What the tests of failing operations do: a first append, rolling over, a session, a tail that is copied.
-const STEPS: &[Step] = &[
-    Step::Append(ONE),
-    Step::Append(FEW),
-    Step::Append(BIG),
-    Step::Append(BIG),
-    Step::Append(ONE),
-    Step::Close,
-    Step::Append(BIG),
-    Step::Write(FEW),
-    Step::Flush,
-    Step::Rest,
-    Step::Append(FEW),
-];
+fn program() -> Vec<Operation> {
+    vec![
+        append(ONE),
+        append(FEW),
+        append(BIG),
+        append(BIG),
+        append(ONE),
+        Operation::Close,
+        append(BIG),
+        write(FEW),
+        Operation::Flush,
+        Operation::Rest,
+        append(FEW),
+    ]
+}
+
+/// Appends batches that are to be synced. The errors that were answered, by batch.
+fn append_now(world: &mut World, batches: Batches) -> Vec<Option<ErrorKind>> {
+    world.append(&batches.iter().map(|batch| batch.to_vec()).collect::<Vec<_>>(), Durability::Synced)
+}
 
 /// What became of a program under a fault.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,66 +51,62 @@ enum Ended {
 
 /// How often an operation of this kind occurs in the whole program.
 fn count(operation: DiskOperation) -> u64 {
-    let world = tell(STEPS);
-    world.disk.kind_count(operation)
+    run(&program(), |_| {}).0.disk.kind_count(operation)
 }
 
-fn tell(steps: &[Step]) -> World {
-    let mut world = World::new(seed());
-    assert!(world.open(0).is_ok());
-    for step in steps {
-        assert!(world.step(*step).is_ok());
-    }
-    world
+fn tell(operations: &[Operation]) -> World {
+    World::tell(operations, seed(), None)
 }
 
-/// Runs the program on a disk that was told something, until there is trouble.
-fn run(steps: &[Step], tell: impl FnOnce(&SimulatedDisk)) -> (World, Ended) {
+/// Runs a program on a disk that was told something, until there is trouble.
+fn run(operations: &[Operation], tell: impl FnOnce(&SimulatedDisk)) -> (World, Ended) {
     let mut world = World::new(seed());
-    tell(&world.disk);
-    let open = |world: &mut World| match options().open_simulated(&world.disk) {
+    world.trouble(tell);
+    let ended = open(&mut world).or_else(|| operations.iter().find_map(|operation| act(&mut world, operation)));
+    (world, ended.unwrap_or(Ended::Well))
+}
+
+fn open(world: &mut World) -> Option<Ended> {
+    match options().open_simulated(&world.disk) {
         Ok(store) => {
-            world.store = Some(store);
+            world.continue_with(store, world.model.len());
             None
         }
         Err(error) => Some(Ended::Unopened(error.kind())),
-    };
-    if let Some(ended) = open(&mut world) {
-        return (world, ended);
     }
-    for step in steps {
-        let store = world.store();
-        let trouble = match step {
-            Step::Append(batches) => trouble(world.append(batches, Durability::Synced)),
-            Step::Write(batches) => trouble(world.append(batches, Durability::Written)),
-            Step::Flush => store.flush().err().map(|error| error.kind()),
-            Step::Close => {
-                let closed = store.close();
-                if closed.is_ok()
-                    && let Some(ended) = open(&mut world)
-                {
-                    return (world, ended);
-                }
-                closed.err().map(|error| error.kind())
-            }
-            _ => {
-                assert!(world.step(*step).is_ok());
-                None
-            }
-        };
-        let store = world.store();
-        match trouble {
-            Some(ErrorKind::OutcomeUnknown | ErrorKind::Poisoned) => return (world, Ended::Latched),
-            Some(kind) => return (world, Ended::Refused(kind)),
-            None if store.status() == Status::Poisoned => return (world, Ended::Latched),
-            None => {}
-        }
-    }
-    (world, Ended::Well)
 }
 
-fn trouble(answers: Vec<Option<ErrorKind>>) -> Option<ErrorKind> {
-    answers.into_iter().flatten().next()
+/// Does one thing and compares nothing. What became of the program if it ends here.
+fn act(world: &mut World, operation: &Operation) -> Option<Ended> {
+    let store = world.store();
+    let trouble = match operation {
+        Operation::Append(batches, durability) => world.append(batches, *durability).into_iter().flatten().next(),
+        Operation::Flush => match store.flush() {
+            Ok(()) => {
+                world.model.all_synced();
+                None
+            }
+            Err(error) => Some(error.kind()),
+        },
+        Operation::Close => match store.close() {
+            Ok(()) => {
+                world.model.all_synced();
+                return open(world);
+            }
+            Err(error) => Some(error.kind()),
+        },
+        Operation::Rest => {
+            world.disk.advance(Duration::from_millis(60));
+            store.keep_house();
+            None
+        }
+        other => panic!("no program here does this: {other:?}"),
+    };
+    match trouble {
+        Some(ErrorKind::OutcomeUnknown | ErrorKind::Poisoned) => Some(Ended::Latched),
+        Some(kind) => Some(Ended::Refused(kind)),
+        None => (world.store().status() == Status::Poisoned).then_some(Ended::Latched),
+    }
 }
 
 /// What becomes of what a failed sync should have made durable, and when the system forgets what only it had.
@@ -143,7 +149,7 @@ fn check_latched(mut world: World, loss: Loss, whence: &str) {
             let there = world.model.check(&store, said, &whence);
             assert_eq!(there, said, "{whence}: what was not acknowledged is not visible");
         }
-        for kind in world.append(FEW, Durability::Synced) {
+        for kind in append_now(&mut world, FEW) {
             assert_eq!(kind, Some(ErrorKind::Poisoned), "{whence}: an append behind the failure");
         }
         assert_eq!(store.flush().map_err(|error| error.kind()), Err(ErrorKind::Poisoned), "{whence}");
@@ -160,10 +166,11 @@ fn check_latched(mut world: World, loss: Loss, whence: &str) {
     }
     let there = world.model.check(&store, least, &whence);
     assert_eq!(store.status(), Status::Writing, "{whence}");
-    world.reopened(there);
+    world.heal();
+    world.continue_with(store, there);
     // What was found by reopening is durable, also where the system showed bytes that the disk did not have.
     survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, there, &format!("{whence}, reopened, power cut"));
-    assert_eq!(world.append(FEW, Durability::Synced), [None, None], "{whence}: appending after reopening");
+    assert_eq!(append_now(&mut world, FEW), [None, None], "{whence}: appending after reopening");
     let all = world.model.len();
     survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, all, &format!("{whence}, appended, power cut"));
 }
@@ -181,7 +188,7 @@ fn check_next_process(world: &World, least: usize, whence: &str) {
     let whence = format!("{whence}, then killed");
     let mut next = World::on(world.disk.kill(), world.model.clone());
     assert!(next.open(least).is_ok());
-    assert_eq!(next.append(FEW, Durability::Synced), [None, None], "{whence}: appending");
+    assert_eq!(append_now(&mut next, FEW), [None, None], "{whence}: appending");
     let all = next.model.len();
     survive(next.disk.crash(&CrashChoice::LoseAll), &next.model, all, &format!("{whence}, appended, power cut"));
 }
@@ -193,7 +200,7 @@ fn check_refused(mut world: World, whence: &str) {
     world.disk.heal();
     // More than is left of a segment: until room was needed and made, the store would go on saying that there is none.
     for batches in [FEW, BIG, BIG] {
-        assert_eq!(world.append(batches, Durability::Synced), [None, None], "{whence}: appending afterwards");
+        assert_eq!(append_now(&mut world, batches), [None, None], "{whence}: appending afterwards");
     }
     assert_eq!(store.status(), Status::Writing, "{whence}");
     let all = world.model.len();
@@ -215,7 +222,7 @@ fn check_unopened(mut world: World, loss: Loss, whence: &str) {
 
 fn check(fault: DiskFault, loss: Loss) -> Ended {
     let whence = format!("{fault:?}, {loss:?}");
-    let (world, ended) = run(STEPS, |disk| {
+    let (world, ended) = run(&program(), |disk| {
         disk.set_sync_failure(loss.failure);
         disk.fail(fault);
     });
@@ -258,7 +265,7 @@ fn whoever_opens_after_a_failed_sync_may_die_at_any_moment_too() {
             for loss in Loss::all() {
                 let fault = DiskFault::new(operation, io::ErrorKind::Other).nth(nth);
                 let whence = format!("{fault:?}, {loss:?}");
-                let (world, _) = run(STEPS, |disk| {
+                let (world, _) = run(&program(), |disk| {
                     disk.set_sync_failure(loss.failure);
                     disk.fail(fault);
                 });
@@ -269,7 +276,7 @@ fn whoever_opens_after_a_failed_sync_may_die_at_any_moment_too() {
                     let mut next = World::on(world.disk.kill(), world.model.clone());
                     stop_at.into_iter().for_each(|mutation| next.disk.stop_at(mutation));
                     if next.open(0).is_ok() {
-                        next.append(FEW, Durability::Synced);
+                        append_now(&mut next, FEW);
                     }
                     next
                 };
@@ -312,9 +319,9 @@ fn a_failing_or_short_write_into_made_room_latches() {
 
 #[test]
 fn short_and_interrupted_calls_are_nobodys_business() {
-    let quiet = tell(STEPS);
+    let (quiet, _) = run(&program(), |_| {});
     for number in 0..40 {
-        let (world, ended) = run(STEPS, |disk| {
+        let (world, ended) = run(&program(), |disk| {
             disk.set_mischief(Some(Mischief::new(seed() + number).short(300).interrupted(200)));
         });
         let whence = format!("mischief {number} of seed {}", seed());
@@ -329,25 +336,24 @@ fn short_and_interrupted_calls_are_nobodys_business() {
 fn whatever_fails_by_chance_is_told_and_mended_by_opening_again() {
     // One batch after the other: where several are queued, a later one may be accepted when the reason to refuse the
     // first is over.
-    const TWO: Batches = &[&[(1, 2, 60), (2, 1, 10)]];
-    const LARGE: Batches = &[&[(3, 2, 9_000)]];
-    use Step::{Append, Close, Flush, Rest, Write};
-    let steps = [
-        Append(ONE),
-        Append(LARGE),
-        Append(LARGE),
-        Append(TWO),
-        Close,
-        Append(LARGE),
-        Write(TWO),
-        Flush,
-        Rest,
-        Append(TWO),
+    const TWO: Batches = &[&[part(1, 2, 60), part(2, 1, 10)]];
+    const LARGE: Batches = &[&[part(3, 2, 9_000)]];
+    let operations = [
+        append(ONE),
+        append(LARGE),
+        append(LARGE),
+        append(TWO),
+        Operation::Close,
+        append(LARGE),
+        write(TWO),
+        Operation::Flush,
+        Operation::Rest,
+        append(TWO),
     ];
     let mut ends = BTreeMap::new();
     for (number, loss) in (0..300).zip(Loss::all().cycle()) {
         let mischief = Mischief::new(seed() + number).failing(8).short(100).interrupted(50);
-        let (world, ended) = run(&steps, |disk| {
+        let (world, ended) = run(&operations, |disk| {
             disk.set_sync_failure(loss.failure);
             disk.set_mischief(Some(mischief));
         });
@@ -361,12 +367,12 @@ fn whatever_fails_by_chance_is_told_and_mended_by_opening_again() {
 
 #[test]
 fn a_disk_without_room_for_another_name_refuses_and_goes_on_by_itself() {
-    let whole = tell(STEPS).disk.file_names().len() + 2;
+    let whole = tell(&program()).disk.file_names().len() + 2;
     let mut refused = 0;
     for names in 0..=whole + 1 {
         for error in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
             let whence = format!("room for {names} names, else {error:?}");
-            let (world, ended) = run(STEPS, |disk| {
+            let (world, ended) = run(&program(), |disk| {
                 disk.set_names_max(Some(names));
                 disk.set_no_room_error(error);
             });
@@ -397,9 +403,9 @@ fn a_clock_that_jumps_anywhere_moves_no_time_backwards() {
         let mut world = World::new(seed());
         let whence = format!("clock {number} of seed {}", seed());
         assert!(world.open(0).is_ok());
-        for step in STEPS {
+        for operation in &program() {
             world.disk.set_time(Timestamp::from_nanos(times[chance.below(times.len())]));
-            assert!(world.step(*step).is_ok());
+            assert!(world.step(operation).is_ok());
             // Comparing looks at the times as well.
             world.model.check(&world.store(), world.model.len(), &whence);
         }
@@ -435,16 +441,16 @@ fn a_full_disk_refuses_and_goes_on_by_itself() {
     assert!(0 < ends["Refused(Full)"] && 0 < ends["Latched"], "{ends:?}");
 
     // At every size of the disk: only making room can fail then.
-    let whole: usize = tell(STEPS).disk.contents().values().map(Vec::len).sum();
+    let whole: usize = tell(&program()).disk.contents().values().map(Vec::len).sum();
     let mut refused = 0;
     for capacity in (0..whole + 4096).step_by(2_039) {
         let mut world = World::new(seed());
-        world.disk.set_capacity(Some(capacity as u64));
+        world.trouble(|disk| disk.set_capacity(Some(capacity as u64)));
         let whence = format!("a disk of {capacity} bytes");
         assert!(world.open(0).is_ok(), "{whence}");
         for batches in [ONE, FEW, BIG, BIG, ONE, BIG, BIG, FEW] {
             let before = world.model.len();
-            for kind in world.append(batches, Durability::Synced).into_iter().flatten() {
+            for kind in append_now(&mut world, batches).into_iter().flatten() {
                 assert_eq!(kind, ErrorKind::Full, "{whence}");
                 assert_eq!(world.store().status(), Status::Full, "{whence}");
                 refused += 1;
@@ -462,9 +468,10 @@ fn a_full_disk_refuses_and_goes_on_by_itself() {
             &format!("{whence}, then the power was cut"),
         );
         // It opens and reads without any room, and goes on when there is some.
-        assert!(world.step(Step::Close).is_ok());
+        assert_eq!(world.store().close().map_err(|error| error.kind()), Ok(()), "{whence}");
+        assert_eq!(open(&mut world), None, "{whence}");
         world.disk.set_capacity(None);
-        assert_eq!(world.append(BIG, Durability::Synced), [None, None], "{whence}: with room again");
+        assert_eq!(append_now(&mut world, BIG), [None, None], "{whence}: with room again");
         assert_eq!(world.store().status(), Status::Writing, "{whence}");
         let all = world.model.len();
         survive(world.disk.kill(), &world.model, all, &whence);
@@ -474,7 +481,7 @@ fn a_full_disk_refuses_and_goes_on_by_itself() {
 
 #[test]
 fn a_tail_without_room_to_be_copied_is_read_and_told_and_appends_wait_for_room() {
-    let mut world = tell(&[Step::Append(ONE), Step::Append(BIG), Step::Write(FEW)]);
+    let mut world = tell(&[append(ONE), append(BIG), write(FEW)]);
     let all = world.model.len();
     world.disk = world.disk.kill();
     world.disk.remove_file("live");
@@ -487,7 +494,7 @@ fn a_tail_without_room_to_be_copied_is_read_and_told_and_appends_wait_for_room()
     let used: usize = world.disk.contents().values().map(Vec::len).sum();
     for room in [0, 100, 1_024, 20_000] {
         let mut world = World::on(world.disk.kill(), world.model.clone());
-        world.disk.set_capacity(Some((used + room) as u64));
+        world.trouble(|disk| disk.set_capacity(Some((used + room) as u64)));
         let whence = format!("with room for {room} bytes");
         let before = log_files(&world.disk);
         assert!(world.open(all).is_ok());
@@ -495,7 +502,7 @@ fn a_tail_without_room_to_be_copied_is_read_and_told_and_appends_wait_for_room()
         assert!(store.recovery_report().unproven_events() != 0, "{whence}: {}", store.recovery_report());
         assert_eq!(store.status(), Status::Full, "{whence}");
         for _ in 0..3 {
-            assert_eq!(world.append(ONE, Durability::Synced), [Some(ErrorKind::Full)], "{whence}");
+            assert_eq!(append_now(&mut world, ONE), [Some(ErrorKind::Full)], "{whence}");
             assert_eq!(store.flush().map_err(|error| error.kind()), Err(ErrorKind::Full), "{whence}");
         }
         world.model.check(&store, all, &whence);
@@ -504,7 +511,7 @@ fn a_tail_without_room_to_be_copied_is_read_and_told_and_appends_wait_for_room()
         // A power cut may take what nobody had acknowledged as synced, and nothing else.
         survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, world.model.least_after_power_cut(), &whence);
         world.disk.set_capacity(None);
-        assert_eq!(world.append(ONE, Durability::Synced), [None], "{whence}: with room again");
+        assert_eq!(append_now(&mut world, ONE), [None], "{whence}: with room again");
         assert_eq!((store.status(), store.recovery_report().unproven_events()), (Status::Writing, 0), "{whence}");
         survive(world.disk.crash(&CrashChoice::LoseAll), &world.model, all + 1, &whence);
     }
@@ -512,7 +519,7 @@ fn a_tail_without_room_to_be_copied_is_read_and_told_and_appends_wait_for_room()
 
 #[test]
 fn a_segment_that_is_ready_makes_way_for_the_copy_of_a_tail() {
-    let mut world = tell(&[Step::Append(ONE), Step::Append(BIG), Step::Write(FEW)]);
+    let mut world = tell(&[append(ONE), append(BIG), write(FEW)]);
     let all = world.model.len();
     world.disk = world.disk.kill();
     world.disk.remove_file("live");

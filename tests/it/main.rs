@@ -16,7 +16,6 @@ mod process;
 mod read;
 mod reader;
 mod regressions;
-mod story;
 mod streams;
 mod support;
 mod tidy;

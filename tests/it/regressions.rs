@@ -268,6 +268,21 @@ fn a_footer_that_says_more_than_is_known_is_refused() {
     check_refused(&disk, ErrorKind::TooNew, "a footer of another version");
 }
 
+/// Of a sealed segment nothing was left but its preamble and its footer, and nothing else of the log at all. It was taken
+/// for one that was never begun, and the store for an empty one.
+#[test]
+fn a_footer_alone_proves_that_there_was_something_before_it() {
+    let disk = tell(&[append(&[ONE]), append(&[&[part(1, 1, 30_000)], &[part(1, 1, 30_000)]])]).disk.kill();
+    let mut segment = disk.read_file(SEGMENT).expect("the first segment");
+    let behind = segment.len() - 512;
+    assert_eq!(&segment[behind..behind + 4], b"SEAL", "the first segment is sealed");
+    segment[512..behind].fill(0xA5);
+    disk.write_file(SEGMENT, &segment);
+    disk.remove_file(SECOND);
+    disk.remove_file("live");
+    check_refused(&disk, ErrorKind::Damaged, "a footer with nothing before it");
+}
+
 /// A file that was cut had a preamble that said four gigabytes. They were taken from memory before it was read.
 #[test]
 fn a_preamble_takes_no_more_memory_than_its_file_has_bytes() {

@@ -18,7 +18,7 @@ mod world;
 pub(crate) use chance::{Chance, Choices, Script, seed};
 pub(crate) use crashes::{Thoroughness, look_only, operations_of, stop_and_look, survive};
 pub(crate) use errors::{Failure, fail_and_look, failures_of};
-pub(crate) use expected::{Model, check_named};
+pub(crate) use expected::{Model, check_named, stream};
 pub(crate) use ledger::{Fate, Found, Ledger};
 pub(crate) use operation::{Expect, Operation, Part, part};
 pub(crate) use stories::{Story, append, stories, write};

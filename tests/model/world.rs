@@ -35,8 +35,8 @@ pub(crate) struct World {
     epoch_before: u32,
     /// Operations of the disk that were told to fail: errors are answers.
     faults: Vec<Planned>,
-    /// There is no room on the disk: errors are answers.
-    is_full: bool,
+    /// There is no room on the disk, or it was told something else that this does not know of: errors are answers.
+    is_troubled: bool,
     /// Something may have failed since the store was opened: not all that was submitted is visible.
     is_shaken: bool,
     /// Something was told to fail since the store was opened: it may write no more. Want of room alone is no reason.
@@ -77,7 +77,7 @@ impl World {
             epoch_before: 0,
             faults: Vec::new(),
             kinds_spent: BTreeMap::new(),
-            is_full: false,
+            is_troubled: false,
             is_shaken: false,
             may_latch: false,
         }
@@ -116,6 +116,12 @@ impl World {
         (self.is_shaken, self.may_latch) = (true, true);
         self.disk.set_sync_failure(failure);
         self.hand_over(fault);
+    }
+
+    /// Tells the disk something that may make operations fail, until it is healed.
+    pub(crate) fn trouble(&mut self, tell: impl FnOnce(&SimulatedDisk)) {
+        (self.is_troubled, self.is_shaken, self.may_latch) = (true, true, true);
+        tell(&self.disk);
     }
 
     fn hand_over(&mut self, fault: DiskFault) {
@@ -173,8 +179,9 @@ impl World {
         }
     }
 
-    /// Goes on with a store that was opened and compared elsewhere.
+    /// Goes on with a store that was opened, or opened again, and compared elsewhere.
     pub(crate) fn continue_with(&mut self, store: EventStore, batches: usize) {
+        (self.is_shaken, self.may_latch) = (self.has_trouble(), self.has_trouble());
         self.model.keep(batches, true);
         self.visible = batches;
         self.epoch_before = self.model.epoch;
@@ -233,12 +240,12 @@ impl World {
             }
             Operation::Heal => self.heal(),
             Operation::Full => {
-                (self.is_full, self.is_shaken) = (true, true);
+                (self.is_troubled, self.is_shaken) = (true, true);
                 let used: usize = self.disk.contents().values().map(Vec::len).sum();
                 self.disk.set_capacity(Some(used as u64 + 1024));
             }
             Operation::Room => {
-                self.is_full = false;
+                self.is_troubled = false;
                 self.disk.set_capacity(None);
             }
             Operation::Damage(seed) => self.damage(*seed),
@@ -472,13 +479,13 @@ impl World {
         self.disk.heal();
         self.disk.set_capacity(None);
         self.faults.clear();
-        self.is_full = false;
+        self.is_troubled = false;
         // Healing forgets the cut of power too.
         self.stop_at(self.stop_at);
     }
 
     fn has_trouble(&self) -> bool {
-        !self.faults.is_empty() || self.is_full
+        !self.faults.is_empty() || self.is_troubled
     }
 
     /// Notes what an opening found: what is there counts, and nothing else does.
