@@ -18,9 +18,9 @@
 //!
 //! Content before any letter is that of segment 1, behind its preamble. Every other letter stands for itself.
 
-use crate::layout::{SECTOR, SEGMENT_BYTES_MIN, plain, preamble, put, segment_path, u32_at};
 #[cfg(test)]
 use crate::layout::sequence_of;
+use crate::layout::{SECTOR, SEGMENT_BYTES_MIN, plain, preamble, put, segment_path, u32_at};
 use crate::seal::{self, Mend};
 use scorebook::testing::SimulatedDisk;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,9 +62,9 @@ impl Image {
                 continue;
             };
             let (number, behind) = tail.split_first().map_or((0, tail), |(number, behind)| (*number, behind));
-            let (wide, behind_wide) = tail.split_first_chunk::<2>().map_or((0, &[][..]), |(wide, behind)| {
-                (usize::from(u16::from_le_bytes(*wide)), behind)
-            });
+            let (wide, behind_wide) = tail
+                .split_first_chunk::<2>()
+                .map_or((0, &[][..]), |(wide, behind)| (usize::from(u16::from_le_bytes(*wide)), behind));
             let begun = match letter {
                 b'S' => Some((Draft::segment(sequence(number)), behind)),
                 b'R' => Some((Draft::file(segment_path(sequence(number))), behind)),
@@ -251,7 +251,8 @@ impl Draft {
 
     fn repeat(&mut self, times: u8) {
         // Content and not zeros: that is what costs something to look at.
-        let from = self.bytes[..self.at.min(self.bytes.len())].iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
+        let from =
+            self.bytes[..self.at.min(self.bytes.len())].iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
         let from = from.max(if self.preamble.is_some() { SECTOR } else { 0 });
         let content = self.bytes.get(from..self.at).unwrap_or_default().to_vec();
         for _ in 0..times {
@@ -314,7 +315,8 @@ mod tests {
 
     #[test]
     fn letters_stand_for_files() {
-        let data = b"\0abc\xFE\xEDS\x02x\xFE\xED@\x48\x00y\xFE\xED#\x50\x00\xFE\xEDL12\xFE\xED?3\xFE\xEDNa/b\0\xFE\xEDD\x09";
+        let data =
+            b"\0abc\xFE\xEDS\x02x\xFE\xED@\x48\x00y\xFE\xED#\x50\x00\xFE\xEDL12\xFE\xED?3\xFE\xEDNa/b\0\xFE\xEDD\x09";
         let image = Image::of(data);
         let names: Vec<&str> = image.files.keys().map(String::as_str).collect();
         assert_eq!(names, ["live", "log/0000000001.log", "log/0000000002.log", "log/a_b"]);

@@ -100,7 +100,11 @@ pub(crate) fn at(segment: &[u8], salt: Salt, offset: usize, end: usize) -> Found
         at += length;
     }
     let padding = &bytes[at..];
-    if ALIGNMENT <= padding.len() || !is_zero(padding) { Found::Bad } else { Found::Batch(Batch { bytes, range, records }) }
+    if ALIGNMENT <= padding.len() || !is_zero(padding) {
+        Found::Bad
+    } else {
+        Found::Batch(Batch { bytes, range, records })
+    }
 }
 
 impl Batch<'_> {
@@ -177,13 +181,14 @@ fn is_made(segment: &[u8]) -> bool {
     segment.starts_with(&plainest)
 }
 
-/// Nothing counts in a file without a start record. If anything in it speaks of a durable end, that is damage.
+/// Nothing counts in a file without a start record. If anything in it speaks of a durable end, as a footer does, that is
+/// damage.
 fn of_unstarted(segment: &[u8], salt: Salt, end: usize) -> Answer {
     let mut named = headers_behind(segment, salt, SECTOR, end).map(durable).filter(|(number, _)| *number != 0);
-    match named.next() {
-        Some(_) => Answer::Refused("something was durable that is not there"),
-        None => Answer::Holds(Vec::new(), 0),
+    if named.next().is_some() || has_footer(segment, salt, end) {
+        return Answer::Refused("something was durable that is not there");
     }
+    Answer::Holds(Vec::new(), 0)
 }
 
 /// All valid batch headers from an offset on, wherever batches may begin.
@@ -202,7 +207,9 @@ fn has_footer(segment: &[u8], salt: Salt, end: usize) -> bool {
 /// One start record of the known layout.
 fn is_start(batch: &Batch<'_>) -> bool {
     let [record] = batch.records[..] else { return false };
-    record[record::KIND] == kind::START && record.len() == record::HEADER + 24 && is_zero(&record[record::HEADER + 20..])
+    record[record::KIND] == kind::START
+        && record.len() == record::HEADER + 24
+        && is_zero(&record[record::HEADER + 20..])
 }
 
 /// The log as far as it was read.

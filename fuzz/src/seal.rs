@@ -5,8 +5,8 @@
 //! header that the length is to stay what it is.
 
 use crate::layout::{
-    ALIGNMENT, POSITION_MAX, SECTOR, Salt, batch, batches, footer, i64_at, kind, live, plain, preamble, put,
-    record, sequence_of, u16_at, u32_at, u64_at,
+    ALIGNMENT, POSITION_MAX, SECTOR, Salt, batch, batches, footer, i64_at, kind, live, plain, preamble, put, record,
+    sequence_of, u16_at, u32_at, u64_at,
 };
 use std::collections::{BTreeMap, HashMap};
 use xxhash_rust::xxh3::xxh3_128;

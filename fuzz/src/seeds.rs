@@ -145,16 +145,24 @@ fn write_the_seeds() {
             write("directory", &format!("{name}-{mend}"), &Image::written(&files, mend));
         }
         write("directory", &format!("{name}-killed"), &Image::written(&files, 128));
-        let facts: Files = files.iter().filter(|(path, _)| *path != "live").map(|(p, b)| (p.clone(), b.clone())).collect();
+        let facts: Files =
+            files.iter().filter(|(path, _)| *path != "live").map(|(p, b)| (p.clone(), b.clone())).collect();
         write("directory", &format!("{name}-without-live"), &Image::written(&facts, 1));
         for (path, bytes) in facts.iter().filter(|(path, _)| path.starts_with("log/")) {
             let alone = Files::from([(path.clone(), bytes.clone())]);
             let number = path.trim_end_matches(".log").trim_start_matches("log/0");
             let written = Image::written(&alone, 3);
             // The same content in segment 1, which has no other before it; numbers and chain follow.
-            let content = written.windows(2).skip(3).position(|window| window == [0xFE, 0xED]).expect("a second letter") + 3;
-            let content = written[content + 2..].windows(2).position(|window| window == [0xFE, 0xED]).expect("a third") + content + 2;
-            write("segment", &format!("{name}-{number}-first"), &[&[3, 0xFE, 0xED, b'S', 1][..], &written[content..]].concat());
+            let content =
+                written.windows(2).skip(3).position(|window| window == [0xFE, 0xED]).expect("a second letter") + 3;
+            let content = written[content + 2..].windows(2).position(|window| window == [0xFE, 0xED]).expect("a third")
+                + content
+                + 2;
+            write(
+                "segment",
+                &format!("{name}-{number}-first"),
+                &[&[3, 0xFE, 0xED, b'S', 1][..], &written[content..]].concat(),
+            );
             if *path == segment_path(1) {
                 write("segment", &format!("{name}-raw"), &Image::written(&alone, 0));
                 write("segment", &format!("{name}-sealed"), &Image::written(&alone, 1));

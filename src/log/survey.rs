@@ -13,6 +13,9 @@ use crate::storage::{Access, Entry, File, Storage};
 use crate::sync::Arc;
 use std::collections::BTreeMap;
 
+/// Where the start record of a segment ends.
+const START_END: u32 = FIRST_BATCH + START_BATCH_LEN as u32;
+
 /// A file of the log.
 pub(crate) struct Surveyed {
     pub(crate) sequence: u32,
@@ -177,7 +180,7 @@ impl Survey {
         match scanned.footer() {
             Ok(footer) => {
                 let furthest = self.named.entry(sequence).or_default();
-                *furthest = footer.end.max(*furthest);
+                *furthest = footer.end.max(START_END).max(*furthest);
             }
             Err(Fault::Newer) => {
                 let act = format!("opening {}: its footer is of a newer version", segment_name(sequence));

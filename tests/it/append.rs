@@ -1,9 +1,10 @@
 //! Appending: what goes in comes back, what is refused leaves no trace, and the receipt says what happened.
 
 use super::support::{
-    Chance, Home, add, block_on, check_says, conflict, differences, event, events, eventually, everywhere, kilobyte,
-    name, number, numbers, positions, put, read, small_segments, trouble, versions, wherever_it_lasts,
+    Home, add, block_on, check_says, conflict, differences, event, events, eventually, everywhere, kilobyte, name,
+    number, numbers, positions, put, read, small_segments, trouble, versions, wherever_it_lasts,
 };
+use crate::model::{Chance, Choices};
 use scorebook::ExpectedVersion::{Any, Exact, NoStream, StreamExists};
 use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk};
 use scorebook::{
@@ -827,7 +828,7 @@ fn many_receipts_in_flight_are_awaited_in_any_order() {
         let mut pending: Vec<_> = (0..300).map(|n| (n, store.append(&name("a"), Any, [kilobyte(n)]))).collect();
         let mut chance = Chance(11);
         while !pending.is_empty() {
-            let at = chance.below(pending.len() as u64) as usize;
+            let at = chance.below(pending.len());
             let (n, receipt) = pending.swap_remove(at);
             let receipt = if n % 2 == 0 { block_on(receipt) } else { receipt.wait() };
             assert_eq!(receipt.expect("accepted").last_version().get(), n + 1);

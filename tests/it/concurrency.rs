@@ -1,9 +1,10 @@
 //! Many threads on one store: every answer is one that some order of the appends explains.
 
 use super::support::{
-    Chance, Home, SMALL_SEGMENT, add, block_on, conflict, event, kilobyte, name, number, numbers, positions, read,
+    Home, SMALL_SEGMENT, add, block_on, conflict, event, kilobyte, name, number, numbers, positions, read,
     small_segments, versions, wherever_threads_are,
 };
+use crate::model::{Chance, Choices};
 use scorebook::ExpectedVersion::{Any, Exact, NoStream};
 use scorebook::{
     AppendError, Conflict, Durability, ErrorKind, EventStore, NewEvent, Position, Receipt, StreamName, Version,
@@ -211,7 +212,7 @@ fn positions_strictly_rise_and_nothing_appears_below_one_already_seen() {
                 let mut chance = Chance(thread);
                 for _ in 0..10 {
                     let stream = name(&format!("s-{}", chance.below(5)));
-                    add(&store, &stream, (0..=chance.below(3)).map(kilobyte));
+                    add(&store, &stream, (0..=chance.below(3) as u64).map(kilobyte));
                 }
             });
             is_over.store(true, Ordering::SeqCst);

@@ -2,8 +2,8 @@
 //! opened and compared with what was acknowledged. Here a sample of it; all of it is a lane of the proof.
 
 use crate::model::{
-    Chance, Operation, Part, Script, Thoroughness, World, append, look_only, operations_of, part, seed, stop_and_look,
-    stories, survive, write,
+    Chance, Choices, Operation, Part, Script, Thoroughness, World, append, look_only, operations_of, part, seed,
+    stop_and_look, stories, survive, write,
 };
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, proptest};

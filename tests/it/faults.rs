@@ -1,6 +1,6 @@
 //! Faults: syncs and writes that fail, a disk that is full, a clock that jumps.
 
-use crate::model::{Chance, Operation, Part, World, append, options, part, seed, survive, write};
+use crate::model::{Chance, Choices, Operation, Part, World, append, options, part, seed, survive, write};
 use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, Mischief, SimulatedDisk, SyncFailure};
 use scorebook::{Durability, ErrorKind, EventStore, Status, Timestamp};
 use std::collections::BTreeMap;

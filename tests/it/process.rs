@@ -3,8 +3,8 @@
 //! The other process is this test binary again: [`the_other_process`] does nothing unless it is told a directory, and
 //! then does what it reads on its standard input, one line each, and answers on its standard output.
 
-use super::support::{Chance, Home, add, event, kilobyte, name, number, positions, read, small_segments};
-use crate::model::{Fate, Ledger, Storm};
+use super::support::{Home, add, event, kilobyte, name, number, positions, read, small_segments};
+use crate::model::{Chance, Choices, Fate, Ledger, Storm};
 use scorebook::ExpectedVersion::Any;
 use scorebook::{CloseState, ErrorKind, EventStore, Position};
 use std::io::{self, BufRead, BufReader, Write};
@@ -158,11 +158,11 @@ fn killed_at_random_moments_everything_acknowledged_is_there() {
     for life in 0..ROUNDS {
         let context = format!("round {life} of seed {SEED:#x}");
         let mut other = OtherProcess::start(&home.path());
-        other.tell(&format!("storm {} {life}", chance.below(u64::MAX)));
+        other.tell(&format!("storm {} {life}", chance.next()));
         let mut answers: Vec<String> = Vec::new();
         if chance.below(5) == 0 {
             // Somewhere in starting or opening, most likely.
-            thread::sleep(Duration::from_micros(chance.below(30_000)));
+            thread::sleep(Duration::from_micros(chance.below(30_000) as u64));
         } else {
             for _ in 0..1 + chance.below(120) {
                 answers.push(other.answer().unwrap_or_else(|| panic!("it ended by itself in {context}")));

@@ -30,26 +30,11 @@ impl Chance {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
-
-    /// A number below `bound`, or 0 where nothing is below it.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    /// True once in so many times.
-    pub(crate) fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-
-    /// One of these.
-    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
 }
 
 impl Choices for Chance {
     fn below(&mut self, bound: usize) -> usize {
-        Chance::below(self, bound)
+        (self.next() % bound.max(1) as u64) as usize
     }
 }
 

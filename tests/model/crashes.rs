@@ -1,7 +1,7 @@
 //! Crashes as a loop: every story is stopped at every operation that changes the disk, and what a power cut or a kill may
 //! leave there is opened and compared; then the same again, one deeper, for every operation of that recovery.
 
-use super::chance::Chance;
+use super::chance::{Chance, Choices};
 use super::expected::Model;
 use super::operation::{Part, part};
 use super::stories::Story;

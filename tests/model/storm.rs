@@ -4,7 +4,7 @@
 //! event holds follows from its stream and its version, or from the attempt it was, so every event can be checked by
 //! itself. The [`Ledger`](super::ledger::Ledger) is the other side: it hears the lines and checks the survivors.
 
-use super::chance::Chance;
+use super::chance::{Chance, Choices};
 use scorebook::ExpectedVersion::{Any, Exact, NoStream, StreamExists};
 use scorebook::{
     AppendError, Durability, Error, ErrorKind, EventStore, ExpectedVersion, NewEvent, Options, PendingReceipt,

@@ -1,6 +1,6 @@
 //! The driver: a disk, a store on it, and the model of what it holds, side by side and compared after every operation.
 
-use super::chance::Chance;
+use super::chance::{Chance, Choices};
 use super::expected::{Batch, Event, Model, Said, check_named, stream};
 use super::operation::{DISK_OPERATIONS, Operation, Part};
 use super::reading::Reading;

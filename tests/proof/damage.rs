@@ -11,7 +11,6 @@ const PIECE: u64 = 50;
 const CLOSENESS: Closeness = Closeness { ways_every: 64, salvage_every: 2_048 };
 
 /// Every change there is, in an order in which every beginning is an even sample of all kinds; it ends with the last one.
-#[expect(clippy::print_stdout, reason = "the table is the answer")]
 pub(crate) fn damage(extent: Extent) -> bool {
     let scratch = tempfile::tempdir().expect("a directory");
     let subjects = Subject::all(extent.seed, scratch.path());

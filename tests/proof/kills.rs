@@ -1,7 +1,7 @@
 //! The lane of kills: a process that writes is ended with SIGKILL at a random moment, over and over in one directory, so
 //! that wounds add up, and what is left is checked against what it had acknowledged.
 
-use crate::model::{Chance, Fate, Ledger, Storm, check_event};
+use crate::model::{Chance, Choices, Fate, Ledger, Storm, check_event};
 use crate::other::{Other, describe};
 use crate::run::{Extent, Run};
 use scorebook::{CloseState, ErrorKind, EventId, EventStore, Position, ReadMode, verify};

@@ -34,7 +34,10 @@ pub fn run(data: &[u8]) {
             assert_ne!(is_sound, Some(false), "damage that opening does not see");
             // Nothing to read is fine for a writer alone.
             if let Ok(read) = &read {
-                assert!(read.trouble.is_none() == found.trouble.is_none() && read.events == found.events, "other events");
+                assert!(
+                    read.trouble.is_none() == found.trouble.is_none() && read.events == found.events,
+                    "other events"
+                );
             }
             // A part of the inputs kills the process instead of closing.
             let is_killed = data.first().is_some_and(|how| 128 <= *how);

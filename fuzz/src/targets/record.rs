@@ -29,7 +29,8 @@ pub fn run(data: &[u8]) {
     assert_eq!((decoded.batches, decoded.records), (batches, records), "what verifies is what the rules say");
     assert!(decoded.sound_records <= decoded.records, "no record is sound that does not verify");
     // The same bytes where a slot, a footer and a body are looked for.
-    for part in [bytes.get(SECTOR..), bytes.get(112..), bytes.get(112..136), bytes.get(112..128)].into_iter().flatten() {
+    for part in [bytes.get(SECTOR..), bytes.get(112..), bytes.get(112..136), bytes.get(112..128)].into_iter().flatten()
+    {
         let _ = decode_bytes(part);
     }
 }

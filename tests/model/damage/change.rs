@@ -1,7 +1,7 @@
 //! What can happen to the files of a store, numbered: for each kind of change, how many there are of a subject, and the
 //! n-th of them.
 
-use super::super::chance::Chance;
+use super::super::chance::{Chance, Choices};
 use super::layout::{Files, SECTOR, segment_path};
 use super::subject::Subject;
 use std::fmt;

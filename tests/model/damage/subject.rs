@@ -1,7 +1,7 @@
 //! The stores that are damaged: what each holds is known from what was handed in, and where it stands from a second
 //! reading of its files.
 
-use super::super::chance::Chance;
+use super::super::chance::{Chance, Choices};
 use super::layout::{self, Files, Layout};
 use scorebook::testing::{CrashChoice, SimulatedDisk};
 use scorebook::{

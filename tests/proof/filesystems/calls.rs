@@ -2,7 +2,7 @@
 
 use super::site::Site;
 use super::{Checked, needs};
-use crate::model::{Fate, Storm};
+use crate::model::{Choices, Fate, Storm};
 use crate::other::Other;
 
 /// The calls with which a store changes anything.

@@ -4,7 +4,7 @@
 use super::fuse::Disk;
 use super::rig::{IMAGE_BYTES, Kind, Mount, find, run, workshop};
 use super::site::Balloon;
-use crate::model::{Chance, Fate, Ledger, Storm};
+use crate::model::{Chance, Choices, Fate, Ledger, Storm};
 use crate::other::{Other, describe};
 use crate::run::{Extent, Run};
 use scorebook::{ErrorKind, EventStore, ReadMode, verify};

@@ -4,7 +4,7 @@
 use super::Checked;
 use super::cuts::{Below, Ground, over_and_over};
 use super::rig::Kind;
-use crate::model::{Chance, Fate, Storm};
+use crate::model::{Chance, Choices, Fate, Storm};
 use crate::other::describe;
 use crate::run::Extent;
 use scorebook::{Error, ErrorKind, EventStore, Options, ReadMode};

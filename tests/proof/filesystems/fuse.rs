@@ -5,7 +5,7 @@
 //!
 //! It is a process of its own because one that serves a disk and waits for a file system on it can never be ended.
 
-use crate::model::Chance;
+use crate::model::{Chance, Choices};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};

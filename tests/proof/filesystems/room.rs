@@ -3,7 +3,7 @@
 use super::rig::{IMAGE_BYTES, Kind};
 use super::site::{Balloon, Site};
 use super::{Checked, PATIENCE};
-use crate::model::Fate;
+use crate::model::{Choices, Fate};
 use crate::other::describe;
 use scorebook::{AppendError, ErrorKind, EventStore, Status};
 use std::path::Path;
