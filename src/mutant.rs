@@ -92,6 +92,8 @@ mutants! {
     LocksNothing,
     /// A segment is read beyond the end that its successor fixed.
     ReadsBeyondTheFixedEnd,
+    /// A read that meets an error of the system ends there.
+    EndsAtAReadError,
 }
 
 impl Mutant {

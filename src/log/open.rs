@@ -279,6 +279,11 @@ fn assemble<V: Visitor>(
     storage.random(&mut bits).map_err(|error| Error::io("making random bits for an epoch", error))?;
     let latch = Arc::new(Latch::default());
     let active = recovered.segments.last().filter(|segment| recovered.ends.visible.segment == segment.sequence());
+    if let (Some(segment), Footing::Clean) = (active, &recovered.footing) {
+        // It is written on: a first append that could not open it would have to latch.
+        let act = || format!("opening {} for writing", segment_name(segment.sequence()));
+        segment.file().hold().map_err(|error| Error::io(act(), error))?;
+    }
     let active = active.map(|segment| Active {
         segment: segment.clone(),
         file: Arc::new(LatchedFile::new(segment.file().clone(), latch.clone(), segment_name(segment.sequence()))),

@@ -81,10 +81,13 @@ impl<'a> ScannedSegment<'a> {
     pub(crate) fn ends_named_behind(&self, from: u32) -> impl Iterator<Item = Place> {
         let mut at = from;
         std::iter::from_fn(move || {
-            let offset = self.next_header(at)?;
-            at = offset + 8;
-            let (header, _) = BatchHeader::verify(self.batches_from(offset), self.salt, offset).ok()?;
-            Some(header.durable)
+            while let Some(offset) = self.next_header(at) {
+                at = offset + 8;
+                if let Ok((header, _)) = BatchHeader::verify(self.batches_from(offset), self.salt, offset) {
+                    return Some(header.durable);
+                }
+            }
+            None
         })
     }
 

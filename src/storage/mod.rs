@@ -104,6 +104,11 @@ pub(crate) trait File: Debug + Send + Sync {
     /// The file never changes its size, and only bytes that are never written again are looked at.
     fn map(&self) -> io::Result<Option<SharedBytes>>;
 
+    /// Says that it is going to be written: it stays open, so that writing needs nothing of the system but room.
+    fn hold(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Says that nothing more is written and no sync of it waited for: it may be closed, and opened again for a read.
     fn retire(&self) {}
 }

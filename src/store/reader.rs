@@ -75,7 +75,9 @@ impl Reader {
                     let mut view = shared.0.write();
                     let place = Place { segment: segment.sequence(), offset: batch.offset };
                     let is_sequel = view.table.batch(place, batch).is_ok();
-                    view.head = head;
+                    if is_sequel {
+                        view.head = head;
+                    }
                     is_sequel
                 },
             );

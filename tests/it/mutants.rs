@@ -53,6 +53,7 @@ const CAUGHT: &[(&str, &str)] = &[
     ("MixesNoPlaceIn", REMAINS),
     ("LocksNothing", "concurrency::a_second_writer_in_this_process_is_refused_and_names_the_owner"),
     ("ReadsBeyondTheFixedEnd", RECEIPT),
+    ("EndsAtAReadError", "unreadable::a_sector_that_cannot_be_read_any_more_fails_only_what_needs_it"),
 ];
 
 /// A broken store that hangs is not caught.

@@ -84,11 +84,11 @@ pub(crate) fn stop_and_look(story: &Story, seed: u64, stop_at: u64, how: Thoroug
     survive(disk.kill(), model, model.least_after_kill(), &whence);
     states += 1;
     if how.deep_one_in != 0 && chance.below(how.deep_one_in) == 0 {
-        states += crash_again(disk.kill(), model, &whence, &mut chance, how);
+        states += crash_again(disk.kill(), (model, model.least_after_kill()), &whence, &mut chance, how);
         for _ in 1..how.deep_firsts {
             let choice = CrashChoice::Seeded(chance.next());
             let whence = Whence { then: &choice, again: None, ..whence };
-            states += crash_again(disk.crash(&choice), model, &whence, &mut chance, how);
+            states += crash_again(disk.crash(&choice), (model, least), &whence, &mut chance, how);
         }
     }
     states
@@ -115,7 +115,7 @@ fn choices(disk: &SimulatedDisk, chance: &mut Chance, how: Thoroughness) -> Vec<
 /// Cuts the power a second time, at every operation of recovering from the first and of the first append after that.
 fn crash_again(
     crashed: SimulatedDisk,
-    model: &Model,
+    (model, least): (&Model, usize),
     first: &Whence<'_>,
     chance: &mut Chance,
     how: Thoroughness,
@@ -123,8 +123,7 @@ fn crash_again(
     let again = |stop_at: Option<u64>| {
         let mut world = World::on(crashed.kill(), model.clone());
         world.stop_at(stop_at);
-        // What must be there at first was compared, or will be, by the caller.
-        if world.open(0).is_ok() {
+        if world.open(least).is_ok() {
             world.disk.set_capacity(None);
             world.append(&[vec![part(1, 1, 30)]], Durability::Synced);
         }

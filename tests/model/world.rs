@@ -370,10 +370,16 @@ impl World {
 
     /// Reads everything while the n-th read of the disk fails: right as far as it goes, then the error.
     fn read_badly(&mut self, nth: u64) {
-        self.heal();
+        let faults = self.take_faults();
+        self.disk.heal();
         self.disk.fail(DiskFault::new(DiskOperation::Read, io::ErrorKind::Other).nth(nth));
         let read: Vec<_> = self.store().read_all().iter().collect();
-        self.heal();
+        self.disk.heal();
+        faults.into_iter().for_each(|fault| self.hand_over(fault));
+        self.stop_at(self.stop_at);
+        let given = read.iter().filter(|event| event.is_ok()).count();
+        let is_whole = self.model.events_in(self.visible) <= given;
+        assert!(is_whole || read.last().is_some_and(Result::is_err), "{given} events were read, and no word of more");
         let mut versions: BTreeMap<u8, u64> = BTreeMap::new();
         let mut expected = (1..).zip(self.model.events());
         for event in read {

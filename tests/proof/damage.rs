@@ -8,7 +8,7 @@ use std::sync::Mutex;
 const PIECE: u64 = 50;
 
 /// How closely is looked.
-const CLOSENESS: Closeness = Closeness { ways_every: 64, salvage_every: 2_048 };
+const CLOSENESS: Closeness = Closeness { ways_every: 32, salvage_every: 2_048 };
 
 /// Every change there is, in an order in which every beginning is an even sample of all kinds; it ends with the last one.
 pub(crate) fn damage(extent: Extent) -> bool {

@@ -36,8 +36,8 @@ enum Lane {
     Crashes {
         #[command(flatten)]
         amount: Amount,
-        /// Fewer states of each operation, by seed.
-        #[arg(long)]
+        /// Fewer states of each operation, by seed. Such a run is not recorded.
+        #[arg(long, conflicts_with = "record")]
         sample: bool,
     },
     /// In every story the k-th operation of each kind fails, once and from then on.

@@ -168,7 +168,9 @@ fn write_down(record: &Record, line: Option<usize>) -> io::Result<usize> {
         text += &serde_json::to_string(record).map_err(io::Error::other)?;
         text.push('\n');
     }
-    fs::write(path(), text)?;
+    let beside = path().with_extension("new");
+    fs::write(&beside, text)?;
+    fs::rename(beside, path())?;
     Ok(line)
 }
 

@@ -16,8 +16,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::SystemTime;
 
-/// A file of the operating system, open while it is written. While it is only read it stands on a shelf, and is closed
-/// when the place is wanted.
+/// A file of the operating system, open from when it is held or first written until it is retired. While it is only read
+/// it stands on a shelf, is closed when the place is wanted, and found again by its name.
 pub(super) struct RealFile {
     /// `None` while it is only read.
     held: Mutex<Option<Arc<fs::File>>>,
@@ -58,7 +58,7 @@ impl RealFile {
     /// The open file, which stays open until it is retired.
     ///
     /// IMPORTANT: the system tells a failed writeback to whoever had the file open when it failed.
-    pub(super) fn hold(&self) -> io::Result<Arc<fs::File>> {
+    fn keep_open(&self) -> io::Result<Arc<fs::File>> {
         let mut held = self.held.lock();
         if let Some(file) = &*held {
             return Ok(file.clone());
@@ -89,11 +89,11 @@ impl File for RealFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        write_within_limit(&*self.hold()?, self.size_limit, bytes, offset)
+        write_within_limit(&*self.keep_open()?, self.size_limit, bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.hold()?.sync_data()
+        self.keep_open()?.sync_data()
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -106,6 +106,10 @@ impl File for RealFile {
             return Ok(None);
         }
         map_file(&*self.lend()?, self.len()?)
+    }
+
+    fn hold(&self) -> io::Result<()> {
+        self.keep_open().map(drop)
     }
 
     fn retire(&self) {
@@ -128,7 +132,7 @@ impl fmt::Debug for RealFile {
 }
 
 /// What tells a file from any other that may take its name. Numbers are given again, so the time it was made counts too,
-/// where the file system knows that.
+/// where the file system knows that. A file system that gives an open file another number later cannot hold a store.
 type Identity = (u64, u64, Option<SystemTime>);
 
 fn identity(file: &fs::File) -> io::Result<Identity> {
@@ -153,7 +157,11 @@ pub(super) fn write_within_limit(file: &fs::File, limit: Option<u64>, bytes: &[u
 /// Does something that opens files; where too many are open, those go first that are open only to be read again.
 pub(super) fn with_descriptors<T>(shelf: &Shelf<fs::File>, act: impl Fn() -> io::Result<T>) -> io::Result<T> {
     match act() {
-        Err(error) if is_out_of_descriptors(&error) && shelf.clear() => act(),
+        Err(error) if is_out_of_descriptors(&error) => {
+            // Also where nothing stood there: another thread may have closed it all just now.
+            shelf.clear();
+            act()
+        }
         result => result,
     }
 }

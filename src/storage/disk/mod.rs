@@ -42,6 +42,7 @@ pub(crate) struct RealDisk {
     /// The handle of the directory, from the first time it was found there.
     root: Mutex<Option<Arc<OwnedFd>>>,
     shelf: Arc<Shelf<fs::File>>,
+    boot_id: [u8; 16],
     began: Instant,
 }
 
@@ -52,7 +53,7 @@ impl RealDisk {
         let resolved = fs::canonicalize(path).or_else(|_| std::path::absolute(path));
         let path = resolved.unwrap_or_else(|_| path.to_owned());
         let shelf = Arc::new(Shelf::new(READ_FILES_MAX));
-        RealDisk { path, root: Mutex::new(None), shelf, began: Instant::now() }
+        RealDisk { path, root: Mutex::new(None), shelf, boot_id: boot_id(), began: Instant::now() }
     }
 
     fn root(&self) -> io::Result<Arc<OwnedFd>> {
@@ -142,8 +143,8 @@ impl Storage for RealDisk {
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
-        self.create_root()?;
-        let mut directory = self.root()?;
+        self.with_descriptors(|| self.create_root())?;
+        let mut directory = self.with_descriptors(|| self.root())?;
         for part in path_parts(path) {
             let made = rustix::fs::mkdirat(&directory, part, DIRECTORY_MODE);
             match made {
@@ -153,7 +154,7 @@ impl Storage for RealDisk {
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
-            let opened = open_directory(&directory, part)?;
+            let opened = self.with_descriptors(|| open_directory(&directory, part))?;
             // Also where it existed: whoever made it may have died before its name was durable.
             sync_directory(&directory).inspect_err(|_| {
                 if made.is_ok() {
@@ -243,9 +244,7 @@ impl Storage for RealDisk {
     }
 
     fn boot_id(&self) -> [u8; 16] {
-        // Where there is no such file, as outside Linux, it is unknown.
-        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        uuid::Uuid::try_parse(text.trim()).map_or([0; 16], uuid::Uuid::into_bytes)
+        self.boot_id
     }
 
     fn now(&self) -> Timestamp {
@@ -285,6 +284,12 @@ fn could_lock(attempt: impl Fn() -> Result<(), TryLockError>) -> io::Result<bool
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
+}
+
+/// Zeros where it is not known, as outside Linux.
+fn boot_id() -> [u8; 16] {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    uuid::Uuid::try_parse(text.trim()).map_or([0; 16], uuid::Uuid::into_bytes)
 }
 
 /// Fills the buffer from the system's source of randomness.

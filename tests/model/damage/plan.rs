@@ -149,7 +149,7 @@ fn common_factor(a: u64, b: u64) -> u64 {
 }
 
 /// Makes a change to a copy of a subject and looks at what comes of it; on the real disk too where there is a directory for
-/// that. Nothing where it left a log of which nobody can say whose it is.
+/// that. Nothing where it changed nothing, or left a log of which nobody can say whose it is.
 pub(crate) fn try_change(
     subject: &Subject,
     change: &Change,
@@ -157,6 +157,9 @@ pub(crate) fn try_change(
     scratch: Option<&Path>,
 ) -> Option<Result<Outcome, Violation>> {
     let changed = change.make(&subject.files);
+    if changed.iter().all(|(path, bytes)| subject.files.get(path) == bytes.as_ref()) {
+        return None;
+    }
     let expected = Expected::of(subject, &changed);
     if expected.is_another {
         return None;
