@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod directory;
 mod faults;
+mod forged;
 mod golden;
 mod lies;
 #[path = "../model/mod.rs"]

@@ -3,7 +3,7 @@
 
 use super::storm::{WRITERS, check_event, ends_a_batch, name, own_event, pair};
 use scorebook::ExpectedVersion::Any;
-use scorebook::{AppendError, EventStore, Version};
+use scorebook::{AppendError, Error, EventStore, Version};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -115,11 +115,16 @@ impl Ledger {
     /// Everything acknowledged is there exactly, and what else is there is there whole. What the power cut took away and
     /// may take away is forgotten.
     pub(crate) fn check(&mut self, store: &EventStore, fate: Fate, context: &str) -> Found {
+        self.try_check(store, fate, context).unwrap_or_else(|error| panic!("{error}, {context}"))
+    }
+
+    /// The same where reading may fail: then nothing is said of what could not be read.
+    pub(crate) fn try_check(&mut self, store: &EventStore, fate: Fate, context: &str) -> Result<Found, Error> {
         let mut versions: HashMap<String, u64> = HashMap::new();
         let mut digest = DefaultHasher::new();
         let mut head = 0;
         for event in store.read_all() {
-            let event = event.unwrap_or_else(|error| panic!("{error} behind position {head}, {context}"));
+            let event = event?;
             assert_eq!(event.position().get(), head + 1, "positions have no holes, {context}");
             head += 1;
             let version = versions.entry(event.stream().to_owned()).or_default();
@@ -138,22 +143,22 @@ impl Ledger {
         let least = if fate == Fate::Killed { told.max(self.durable) } else { self.durable };
         assert!(least <= head, "acknowledged up to position {least}, and there are {head}, {context}");
         self.told.split_off(&(head + 1));
-        check_answers(store, head, &versions, context);
-        Found { head, digest: digest.finish() }
+        check_answers(store, head, &versions, context)?;
+        Ok(Found { head, digest: digest.finish() })
     }
 }
 
 /// Whatever way is asked, the answers agree with the whole log.
-fn check_answers(store: &EventStore, head: u64, versions: &HashMap<String, u64>, context: &str) {
-    assert_eq!(store.head().expect("a head").get(), head, "{context}");
-    let stats = store.stats().expect("numbers");
+fn check_answers(store: &EventStore, head: u64, versions: &HashMap<String, u64>, context: &str) -> Result<(), Error> {
+    assert_eq!(store.head()?.get(), head, "{context}");
+    let stats = store.stats()?;
     assert_eq!((stats.events(), stats.streams()), (head, versions.len() as u64), "{context}");
     for (stream, version) in versions {
         let stream = name(stream);
-        assert_eq!(store.version(&stream).expect("a version").get(), *version, "{stream}, {context}");
+        assert_eq!(store.version(&stream)?.get(), *version, "{stream}, {context}");
         let mut next = *version;
         for event in store.read(&stream).backwards() {
-            let event = event.expect("the event is there");
+            let event = event?;
             check_event(&event, Some(next));
             assert!(next < *version || ends_a_batch(&event), "{stream} ends within a batch, at {version}, {context}");
             next -= 1;
@@ -164,4 +169,5 @@ fn check_answers(store: &EventStore, head: u64, versions: &HashMap<String, u64>,
         let [a, b] = pair(writer).map(|stream| store.version(&stream).unwrap_or(Version::NONE));
         assert_eq!(a, b, "of a batch all or nothing is there, writer {writer}, {context}");
     }
+    Ok(())
 }

@@ -61,9 +61,11 @@ fn cycle(ground: &mut Ground) {
     match store.reopen() {
         Ok(report) => {
             assert!(report.damage().is_empty(), "{report}, {context}");
-            let found = ground.ledger.check(&store, Fate::PowerCut, &context);
-            // What is shown now was copied and synced, whatever the page cache had said.
-            ground.ledger.settle(found);
+            match ground.ledger.try_check(&store, Fate::PowerCut, &context) {
+                // What is shown now was copied and synced, whatever the page cache had said.
+                Ok(found) => ground.ledger.settle(found),
+                Err(error) => check_gave_up(ground, &error, &context),
+            }
             if let Err(error) = blow(ground) {
                 // The file system has given up meanwhile.
                 check_told(&error, &context);
@@ -118,12 +120,13 @@ fn check_told(error: &Error, context: &str) {
 
 /// What was visible can still be read, unless the file system reads nothing any more.
 fn check_reads_go_on(ground: &mut Ground, store: &EventStore, context: &str) {
-    let failure = store.read_all().into_iter().find_map(Result::err);
-    match failure.or_else(|| store.stats().err()) {
-        Some(error) if error.kind() == ErrorKind::Io => ground.note("nothing can be read".to_owned()),
-        Some(error) => panic!("{}, {context}", describe(&error)),
-        None => {
-            ground.ledger.check(store, Fate::PowerCut, context);
-        }
+    if let Err(error) = ground.ledger.try_check(store, Fate::PowerCut, context) {
+        check_gave_up(ground, &error, context);
     }
+}
+
+/// The file system reads nothing any more, which may happen at any moment once its disk has failed.
+fn check_gave_up(ground: &mut Ground, error: &Error, context: &str) {
+    assert_eq!(error.kind(), ErrorKind::Io, "{}, {context}", describe(error));
+    ground.note("nothing can be read".to_owned());
 }
