@@ -363,6 +363,45 @@ mod tests {
     }
 
     #[test]
+    fn a_header_says_a_length_that_can_be_and_at_least_one_record() {
+        const LEAST: usize = BATCH_HEADER_LEN + RECORD_HEADER_LEN;
+        const MOST: usize = BATCH_BYTES_MAX + ALIGNMENT;
+        let salt = Salt::of(&[1; 16], &[2; 16], 3);
+        let bytes = sample(salt, 512);
+        let (sound, _) = BatchHeader::verify(&bytes, salt, 512).expect("a header");
+        let verify = |length: usize, records: u16| {
+            let mut bytes = [0; BATCH_HEADER_LEN];
+            BatchHeader { length: length as u32, records, ..sound }.encode(&mut bytes, salt, 512);
+            BatchHeader::verify(&bytes, salt, 512).map(|(header, _)| header.length as usize)
+        };
+        for length in [LEAST, LEAST + 8, MOST - 8, MOST] {
+            assert_eq!(verify(length, 1), Ok(length));
+            assert_eq!(verify(length, 0), Err(Fault::Unreadable), "{length} bytes and no record");
+        }
+        for length in [0, BATCH_HEADER_LEN, LEAST - 8, LEAST + 4, MOST - 1, MOST + 8] {
+            assert_eq!(verify(length, 1), Err(Fault::Unreadable), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn behind_the_last_record_less_than_an_alignment_of_zeros_fills_up() {
+        let salt = Salt::of(&[1; 16], &[2; 16], 3);
+        let bytes = sample(salt, 512);
+        let batch = BatchView::verify(&bytes, salt, 512).expect("a batch");
+        let padding = bytes.len() - BATCH_HEADER_LEN - batch.records().map(|record| record.bytes.len()).sum::<usize>();
+        assert!(0 < padding && padding < ALIGNMENT, "{padding} bytes of padding");
+        for at in bytes.len() - padding..bytes.len() {
+            let mut filled = bytes.clone();
+            filled[at] = 1;
+            assert!(BatchView::verify(&filled, salt, 512).is_err(), "byte {at}");
+        }
+        let mut longer = bytes.clone();
+        longer.resize(bytes.len() + ALIGNMENT, 0);
+        BatchHeader { length: longer.len() as u32, ..batch.header }.encode(&mut longer, salt, 512);
+        assert!(BatchView::verify(&longer, salt, 512).is_err(), "{} bytes of padding", padding + ALIGNMENT);
+    }
+
+    #[test]
     fn a_copy_keeps_its_bodies_and_their_checksums() {
         let salt = Salt::of(&[1; 16], &[2; 16], 3);
         let bytes = sample(salt, 512);
