@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::format::{BATCH_HEADER_LEN, BatchView, Fault, Footer, Kind, Preamble, Range};
 use crate::mutant::Mutant;
 use crate::options::ReadMode;
-use crate::position::{Place, Position};
+use crate::position::{POSITION_MAX, Place, Position};
 use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment, batches_end, read_whole, segment_name};
 
 /// The last segment, as it was found.
@@ -72,7 +72,7 @@ impl Scan<'_> {
         }
         let first = self.sequence.next_position;
         let told = self.survey.live.map_or(first, |live| live.visible_position);
-        let last = told.max(first);
+        let last = told.min(Position::new(POSITION_MAX)).max(first);
         self.visitor.end_damaged(Range { first, last });
         self.sequence.next_position = last.next().unwrap_or(last);
         if let Some(damage) = self.report.damage.iter_mut().rev().find(|damage| damage.positions.is_none()) {
@@ -125,13 +125,9 @@ impl Scan<'_> {
         if let Some(first) = successor.and_then(Link::first_position)
             && self.sequence.next_position < first
         {
-            let mut damage = Damage::new(
-                DamageKind::Missing,
-                Place { segment: link.sequence(), offset: walked.offset },
-                "events are missing",
-            );
-            damage.positions = Some((self.sequence.next_position, Position::new(first.get() - 1)));
-            self.sequence.next_position = first;
+            let place = Place { segment: link.sequence(), offset: walked.offset };
+            let mut damage = Damage::new(DamageKind::Missing, place, "events are missing");
+            damage.positions = self.pass_to(first);
             self.damage(damage)?;
         }
         self.log_bytes += u64::from(end);
@@ -154,16 +150,23 @@ impl Scan<'_> {
     fn catch_up(&mut self, link: &Link) -> Result<(), Error> {
         let Some(first) = link.first_position() else { return Ok(()) };
         if self.sequence.next_position < first {
-            let mut damage = Damage::new(
-                DamageKind::Missing,
-                Place { segment: link.sequence(), offset: FIRST_BATCH },
-                "the events before this segment are missing",
-            );
-            damage.positions = Some((self.sequence.next_position, Position::new(first.get() - 1)));
-            self.sequence.next_position = first;
+            let place = Place { segment: link.sequence(), offset: FIRST_BATCH };
+            let mut damage = Damage::new(DamageKind::Missing, place, "the events before this segment are missing");
+            damage.positions = self.pass_to(first);
             self.damage(damage)?;
         }
         Ok(())
+    }
+
+    /// Goes on at a position, and gives those that are passed over. Not where none can follow it: then whatever says that
+    /// it comes next is wrong too.
+    fn pass_to(&mut self, next: Position) -> Option<(Position, Position)> {
+        let first = self.sequence.next_position;
+        if next <= first || POSITION_MAX < next.get() {
+            return None;
+        }
+        self.sequence.next_position = next;
+        Some((first, Position::new(next.get() - 1)))
     }
 
     /// The last segment: what of it was proven durable, and what stands behind that.
@@ -314,11 +317,7 @@ impl Scan<'_> {
                     };
                     let mut damage = Damage::new(kind, place, detail);
                     if let Some((next_offset, first_position)) = found {
-                        if self.sequence.next_position < first_position {
-                            damage.positions =
-                                Some((self.sequence.next_position, Position::new(first_position.get() - 1)));
-                            self.sequence.next_position = first_position;
-                        }
+                        damage.positions = self.pass_to(first_position);
                         walked.offset = next_offset;
                         segment.mark_here(self.sequence.next_position, next_offset);
                     }
@@ -382,10 +381,11 @@ impl Scan<'_> {
     /// The next batch behind damage that can be read and can belong here: its offset and first position. Looking for
     /// it reads every byte at most a few times, whatever headers are made up in between.
     fn resync(&self, scanned: &ScannedSegment<'_>, from: u32, to: u32, budget: &mut usize) -> Option<(u32, Position)> {
+        let possible = self.sequence.next_position.get()..=POSITION_MAX;
         let mut at = from + 8;
         while let Some(offset) = scanned.next_header(at).filter(|offset| *offset < to) {
             match scanned.at(offset) {
-                Found::Batch(batch) if self.sequence.next_position <= batch.header.first_position => {
+                Found::Batch(batch) if possible.contains(&batch.header.first_position.get()) => {
                     return Some((offset, batch.header.first_position));
                 }
                 // Whatever its header says may have been summed up before the batch failed.

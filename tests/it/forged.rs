@@ -194,6 +194,27 @@ fn a_segment_that_claims_to_begin_too_early_hides_nothing_before_it() {
     assert_eq!(numbers(reader.read_all().skipping_lost().backwards()), (vec![3, 2, 1], true));
 }
 
+/// A batch behind damage said that it begins beyond the last position there can be. The positions before it were noted as
+/// lost, and what was salvaged could not be opened for it.
+#[test]
+fn what_is_salvaged_opens_whatever_positions_were_claimed() {
+    const BEYOND: u64 = 1 << 62;
+    for (number, at) in [(0, RECORD + 64), (1, 32), (2, 32)] {
+        for claimed in [BEYOND - 1, BEYOND, u64::MAX] {
+            let disk = closed();
+            forge(&disk, SEGMENT, number, |batch| {
+                put(batch, 32, &claimed.to_le_bytes());
+                put(batch, at, &claimed.to_le_bytes());
+            });
+            check_refused(&disk, ErrorKind::Damaged, &format!("batch {number} at position {claimed}"));
+            let copy = SimulatedDisk::new(seed());
+            let report = salvage_simulated(&disk, &copy).expect("a salvage");
+            let copied = options().open_simulated(&copy).expect("what was salvaged");
+            assert_eq!(copied.stats().expect("numbers").events(), report.events_copied(), "batch {number}, {claimed}");
+        }
+    }
+}
+
 /// `live` named an end in the middle of a batch. Opening refused it, and the log was verified as sound.
 #[test]
 fn an_end_in_the_middle_of_a_batch_is_damage_to_everybody() {
