@@ -132,7 +132,7 @@ pub(crate) fn of_one_segment(segment: &[u8]) -> Answer {
         Found::Batch(first) if first.records[0][record::KIND] == kind::START => return Answer::NotAsked,
         _ => return of_unstarted(segment, salt, end),
     };
-    if !is_zero(&first.records[0][record::HEADER + 8..record::HEADER + 20]) || has_footer(segment, salt, end) {
+    if !is_zero(&first.records[0][record::HEADER + 8..record::HEADER + 16]) || has_footer(segment, salt, end) {
         return Answer::Refused("the segment before it, or behind it, is not there");
     }
     let mut proven = None;
