@@ -1,4 +1,4 @@
-//! The limits of what one append may carry, each with the error that names it.
+//! The limits of what one append may carry and one query ask for, each with the error that names it.
 
 /// Longest stream name: 255 bytes of UTF-8.
 pub const STREAM_NAME_BYTES_MAX: usize = 255;
@@ -18,3 +18,7 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const BATCH_EVENTS_MAX: usize = 10_000;
 /// Largest batch: 64 MiB, all records and the batch's own header together.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most terms of one query, of all its items together: 1,000.
+pub const QUERY_TERMS_MAX: usize = 1_000;
+/// Longest text of a predicate: 4,096 bytes.
+pub const PREDICATE_BYTES_MAX: usize = 4_096;

@@ -16,6 +16,7 @@ mod schedules;
 mod streams;
 mod threads;
 mod view;
+mod wanted;
 mod writer;
 
 pub use batch::BatchBuilder;

@@ -2,14 +2,17 @@
 
 use super::read::Bounds;
 use super::view::SharedView;
+use super::wanted::Wanted;
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::format::Range;
 use crate::index::{HoleKind, Holes};
 use crate::mutant::Mutant;
 use crate::position::Position;
+use crate::query::{Predicate, Query};
 use crate::segment::{Cursor, Passed, Segment};
 use crate::sync::Arc;
+use crate::time::Timestamp;
 
 /// A read of all events: bounds choose the events, [`backwards`](Self::backwards) only the order.
 ///
@@ -32,11 +35,12 @@ use crate::sync::Arc;
 pub struct AllRead {
     source: Result<Arc<SharedView>, Error>,
     bounds: Bounds,
+    wanted: Wanted,
 }
 
 impl AllRead {
     pub(super) fn new(source: Result<Arc<SharedView>, Error>) -> AllRead {
-        AllRead { source, bounds: Bounds::ALL }
+        AllRead { source, bounds: Bounds::ALL, wanted: Wanted::default() }
     }
 
     /// From this position on, included. Position 0 is the same as 1. Default: from the first.
@@ -69,6 +73,31 @@ impl AllRead {
         self
     }
 
+    /// Only events that a query asks for. Default: all. Of several queries the last one counts.
+    pub fn matching(mut self, query: Query) -> AllRead {
+        self.wanted.query = Some(Arc::new(query));
+        self
+    }
+
+    /// Only events that the store gave this time or a later one. Default: from the first.
+    pub fn since(mut self, time: Timestamp) -> AllRead {
+        self.wanted.since = self.wanted.since.max(Some(time));
+        self
+    }
+
+    /// Only events that the store gave an earlier time than this. Default: up to the head.
+    pub fn until(mut self, time: Timestamp) -> AllRead {
+        self.wanted.until = Some(self.wanted.until.map_or(time, |other| other.min(time)));
+        self
+    }
+
+    /// Only events whose payload or metadata holds what is asked. Default: all. Of several predicates the last one
+    /// counts.
+    pub fn filtered_by(mut self, predicate: Predicate) -> AllRead {
+        self.wanted.predicate = Some(Arc::new(predicate));
+        self
+    }
+
     /// At most this many events; 0 gives none. Default: no limit.
     pub fn limit(mut self, events: u64) -> AllRead {
         self.bounds.limit = events;
@@ -85,6 +114,24 @@ impl AllRead {
     #[must_use]
     pub fn iter(&self) -> AllEvents {
         AllEvents::new(self)
+    }
+
+    /// How many events there are.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AllEvents`]: where an event cannot be given, nobody knows how many there are.
+    pub fn count(&self) -> Result<u64, Error> {
+        self.iter().try_fold(0, |count, event| event.map(|_| count + 1))
+    }
+
+    /// Whether there is any event.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AllEvents`], where an event that cannot be given may be one before the first that is there.
+    pub fn exists(&self) -> Result<bool, Error> {
+        self.iter().next().transpose().map(|event| event.is_some())
     }
 }
 
@@ -112,6 +159,8 @@ impl IntoIterator for &AllRead {
 ///
 /// An item is an error where an event cannot be given; nothing follows it.
 ///
+/// * [`InvalidName`](ErrorKind::InvalidName), [`InvalidArgument`](ErrorKind::InvalidArgument),
+///   [`TooLarge`](ErrorKind::TooLarge): the query has a fault; nothing was read.
 /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events that belong here cannot be read any more; the
 ///   text names the place or the positions. A read that begins behind them goes on.
 /// * [`Io`](ErrorKind::Io): the operating system could not read.
@@ -123,6 +172,7 @@ pub struct AllEvents {
 
 struct State {
     bounds: Bounds,
+    wanted: Wanted,
     left: u64,
     /// The segments that are still to be read, each with the end it had: in reading order, the next one last.
     segments: Vec<(Arc<Segment>, u32)>,
@@ -148,8 +198,12 @@ impl AllEvents {
             Ok(source) => source,
             Err(error) => return AllEvents { state: None, error: Some(error.clone()) },
         };
+        if let Some(fault) = read.wanted.fault() {
+            return AllEvents { state: None, error: Some(fault.clone()) };
+        }
         let view = source.0.read();
         let mut bounds = read.bounds;
+        bounds.after(read.wanted.after().get());
         // Behind an end that damage made uncertain there may have been what is asked for.
         if let Some(hole) = view.table.holes().lost_end()
             && view.head.get() < bounds.first
@@ -173,6 +227,7 @@ impl AllEvents {
         let expected = if bounds.is_backwards { Position::new(bounds.last) } else { first };
         let state = State {
             bounds,
+            wanted: read.wanted.clone(),
             left: bounds.limit,
             segments,
             walk: Walk::Between,
@@ -247,6 +302,12 @@ impl State {
                     }
                     self.pass_to(position)?;
                     self.expected = position.next().unwrap_or(position);
+                    if self.wanted.is_behind(&event) {
+                        return Ok(None);
+                    }
+                    if !self.wanted.accepts(&event) {
+                        continue;
+                    }
                     self.left -= 1;
                     return Ok(Some(event));
                 }
@@ -303,6 +364,12 @@ impl State {
                         return Ok(None);
                     }
                     self.expected = Position::new(position.get() - 1);
+                    if self.wanted.is_before(&event) {
+                        return Ok(None);
+                    }
+                    if !self.wanted.accepts(&event) {
+                        continue;
+                    }
                     self.left -= 1;
                     return Ok(Some(event));
                 }

@@ -14,6 +14,7 @@ mod model;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod process;
+mod query;
 mod read;
 mod reader;
 mod regressions;

@@ -369,7 +369,7 @@ fn check_rule(rule: Rule, bad: &[(&str, &str)], good: &[(&str, &str)]) {
 
 /// The floors, from the bottom up. Modules of one floor may know each other.
 const FLOORS: [&[&str]; 9] = [
-    &["position", "time", "name", "event", "error", "receipt", "options", "limits", "mutant", "sync"],
+    &["position", "time", "name", "event", "error", "receipt", "options", "limits", "query", "mutant", "sync"],
     &["format"],
     &["storage"],
     &["segment"],

@@ -296,6 +296,49 @@ fn read_gives_one_stream_or_all_within_bounds() {
 }
 
 #[test]
+fn query_finds_by_type_tags_stream_category_time_and_payload() {
+    let place = Place::new();
+    let line = |stream: &str, event_type: &str, tags: &str, data: &str| {
+        format!(r#"{{"stream":"{stream}","type":"{event_type}","tags":[{tags}],"data":{data}}}"#)
+    };
+    let lines = [
+        line("game-1", "game_started", r#""guild:7""#, r#"{"n":1}"#),
+        line("game-1", "guess_made", r#""guild:7","player:1""#, r#"{"n":2,"word":"owl"}"#),
+        line("game-2", "guess_made", r#""guild:8","player:1""#, r#"{"n":3,"word":"cat"}"#),
+        line("team-1", "player_joined", r#""player:1""#, r#"{"n":4}"#),
+        line("team-2", "player_joined", "", r#"{"n":5}"#),
+    ];
+    place.run(&["import"]).with(&lines.join("\n")).is(0);
+    let check = |arguments: &[&str], expected: &[u64]| {
+        let found: Vec<String> = place.run(&[&["query"], arguments].concat()).is(0).lines();
+        let found: Vec<u64> = found.iter().map(|line| members(line)["position"].parse().expect("a number")).collect();
+        assert_eq!(found, expected, "{arguments:?}");
+        let counted = place.run(&[&["query", "--count"], arguments].concat()).is(0).out;
+        assert_eq!(counted, format!("{{\"events\":{}}}\n", expected.len()), "{arguments:?}");
+    };
+    check(&[], &[1, 2, 3, 4, 5]);
+    check(&["--type", "guess_made"], &[2, 3]);
+    check(&["--type", "guess_made", "--type", "game_started"], &[1, 2, 3]);
+    check(&["--tag", "player:1", "--tag", "guild:7"], &[2]);
+    check(&["--type", "guess_made", "--tag", "guild:8", "--or", "--category", "team"], &[3, 4, 5]);
+    check(&["--or", "--type", "nothing"], &[1, 2, 3, 4, 5]);
+    check(&["--type", "nothing", "--or", "--type", "none", "--or", "--stream", "team-2"], &[5]);
+    check(&["--stream", "game-1", "--stream", "team-1"], &[1, 2, 4]);
+    check(&["--prefix", "game-", "--after", "1"], &[2, 3]);
+    check(&["--before", "4", "--backwards", "--limit", "2"], &[3, 2]);
+    check(&["--where", r#"data.n > 1 and (data.word = "cat" or not exists data.word)"#], &[3, 4, 5]);
+    check(&["--type", "guess_made", "--where", "data.n < 3"], &[2]);
+    check(&["--since", "1h"], &[1, 2, 3, 4, 5]);
+    check(&["--until", "1970-01-01"], &[]);
+    check(&["--since", "2100-01-01T00:00:00Z"], &[]);
+    place.run(&["query", "--tag", "player"]).is(2).says("no `:`");
+    place.run(&["query", "--type", "no type"]).is(2).says("no type");
+    place.run(&["query", "--category", "a-b"]).is(2).says("a-b");
+    place.run(&["query", "--where", "data.n >"]).is(2).says("at its end");
+    place.run(&["query", "--since", "yesterday"]).is(2).says("yesterday");
+}
+
+#[test]
 fn every_format_says_the_same() {
     let place = Place::new();
     place.import_numbered("s", 3);
@@ -491,6 +534,7 @@ const READING: &[&[&str]] = &[
     &["streams"],
     &["read"],
     &["read", "s"],
+    &["query", "--type", "numbered"],
     &["event", "1"],
     &["export"],
     &["tail"],

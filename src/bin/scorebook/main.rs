@@ -14,9 +14,11 @@ mod failure;
 mod import;
 mod info;
 mod lines;
+mod moment;
 mod ndjson;
 mod output;
 mod progress;
+mod query;
 mod read;
 mod rfc3339;
 mod salvage;
@@ -71,6 +73,7 @@ enum Command {
     Info,
     Streams(streams::Arguments),
     Read(read::Arguments),
+    Query(query::Arguments),
     Event(event::Arguments),
     Append(append::Arguments),
     Import(import::Arguments),
@@ -96,6 +99,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Info => info::run(&tool),
         Command::Streams(arguments) => streams::run(&tool, &arguments),
         Command::Read(arguments) => read::run(&tool, &arguments),
+        Command::Query(arguments) => query::run(&tool, &arguments),
         Command::Event(arguments) => event::run(&tool, &arguments),
         Command::Append(arguments) => append::run(&tool, &arguments),
         Command::Import(arguments) => import::run(&tool, &arguments),

@@ -1,0 +1,224 @@
+//! Queries: which events are wanted, compared with the plainest way to say so.
+
+use super::support::{name, positions, wherever_it_lasts};
+use crate::model::{Chance, Choices, seed};
+use scorebook::ExpectedVersion::Any;
+use scorebook::{ErrorKind, EventStore, NewEvent, Position, Predicate, Query, RecordedEvent, Timestamp};
+
+const TYPES: [&str; 4] = ["game_started", "guess_made", "guess.scored", "game-ended"];
+const STREAMS: [&str; 6] = ["game-1", "game-2", "team-1", "team", "board-1", "game"];
+const KEYS: [&str; 3] = ["player", "guild", "word"];
+
+/// Appends events with types, tags and payloads by chance, in batches.
+fn fill(store: &EventStore, chance: &mut Chance, events: usize) {
+    let mut left = events;
+    while left != 0 {
+        let count = 1 + chance.below(left.min(7));
+        left -= count;
+        let batch = (0..count).map(|_| {
+            let payload = serde_json::json!({ "n": chance.below(20), "word": *chance.pick(&["owl", "cat"]) });
+            let mut event = NewEvent::json(*chance.pick(&TYPES), &payload).expect("JSON");
+            for _ in 0..chance.below(4) {
+                event = event.tag(*chance.pick(&KEYS), chance.below(3));
+            }
+            event
+        });
+        let batch: Vec<NewEvent> = batch.collect();
+        store.append(&name(*chance.pick(&STREAMS)), Any, batch).wait().expect("a receipt");
+    }
+}
+
+/// A query as data, and what it means said once more.
+#[derive(Debug, Default)]
+struct Wanted {
+    items: Vec<Item>,
+    prefix: &'static str,
+    after: u64,
+}
+
+#[derive(Debug, Default)]
+struct Item {
+    types: Vec<&'static str>,
+    tags: Vec<(&'static str, usize)>,
+    streams: Vec<&'static str>,
+    categories: Vec<&'static str>,
+}
+
+impl Wanted {
+    fn random(chance: &mut Chance, events: usize) -> Wanted {
+        let some = |chance: &mut Chance, of: &[&'static str]| -> Vec<&'static str> {
+            (0..chance.below(3)).map(|_| *chance.pick(of)).collect()
+        };
+        let items = (0..=chance.below(3)).map(|_| Item {
+            types: some(chance, &TYPES),
+            tags: (0..chance.below(3)).map(|_| (*chance.pick(&KEYS), chance.below(3))).collect(),
+            streams: if chance.one_in(3) { some(chance, &STREAMS) } else { Vec::new() },
+            categories: if chance.one_in(3) { some(chance, &["game", "team", "nothing"]) } else { Vec::new() },
+        });
+        let items = items.collect();
+        let prefix = *chance.pick(&["", "", "", "g", "game-", "team", "x"]);
+        Wanted { items, prefix, after: if chance.one_in(3) { chance.below(events + 5) as u64 } else { 0 } }
+    }
+
+    fn query(&self) -> Query {
+        let items = self.items.iter().map(|item| {
+            let query = item.types.iter().fold(Query::all(), |query, one| query.of_type(one));
+            let query = item.tags.iter().fold(query, |query, (key, value)| query.tag(key, value));
+            let query = item.streams.iter().fold(query, |query, one| query.in_stream(&name(one)));
+            item.categories.iter().fold(query, |query, one| query.in_category(one))
+        });
+        let query = items.reduce(Query::or).expect("there is an item");
+        query.prefix(self.prefix).after(Position::new(self.after))
+    }
+
+    fn asks_for(&self, event: &RecordedEvent) -> bool {
+        let category = event.stream().split_once('-').map_or(event.stream(), |(category, _)| category);
+        let is_asked = |item: &Item| {
+            (item.types.is_empty() || item.types.contains(&event.event_type()))
+                && (item.streams.is_empty() || item.streams.contains(&event.stream()))
+                && (item.categories.is_empty() || item.categories.contains(&category))
+                && item.tags.iter().all(|(key, value)| event.tags().any(|tag| tag == (key, &value.to_string())))
+        };
+        self.after < event.position().get()
+            && event.stream().starts_with(self.prefix)
+            && self.items.iter().any(is_asked)
+    }
+}
+
+const NONE: [u64; 0] = [];
+
+#[test]
+fn a_query_gives_what_a_filter_over_the_whole_log_gives() {
+    const EVENTS: usize = 400;
+    wherever_it_lasts(|home| {
+        let mut chance = Chance(seed());
+        let store = home.open();
+        fill(&store, &mut chance, EVENTS);
+        let all: Vec<RecordedEvent> = store.read_all().into_iter().map(|event| event.expect("an event")).collect();
+        let mut found = 0;
+        for number in 0..300 {
+            let wanted = Wanted::random(&mut chance, EVENTS);
+            let (low, high) = (chance.below(EVENTS) as u64, chance.below(EVENTS * 2) as u64);
+            let limit = if chance.one_in(2) { chance.below(20) } else { usize::MAX };
+            let bounds = |event: &&RecordedEvent| (low..=high).contains(&event.position().get());
+            let mut expected: Vec<u64> = all
+                .iter()
+                .filter(bounds)
+                .filter(|event| wanted.asks_for(event))
+                .map(|event| event.position().get())
+                .collect();
+            let whence = format!("query {number} of seed {}: {wanted:?}, {low} to {high}, limit {limit}", seed());
+            let read = store.read_all().matching(wanted.query()).from(Position::new(low)).to(Position::new(high));
+            assert_eq!(read.count().expect("a number"), expected.len() as u64, "{whence}");
+            assert_eq!(read.exists().expect("an answer"), !expected.is_empty(), "{whence}");
+            let read = read.limit(limit as u64);
+            assert_eq!(positions(&read), expected[..limit.min(expected.len())], "{whence}");
+            expected.reverse();
+            assert_eq!(positions(read.backwards()), expected[..limit.min(expected.len())], "{whence}, backwards");
+            found += expected.len();
+        }
+        assert!(1_000 < found, "the queries found {found} events in all");
+    });
+}
+
+#[test]
+fn untagged_events_more_tags_and_duplicate_items() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let events = [
+        NewEvent::bytes("a", []),
+        NewEvent::bytes("a", []).tag("k", 1),
+        NewEvent::bytes("b", []).tag("k", 1).tag("l", 2).tag("k", 3),
+    ];
+    store.append(&name("s-1"), Any, events).wait().expect("a receipt");
+    let found = |query: Query| positions(store.read_all().matching(query));
+    assert_eq!(found(Query::all()), [1, 2, 3], "all includes the untagged");
+    assert_eq!(found(Query::all().tag("k", 1)), [2, 3], "more tags than asked match");
+    assert_eq!(found(Query::all().tag("k", 1).tag("k", 3)), [3], "all tags of an item, also of one key");
+    assert_eq!(found(Query::all().tag("k", 1).tag("l", 3)), NONE, "fewer do not");
+    assert_eq!(found(Query::all().of_type("a").of_type("b")), [1, 2, 3], "one of the types");
+    let item = || Query::all().of_type("a").tag("k", 1);
+    assert_eq!(found(item().or(item()).or(item())), [2], "duplicate items change nothing");
+    assert_eq!(found(Query::all().in_category("s").after(Position::new(1)).prefix("s-")), [2, 3]);
+    assert_eq!(found(Query::all().after(Position::new(u64::MAX))), NONE);
+}
+
+#[test]
+fn a_query_with_a_fault_is_refused_by_name_and_reads_nothing() {
+    let store = EventStore::open_in_memory().expect("a store");
+    store.append(&name("s"), Any, [NewEvent::bytes("a", [])]).wait().expect("a receipt");
+    let many = (0..=scorebook::limits::QUERY_TERMS_MAX).fold(Query::all(), |query, number| query.tag("k", number));
+    for (query, kind, says) in [
+        (Query::all().of_type("no type"), ErrorKind::InvalidName, "no type"),
+        (Query::all().tag("a:b", 1), ErrorKind::InvalidName, "a:b"),
+        (Query::all().in_category("a-b"), ErrorKind::InvalidName, "a-b"),
+        (Query::all().in_category(""), ErrorKind::InvalidName, "category"),
+        (Query::all().or(Query::all().prefix("x")), ErrorKind::InvalidArgument, "prefix"),
+        (Query::all().or(Query::all().after(Position::new(1))), ErrorKind::InvalidArgument, "position"),
+        (Query::all().or(Query::all().of_type("")), ErrorKind::InvalidName, "event type"),
+        (many, ErrorKind::TooLarge, "1000 terms"),
+    ] {
+        assert_eq!(query.fault().map(|fault| fault.kind()), Some(kind), "{says}");
+        let read = store.read_all().matching(query);
+        let errors: Vec<_> = read.iter().collect();
+        assert_eq!(errors.len(), 1, "{says}");
+        let error = errors[0].as_ref().expect_err(says);
+        assert!(error.kind() == kind && error.to_string().contains(says), "{error}");
+        assert_eq!(read.count().expect_err(says).kind(), kind);
+    }
+}
+
+#[test]
+fn times_bound_a_read_at_both_ends_and_in_both_directions() {
+    let disk = scorebook::testing::SimulatedDisk::new(seed());
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    let at = |seconds: i64| Timestamp::from_nanos(seconds * 1_000_000_000);
+    for second in [10, 20, 20, 30, 40] {
+        disk.set_time(at(second));
+        store.append(&name("s"), Any, [NewEvent::bytes("a", [])]).wait().expect("a receipt");
+    }
+    let read = || store.read_all();
+    assert_eq!(positions(read().since(at(20))), [2, 3, 4, 5]);
+    assert_eq!(positions(read().until(at(20))), [1]);
+    assert_eq!(positions(read().since(at(20)).until(at(40))), [2, 3, 4]);
+    assert_eq!(positions(read().since(at(20)).until(at(40)).backwards()), [4, 3, 2]);
+    assert_eq!(positions(read().since(at(5)).since(at(30))), [4, 5], "of several the narrowest counts");
+    assert_eq!(positions(read().until(at(20)).until(at(90))), [1]);
+    assert_eq!(positions(read().since(at(41))), NONE);
+    assert_eq!(positions(read().since(at(30)).until(at(30))), NONE);
+    assert_eq!(positions(read().since(at(20)).limit(1).backwards()), [5]);
+}
+
+#[test]
+fn a_predicate_narrows_what_a_query_finds_and_the_limit_counts_what_is_left() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let events = (1..=20).map(|n| NewEvent::json(if n % 2 == 0 { "even" } else { "odd" }, &n).expect("JSON"));
+    store.append(&name("s"), Any, events.collect::<Vec<_>>()).wait().expect("a receipt");
+    let predicate = || "data > 5 and data != 8".parse::<Predicate>().expect("a predicate");
+    let read = store.read_all().matching(Query::all().of_type("even")).filtered_by(predicate());
+    assert_eq!(positions(read.clone().limit(3)), [6, 10, 12]);
+    assert_eq!(positions(read.clone().limit(3).backwards()), [20, 18, 16]);
+    assert_eq!(read.count().expect("a number"), 7);
+    assert!(!read.before(Position::new(6)).exists().expect("an answer"));
+}
+
+#[test]
+fn a_query_fails_where_an_event_that_may_be_wanted_cannot_be_read() {
+    let disk = scorebook::testing::SimulatedDisk::new(seed());
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    for number in 1..=4 {
+        let event = NewEvent::bytes("a", vec![number; 900]).tag("n", number);
+        store.append(&name("s"), Any, [event]).wait().expect("a receipt");
+    }
+    let third = store.event_at(Position::new(3)).expect("an event").place();
+    store.close().expect("closing");
+    disk.garble("log/0000000001.log", u64::from(third.offset) + 400..u64::from(third.offset) + 500, 1);
+    let reader = EventStore::options().open_simulated_read_only(&disk).expect("damage is passed over");
+    let tagged = |number: u8| reader.read_all().matching(Query::all().tag("n", number));
+    let mut events = tagged(4).into_iter();
+    let error = events.next().expect("an item").expect_err("the third may have been tagged so");
+    assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+    assert!(tagged(4).count().is_err() && tagged(4).exists().is_err());
+    assert_eq!(positions(tagged(2).limit(1)), [2], "what stands before it is not in doubt");
+    assert_eq!(positions(tagged(4).after(Position::new(3))), [4]);
+    assert_eq!(positions(tagged(4).skipping_lost()), [4]);
+}
