@@ -66,6 +66,7 @@ pub use time::Timestamp;
 pub use error::{AppendError, Conflict, Error, ErrorKind};
 
 pub use store::{AllEvents, AllRead, StreamEvents, StreamInfo, StreamList, StreamRead};
+pub use store::{Group, GroupKey, Grouping};
 
 pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
 pub use options::{Durability, Options, ReadMode};

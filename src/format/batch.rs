@@ -386,19 +386,37 @@ mod tests {
     #[test]
     fn behind_the_last_record_less_than_an_alignment_of_zeros_fills_up() {
         let salt = Salt::of(&[1; 16], &[2; 16], 3);
-        let bytes = sample(salt, 512);
-        let batch = BatchView::verify(&bytes, salt, 512).expect("a batch");
-        let padding = bytes.len() - BATCH_HEADER_LEN - batch.records().map(|record| record.bytes.len()).sum::<usize>();
-        assert!(0 < padding && padding < ALIGNMENT, "{padding} bytes of padding");
-        for at in bytes.len() - padding..bytes.len() {
-            let mut filled = bytes.clone();
-            filled[at] = 1;
-            assert!(BatchView::verify(&filled, salt, 512).is_err(), "byte {at}");
+        let stream = StreamName::new("game-42").expect("a name");
+        let mut paddings = Vec::new();
+        for payload in 0..ALIGNMENT {
+            let mut buffer = BatchBuffer::new();
+            buffer.push_event(&stream, &NewEvent::bytes("guessed", vec![7; payload])).expect("an event");
+            let stamp = Stamp {
+                epoch: 1,
+                epoch_bits: 99,
+                previous: 5,
+                durable: Place { segment: 1, offset: 512 },
+                first_position: Position::new(10),
+                time: Timestamp::from_nanos(1_000),
+            };
+            buffer.place(&stamp, |_| Version::new(4), &mut Vec::new());
+            let mut bytes = Vec::new();
+            buffer.seal(&stamp, salt, 512, &mut bytes);
+            let batch = BatchView::verify(&bytes, salt, 512).expect("a batch");
+            let used = BATCH_HEADER_LEN + batch.records().map(|record| record.bytes.len()).sum::<usize>();
+            paddings.push(bytes.len() - used);
+            for at in used..bytes.len() {
+                let mut filled = bytes.clone();
+                filled[at] = 1;
+                assert!(BatchView::verify(&filled, salt, 512).is_err(), "byte {at}");
+            }
+            let mut longer = bytes.clone();
+            longer.resize(bytes.len() + ALIGNMENT, 0);
+            BatchHeader { length: longer.len() as u32, ..batch.header }.encode(&mut longer, salt, 512);
+            assert!(BatchView::verify(&longer, salt, 512).is_err(), "{} bytes of padding", longer.len() - used);
         }
-        let mut longer = bytes.clone();
-        longer.resize(bytes.len() + ALIGNMENT, 0);
-        BatchHeader { length: longer.len() as u32, ..batch.header }.encode(&mut longer, salt, 512);
-        assert!(BatchView::verify(&longer, salt, 512).is_err(), "{} bytes of padding", padding + ALIGNMENT);
+        paddings.sort_unstable();
+        assert_eq!(paddings, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod batch;
 mod exact;
+mod groups;
 mod info;
 #[cfg(all(test, scorebook_loom))]
 mod models;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use batch::BatchBuilder;
 pub use exact::{ExactEvent, ExactImport};
+pub use groups::{Group, GroupKey, Grouping};
 pub use info::{Stats, Status, StoreId};
 pub use pending::PendingReceipt;
 pub use read::{StreamEvents, StreamRead};

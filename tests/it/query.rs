@@ -3,7 +3,9 @@
 use super::support::{name, positions, wherever_it_lasts};
 use crate::model::{Chance, Choices, seed};
 use scorebook::ExpectedVersion::Any;
-use scorebook::{ErrorKind, EventStore, NewEvent, Position, Predicate, Query, RecordedEvent, Timestamp};
+use scorebook::{
+    ErrorKind, EventStore, GroupKey, Grouping, NewEvent, Position, Predicate, Query, RecordedEvent, Timestamp,
+};
 
 const TYPES: [&str; 4] = ["game_started", "guess_made", "guess.scored", "game-ended"];
 const STREAMS: [&str; 6] = ["game-1", "game-2", "team-1", "team", "board-1", "game"];
@@ -17,14 +19,17 @@ fn fill(store: &EventStore, chance: &mut Chance, events: usize) {
         left -= count;
         let batch = (0..count).map(|_| {
             let payload = serde_json::json!({ "n": chance.below(20), "word": *chance.pick(&["owl", "cat"]) });
-            let mut event = NewEvent::json(*chance.pick(&TYPES), &payload).expect("JSON");
+            let event_type = *chance.pick(&TYPES);
+            let mut event = NewEvent::json(event_type, &payload).expect("JSON");
             for _ in 0..chance.below(4) {
-                event = event.tag(*chance.pick(&KEYS), chance.below(3));
+                let key = *chance.pick(&KEYS);
+                event = event.tag(key, chance.below(3));
             }
             event
         });
         let batch: Vec<NewEvent> = batch.collect();
-        store.append(&name(*chance.pick(&STREAMS)), Any, batch).wait().expect("a receipt");
+        let stream = *chance.pick(&STREAMS);
+        store.append(&name(stream), Any, batch).wait().expect("a receipt");
     }
 }
 
@@ -221,4 +226,40 @@ fn a_query_fails_where_an_event_that_may_be_wanted_cannot_be_read() {
     assert_eq!(positions(tagged(2).limit(1)), [2], "what stands before it is not in doubt");
     assert_eq!(positions(tagged(4).after(Position::new(3))), [4]);
     assert_eq!(positions(tagged(4).skipping_lost()), [4]);
+}
+
+#[test]
+fn groups_count_what_a_read_gives() {
+    const HOUR: i64 = 3_600 * 1_000_000_000;
+    let disk = scorebook::testing::SimulatedDisk::new(seed());
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    let mut chance = Chance(seed());
+    for hour in [-1, 0, 0, 5] {
+        disk.set_time(Timestamp::from_nanos(hour * HOUR + 7));
+        fill(&store, &mut chance, 40);
+    }
+    let query = || Query::all().tag("player", 1).or(Query::all().in_category("team"));
+    let read = store.read_all().matching(query());
+    let events: Vec<RecordedEvent> = read.iter().map(|event| event.expect("an event")).collect();
+    for grouping in [Grouping::Type, Grouping::Category, Grouping::Stream, Grouping::Hour] {
+        let key = |event: &RecordedEvent| match grouping {
+            Grouping::Type => GroupKey::Name(event.event_type().to_owned()),
+            Grouping::Category => GroupKey::Name(event.category().to_owned()),
+            Grouping::Stream => GroupKey::Name(event.stream().to_owned()),
+            _ => GroupKey::Hour(Timestamp::from_nanos(event.time().nanos() - event.time().nanos().rem_euclid(HOUR))),
+        };
+        let groups = read.grouped_by(grouping).expect("groups");
+        assert!(groups.is_sorted_by(|a, b| a.key() < b.key()), "{grouping:?}: {groups:?}");
+        assert_eq!(groups.iter().map(|group| group.events()).sum::<u64>(), events.len() as u64, "{grouping:?}");
+        for group in groups {
+            let of: Vec<&RecordedEvent> = events.iter().filter(|event| key(event) == *group.key()).collect();
+            let streams: std::collections::BTreeSet<&str> = of.iter().map(|event| event.stream()).collect();
+            let (first, last) = (of[0], of[of.len() - 1]);
+            assert_eq!((group.events(), group.streams()), (of.len() as u64, streams.len() as u64), "{group:?}");
+            assert_eq!((group.first_position(), group.last_position()), (first.position(), last.position()));
+            assert_eq!((group.first_time(), group.last_time()), (first.time(), last.time()));
+        }
+    }
+    assert_eq!(read.clone().backwards().grouped_by(Grouping::Type).ok(), read.grouped_by(Grouping::Type).ok());
+    assert_eq!(read.limit(0).grouped_by(Grouping::Hour).expect("none"), []);
 }

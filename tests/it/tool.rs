@@ -339,6 +339,35 @@ fn query_finds_by_type_tags_stream_category_time_and_payload() {
 }
 
 #[test]
+fn types_and_stats_count_events_by_what_they_have_in_common() {
+    let place = Place::new();
+    let line = |stream: &str, event_type: &str| format!(r#"{{"stream":"{stream}","type":"{event_type}","data":1}}"#);
+    let lines = [("game-1", "made"), ("game-2", "made"), ("team-1", "joined"), ("game-1", "made")];
+    place.run(&["import"]).with(&lines.map(|(stream, event_type)| line(stream, event_type)).join("\n")).is(0);
+    let counted = |arguments: &[&str], key: &str| -> Vec<(String, [u64; 4])> {
+        let lines = place.run(arguments).is(0).lines();
+        let rows = lines.iter().map(|line| {
+            let row: Value = serde_json::from_str(line).expect("JSON");
+            let numbers = ["events", "streams", "first", "last"].map(|name| row[name].as_u64().expect("a number"));
+            (row[key].as_str().expect("a key").to_owned(), numbers)
+        });
+        rows.collect()
+    };
+    let types = [("joined".to_owned(), [1, 1, 3, 3]), ("made".to_owned(), [3, 2, 1, 4])];
+    assert_eq!(counted(&["types"], "type"), types);
+    assert_eq!(counted(&["stats"], "type"), types);
+    let categories = [("game".to_owned(), [3, 2, 1, 4]), ("team".to_owned(), [1, 1, 3, 3])];
+    assert_eq!(counted(&["stats", "--by", "category"], "category"), categories);
+    let streams = [("game-1", [2, 1, 1, 4]), ("game-2", [1, 1, 2, 2]), ("team-1", [1, 1, 3, 3])];
+    let streams = streams.map(|(name, numbers)| (name.to_owned(), numbers));
+    assert_eq!(counted(&["stats", "--by", "stream"], "stream"), streams);
+    let hours = counted(&["stats", "--by", "hour"], "hour");
+    assert!(hours.iter().all(|(hour, _)| hour.ends_with(":00:00.000000000Z")), "{hours:?}");
+    assert_eq!(hours.iter().map(|(_, numbers)| numbers[0]).sum::<u64>(), 4);
+    place.run(&["stats", "--by", "colour"]).is(2).says("colour");
+}
+
+#[test]
 fn every_format_says_the_same() {
     let place = Place::new();
     place.import_numbered("s", 3);
@@ -535,6 +564,8 @@ const READING: &[&[&str]] = &[
     &["read"],
     &["read", "s"],
     &["query", "--type", "numbered"],
+    &["types"],
+    &["stats", "--by", "hour"],
     &["event", "1"],
     &["export"],
     &["tail"],

@@ -22,6 +22,7 @@ mod query;
 mod read;
 mod rfc3339;
 mod salvage;
+mod stats;
 mod streams;
 mod table;
 mod tail;
@@ -74,6 +75,9 @@ enum Command {
     Streams(streams::Arguments),
     Read(read::Arguments),
     Query(query::Arguments),
+    /// The types of events: how many, in how many streams, first and last.
+    Types,
+    Stats(stats::Arguments),
     Event(event::Arguments),
     Append(append::Arguments),
     Import(import::Arguments),
@@ -100,6 +104,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Streams(arguments) => streams::run(&tool, &arguments),
         Command::Read(arguments) => read::run(&tool, &arguments),
         Command::Query(arguments) => query::run(&tool, &arguments),
+        Command::Types => stats::types(&tool),
+        Command::Stats(arguments) => stats::run(&tool, &arguments),
         Command::Event(arguments) => event::run(&tool, &arguments),
         Command::Append(arguments) => append::run(&tool, &arguments),
         Command::Import(arguments) => import::run(&tool, &arguments),
