@@ -368,6 +368,55 @@ fn types_and_stats_count_events_by_what_they_have_in_common() {
 }
 
 #[test]
+fn trace_shows_what_caused_what() {
+    let place = Place::new();
+    let id = |number: u64| format!("00000000-0000-4000-8000-{number:012}");
+    let line = |number: u64, stream: &str, metadata: &str| {
+        let id = id(number);
+        format!(r#"{{"stream":"{stream}","type":"type_{number}","id":"{id}","data":1,"metadata":{metadata}}}"#)
+    };
+    let caused = |by: u64| format!(r#"{{"causation":"{}","correlation":"{}"}}"#, id(by), id(1));
+    let lines = [
+        line(1, "a-1", "{}"),
+        line(2, "b-1", &caused(1)),
+        line(3, "c\\\"1", &caused(2)),
+        line(4, "b-1", "{}"),
+        line(5, "a-1", &caused(1)),
+        // Its cause comes later, as no cause can.
+        line(6, "a-1", &caused(7)),
+        line(7, "a-1", &caused(3)),
+    ];
+    place.run(&["import"]).with(&lines.join("\n")).is(0);
+    let rows = |arguments: &[&str]| -> Vec<(u64, Option<u64>)> {
+        let lines = place.run(&[&["trace"], arguments].concat()).is(0).lines();
+        let row = |line: &String| {
+            let row: Value = serde_json::from_str(line).expect("JSON");
+            (row["position"].as_u64().expect("a position"), row["cause"].as_u64())
+        };
+        lines.iter().map(row).collect()
+    };
+    let tree = [(1, None), (2, Some(1)), (3, Some(2)), (7, Some(3)), (5, Some(1)), (6, None)];
+    for arguments in [&["1"][..], &["3"], &[&id(5)], &["--correlation", &id(1)]] {
+        assert_eq!(rows(arguments), tree, "{arguments:?}");
+    }
+    assert_eq!(rows(&["4"]), [(4, None)]);
+    assert_eq!(rows(&["--correlation", "nothing"]), []);
+    let table = place.run(&["trace", "1", "--format", "table"]).is(0).out;
+    for drawn in ["type_1 ", "├─ type_2 ", "│  └─ type_3 ", "│     └─ type_7 ", "└─ type_5 "] {
+        assert!(table.contains(drawn), "{drawn}\n{table}");
+    }
+    let graph = place.run(&["trace", "2", "--mermaid"]).is(0).out;
+    assert!(
+        graph.starts_with("graph TD\n    e1[\"1 type_1 a-1@1\"]\n    e2[\"2 type_2 b-1@1\"]\n    e1 --> e2\n"),
+        "{graph}"
+    );
+    assert!(graph.contains("e3[\"3 type_3 c#quot;1@1\"]"), "{graph}");
+    place.run(&["trace"]).is(2);
+    place.run(&["trace", "99"]).is(3);
+    place.run(&["trace", "1", "--correlation", "x"]).is(2);
+}
+
+#[test]
 fn every_format_says_the_same() {
     let place = Place::new();
     place.import_numbered("s", 3);
@@ -565,6 +614,7 @@ const READING: &[&[&str]] = &[
     &["read", "s"],
     &["query", "--type", "numbered"],
     &["types"],
+    &["trace", "1"],
     &["stats", "--by", "hour"],
     &["event", "1"],
     &["export"],

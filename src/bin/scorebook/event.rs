@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::ndjson;
 use crate::output::{Facts, Row};
 use crate::rfc3339;
-use scorebook::{EventId, Position, RecordedEvent};
+use scorebook::{Error, EventId, EventStore, Position, RecordedEvent};
 use std::str::FromStr;
 
 /// One event whole, with its place in the files.
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 
 /// How an event is named.
 #[derive(Clone, Copy)]
-enum Which {
+pub(crate) enum Which {
     At(Position),
     With(EventId),
 }
@@ -37,11 +37,16 @@ impl FromStr for Which {
 
 pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let store = tool.open_read_only()?;
-    let event = match arguments.event {
-        Which::At(position) => store.event_at(position)?,
-        Which::With(id) => store.event_by_id(id)?,
-    };
-    tool.output().facts(&whole(&event)?)
+    tool.output().facts(&whole(&arguments.event.find(&store)?)?)
+}
+
+impl Which {
+    pub(crate) fn find(self, store: &EventStore) -> Result<RecordedEvent, Error> {
+        match self {
+            Which::At(position) => store.event_at(position),
+            Which::With(id) => store.event_by_id(id),
+        }
+    }
 }
 
 /// The keys of the event's line, and where its record stands.

@@ -27,6 +27,7 @@ mod streams;
 mod table;
 mod tail;
 mod terminal;
+mod trace;
 mod verify;
 
 use crate::failure::Failure;
@@ -79,6 +80,7 @@ enum Command {
     Types,
     Stats(stats::Arguments),
     Event(event::Arguments),
+    Trace(trace::Arguments),
     Append(append::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
@@ -107,6 +109,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Types => stats::types(&tool),
         Command::Stats(arguments) => stats::run(&tool, &arguments),
         Command::Event(arguments) => event::run(&tool, &arguments),
+        Command::Trace(arguments) => trace::run(&tool, &arguments),
         Command::Append(arguments) => append::run(&tool, &arguments),
         Command::Import(arguments) => import::run(&tool, &arguments),
         Command::Export(arguments) => export::run(&tool, &arguments),
