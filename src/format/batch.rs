@@ -4,6 +4,7 @@ use super::Fault;
 use super::event::encode_event;
 use super::field::{Field, Salt, is_blank};
 use super::record::{self, Kind, Placement, RECORD_HEADER_LEN, RecordHeader, RecordView};
+use super::term::{BatchTerms, TermHasher};
 use crate::error::Error;
 use crate::event::NewEvent;
 use crate::limits::{BATCH_BYTES_MAX, RECORD_BYTES_MAX};
@@ -153,6 +154,11 @@ impl<'a> BatchView<'a> {
         })
     }
 
+    /// What its events are found by.
+    pub(crate) fn terms(&self, hasher: &TermHasher) -> BatchTerms {
+        BatchTerms::of(self.records(), hasher)
+    }
+
     /// Whether the batch holds something that cannot be worked out again.
     pub(crate) fn has_facts(&self) -> bool {
         self.records().any(|record| record.header.kind.is_fact())
@@ -263,6 +269,18 @@ impl BatchBuffer {
             record::place(record, &Placement { position, version, time, epoch_bits: epoch.1, epoch: epoch.0 });
             at += record::finished_len(record);
         }
+    }
+
+    /// What its events are found by.
+    pub(crate) fn terms(&self, hasher: &TermHasher) -> BatchTerms {
+        let mut rest = &self.bytes[BATCH_HEADER_LEN..];
+        let records = (0..self.records).map(|_| {
+            let header = RecordHeader::decode(rest).expect("the record was finished here");
+            let (bytes, behind) = rest.split_at(header.record_len());
+            rest = behind;
+            RecordView { header, bytes }
+        });
+        BatchTerms::of(records, hasher)
     }
 
     /// Where the events stand, from the beginning of the batch.

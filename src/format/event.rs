@@ -5,10 +5,11 @@ use super::record::{
     self, CODEC, FLAGS, Kind, METADATA_LEN, NAME_LEN, RECORD_HEADER_LEN, RecordHeader, RecordView, SCHEMA, TAGS_LEN,
     TYPE_LEN,
 };
+use super::term::{Term, TermHasher};
 use crate::error::{Error, ErrorKind};
 use crate::event::{Codec, EventId, EventParts, NewEvent, RecordedEvent, SharedBytes, split_tag};
 use crate::limits::RECORD_BYTES_MAX;
-use crate::name::{StreamName, event_type_fault, stream_name_fault};
+use crate::name::{StreamName, category, event_type_fault, stream_name_fault};
 use crate::position::Place;
 use crate::time::Timestamp;
 
@@ -169,6 +170,22 @@ fn decode_parts(header: &RecordHeader, record: &[u8]) -> Result<DecodedEvent, Fa
         end: narrow(record.len())?,
     };
     Ok(DecodedEvent { id, occurred, parts })
+}
+
+/// Appends the terms of an event whose record was encoded here or decoded as one before.
+pub(super) fn decode_event_terms(record: &RecordView<'_>, hasher: &TermHasher, out: &mut Vec<Term>) {
+    let Ok(DecodedEvent { id, parts, .. }) = decode_parts(&record.header, record.bytes) else { return };
+    let text = |from: u32, to: u32| std::str::from_utf8(&record.bytes[from as usize..to as usize]).unwrap_or_default();
+    let stream = text(parts.name, parts.event_type);
+    out.extend([hasher.stream(stream), hasher.category(category(stream))]);
+    out.push(hasher.event_type(text(parts.event_type, parts.tags)));
+    out.extend(id.map(|id| hasher.id(id)));
+    let mut rest = &record.bytes[parts.tags as usize..parts.metadata as usize];
+    while let Some((_, _, behind)) = split_tag(rest) {
+        let (tag, _) = rest.split_at(rest.len() - behind.len());
+        out.push(hasher.encoded_tag(tag));
+        rest = behind;
+    }
 }
 
 /// The event of a verified record, which begins at `start` of `bytes` and stands at `place` in the files.

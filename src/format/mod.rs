@@ -11,6 +11,7 @@ mod footer;
 mod live;
 mod preamble;
 mod record;
+mod term;
 
 pub(crate) use batch::{BATCH_HEADER_LEN, BatchBuffer, BatchHeader, BatchView, Stamp, find_batch_header};
 pub(crate) use control::{
@@ -22,6 +23,7 @@ pub(crate) use footer::{FOOTER_LEN, Footer};
 pub(crate) use live::{LIVE_LEN, Live, LiveState};
 pub(crate) use preamble::{PREAMBLE_LEN, Preamble, PreambleFault};
 pub(crate) use record::{Kind, RECORD_HEADER_LEN, RecordHeader, RecordView};
+pub(crate) use term::{BatchTerms, Term, TermHasher};
 
 /// The number of the format this crate writes.
 pub(crate) const FORMAT: u16 = 1;

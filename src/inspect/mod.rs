@@ -34,7 +34,7 @@ fn scan(storage: &Arc<dyn Storage>) -> Result<Opened<StreamTable>, Error> {
     loop {
         attempt += 1;
         let said = read_live(&**storage);
-        let opened = open_for_reading(&**storage, &options(), StreamTable::default);
+        let opened = open_for_reading(&**storage, &options(), |_| StreamTable::default());
         let has_changed = read_live(&**storage) != said;
         let is_settled = opened.as_ref().is_ok_and(|opened| {
             let is_same = match opened.report.close_state() {

@@ -64,7 +64,7 @@ pub(crate) fn salvage_on(
     let surveyed = scan(storage)?;
     let target = open_destination(&Options { epoch_floor: surveyed.sequence.epoch, ..Options::default() })?;
     let fresh =
-        || Copier { table: StreamTable::default(), target: target.clone(), epoch: 0, lost: Vec::new(), failure: None };
+        |_| Copier { table: StreamTable::default(), target: target.clone(), epoch: 0, lost: Vec::new(), failure: None };
     let mut copied = open_for_reading(&**storage, &options(), fresh)?;
     if let Some(failure) = copied.visitor.failure.take() {
         return Err(failure);

@@ -73,7 +73,7 @@ pub(crate) fn is_same_writer(storage: &dyn Storage, seen: Option<&Live>) -> bool
 pub(crate) fn open_for_reading<V: Visitor>(
     storage: &dyn Storage,
     options: &Options,
-    fresh: impl Fn() -> V,
+    fresh: impl Fn(Option<[u8; 16]>) -> V,
 ) -> Result<Opened<V>, Error> {
     let writer = living_writer(storage);
     let live = match writer {
@@ -86,7 +86,7 @@ pub(crate) fn open_for_reading<V: Visitor>(
         Some(live) => Reach::Visible(live.visible_end),
         None => Reach::Verified,
     };
-    let mut visitor = fresh();
+    let mut visitor = fresh(survey.store);
     let recovered = recover(&survey, options.read_mode, OnDamage::PassOver, reach, &mut visitor)?;
     let store = recovered.store.or(survey.live.map(|live| live.store)).unwrap_or_default();
     let mut opened = Opened::new(visitor, &recovered, store);
@@ -101,7 +101,7 @@ pub(crate) fn open_for_reading<V: Visitor>(
 pub(crate) fn open_for_writing<V: Visitor>(
     storage: &Arc<dyn Storage>,
     options: &Options,
-    fresh: impl Fn() -> V,
+    fresh: impl Fn(Option<[u8; 16]>) -> V,
     publisher: impl FnOnce(Opened<V>) -> Arc<dyn Publish>,
 ) -> Result<Log, Error> {
     let (live, found) = LiveFile::mark_opening(&**storage)?;
@@ -125,11 +125,11 @@ fn prepare<V: Visitor>(
     storage: &Arc<dyn Storage>,
     options: &Options,
     live: Option<Live>,
-    fresh: &impl Fn() -> V,
+    fresh: &impl Fn(Option<[u8; 16]>) -> V,
 ) -> Result<(V, Recovered, Begun), Error> {
     storage.create_dir(LOG_DIR).map_err(|error| Error::io("creating the directory of the log", error))?;
     let survey = Survey::take(&**storage, live, Access::ReadWrite)?;
-    let mut visitor = fresh();
+    let mut visitor = fresh(survey.store);
     let reach = if Mutant::TrustsTheOldTail.is_on() { Reach::Verified } else { Reach::Proven };
     let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, reach, &mut visitor)?;
     recovered.check_clock(storage.now());
@@ -141,7 +141,7 @@ fn prepare<V: Visitor>(
         Ok(begun) => Ok((visitor, recovered, begun)),
         Err(CopyFailure::NoRoom) => {
             let events = recovered.report.unproven_events;
-            let mut visitor = fresh();
+            let mut visitor = fresh(survey.store);
             let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, Reach::Verified, &mut visitor)?;
             recovered.report.unproven_events = events;
             recovered.is_unproven = true;

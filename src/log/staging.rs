@@ -5,7 +5,9 @@ use super::recovery::Footing;
 use super::ticket::Ticket;
 use super::{Active, Core, Log, no_receipt, no_version};
 use crate::error::{Conflict, Error, ErrorKind};
-use crate::format::{BatchBuffer, CONTROL_BATCH_LEN, Kind, SESSION_BATCH_LEN, START_BATCH_LEN, Stamp, encode_session};
+use crate::format::{
+    BatchBuffer, BatchTerms, CONTROL_BATCH_LEN, Kind, SESSION_BATCH_LEN, START_BATCH_LEN, Stamp, encode_session,
+};
 use crate::mutant::Mutant;
 use crate::options::Durability;
 use crate::position::{POSITION_MAX, Place, Position, Version};
@@ -37,7 +39,15 @@ pub(super) struct Entry {
     pub(super) ticket: Arc<Ticket>,
     pub(super) answer: Answer,
     pub(super) events: Vec<EventPlace>,
+    pub(super) terms: BatchTerms,
     pub(super) mark: Option<(Position, u32)>,
+}
+
+impl Entry {
+    /// An answer without events of its own.
+    fn answering(ticket: &Arc<Ticket>, answer: Answer) -> Entry {
+        Entry { ticket: ticket.clone(), answer, events: Vec::new(), terms: BatchTerms::default(), mark: None }
+    }
 }
 
 /// What is answered once the group is visible.
@@ -76,6 +86,11 @@ impl<'a> Published<'a> {
         }
     }
 
+    /// The events of each batch with what they are found by, in order.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = (&'a [EventPlace], &'a BatchTerms)> + use<'a> {
+        self.entries.iter().filter(|entry| !entry.events.is_empty()).map(|entry| (&entry.events[..], &entry.terms))
+    }
+
     /// The events, in order.
     pub(crate) fn events(&self) -> impl Iterator<Item = &'a EventPlace> + use<'a> {
         self.entries.iter().flat_map(|entry| entry.events.iter())
@@ -100,6 +115,8 @@ pub(super) enum Due {
 /// What a batch of events is to be staged with.
 pub(crate) struct Batch {
     pub(crate) buffer: BatchBuffer,
+    /// What its events are found by.
+    pub(crate) terms: BatchTerms,
     pub(crate) durability: Durability,
     pub(crate) ticket: Arc<Ticket>,
 }
@@ -217,7 +234,8 @@ impl<'a> Staging<'a> {
         let group = self.core.groups.back_mut().expect("sealing made a group");
         group.must_sync |= batch.durability == Durability::Synced;
         group.last_position = last_position;
-        group.entries.push(Entry { ticket: batch.ticket, answer: Answer::Receipt(receipt), events, mark: Some(mark) });
+        let answer = Answer::Receipt(receipt);
+        group.entries.push(Entry { ticket: batch.ticket, answer, events, terms: batch.terms, mark: Some(mark) });
     }
 
     /// Answers a ticket with a conflict once all that is staged is visible. Gives the conflict back where nothing is, and
@@ -232,9 +250,7 @@ impl<'a> Staging<'a> {
             && !Mutant::AnswersAConflictAtOnce.is_on()
             && (!self.core.groups.is_empty() || self.core.is_led)
         {
-            let entry =
-                Entry { ticket: ticket.clone(), answer: Answer::Conflict(conflict), events: Vec::new(), mark: None };
-            self.group().entries.push(entry);
+            self.group().entries.push(Entry::answering(ticket, Answer::Conflict(conflict)));
             None
         } else {
             Some(conflict)
@@ -249,12 +265,7 @@ impl<'a> Staging<'a> {
         }
         let group = self.group();
         group.must_sync = true;
-        group.entries.push(Entry {
-            ticket: ticket.clone(),
-            answer: Answer::Receipt(no_receipt(time)),
-            events: Vec::new(),
-            mark: None,
-        });
+        group.entries.push(Entry::answering(ticket, Answer::Receipt(no_receipt(time))));
     }
 
     pub(super) fn watermark_due(&self, now: Duration) -> Due {

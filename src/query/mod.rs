@@ -49,11 +49,11 @@ pub struct Query {
 
 /// One of several ways to be wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Item {
-    types: Vec<String>,
-    tags: Vec<(String, String)>,
-    streams: Vec<StreamName>,
-    categories: Vec<String>,
+pub(crate) struct Item {
+    pub(crate) types: Vec<String>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) streams: Vec<StreamName>,
+    pub(crate) categories: Vec<String>,
 }
 
 impl Query {
@@ -142,6 +142,15 @@ impl Query {
         self.after < event.position()
             && event.stream().starts_with(&self.prefix)
             && self.items.iter().any(|item| item.matches(event))
+    }
+
+    /// How the names of its streams begin.
+    pub(crate) fn stream_prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter()
     }
 
     /// The position behind which it asks.

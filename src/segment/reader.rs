@@ -170,6 +170,13 @@ impl Segment {
         marks.get(behind.checked_sub(1)?).copied()
     }
 
+    /// The first mark at which a position above this one is the next: every event up to it stands before that.
+    pub(crate) fn mark_above(&self, position: Position) -> Option<Mark> {
+        let marks = self.marks.read();
+        let behind = marks.partition_point(|mark| mark.position <= position);
+        marks.get(behind).copied()
+    }
+
     /// The first mark that stands behind `offset`.
     pub(crate) fn mark_behind(&self, offset: u32) -> Option<Mark> {
         let marks = self.marks.read();
@@ -202,13 +209,22 @@ impl Segment {
 
     /// The event whose record begins at `offset`, verified.
     pub(crate) fn event(&self, offset: u32) -> Result<RecordedEvent, Error> {
+        self.event_near(offset, &mut None, 1024)
+    }
+
+    /// The same, out of bytes of this segment that were read before, where it lies in them. Leaves those it was found in,
+    /// with up to `ahead` bytes more where they must be read.
+    pub(crate) fn event_near(&self, offset: u32, near: &mut Option<Chunk>, ahead: u32) -> Result<RecordedEvent, Error> {
         let header_end = offset + RECORD_HEADER_LEN as u32;
-        let chunk = self.chunk(offset, header_end, 1024)?;
+        let chunk = match near.take().filter(|chunk| chunk.get(offset, header_end).is_some()) {
+            Some(chunk) => chunk,
+            None => self.chunk(offset, header_end, ahead)?,
+        };
         let bytes = chunk.get(offset, header_end).ok_or_else(|| self.damaged(offset))?;
         let header = RecordHeader::verify(bytes, self.salt, offset).map_err(|fault| self.fault(offset, fault))?;
         let end = offset.checked_add(header.record_len() as u32).ok_or_else(|| self.damaged(offset))?;
-        let chunk = if chunk.get(offset, end).is_some() { chunk } else { self.chunk(offset, end, 0)? };
-        self.event_in(&chunk, offset, header)
+        let chunk = if chunk.get(offset, end).is_some() { chunk } else { self.chunk(offset, end, ahead)? };
+        self.event_in(near.insert(chunk), offset, header)
     }
 
     /// The event whose record lies in a chunk and whose header was verified; the rest is verified here.

@@ -337,7 +337,8 @@ impl<'a> Placed<'a> {
                 offset,
             })
             .collect();
-        let batch = Batch { buffer: self.buffer, durability: Durability::Written, ticket: ticket.clone() };
+        let terms = self.buffer.terms(&self.writer.hasher);
+        let batch = Batch { buffer: self.buffer, terms, durability: Durability::Written, ticket: ticket.clone() };
         staging.stage_placed(batch, &stamp, self.next, &places);
         drop(staging);
         self.writer.wait(&ticket).map(|_| ()).map_err(AppendError::into_error)

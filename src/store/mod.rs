@@ -2,6 +2,7 @@
 
 mod batch;
 mod exact;
+mod found;
 mod groups;
 mod info;
 #[cfg(all(test, scorebook_loom))]
@@ -173,8 +174,6 @@ impl EventStore {
 
     /// The first event with an id.
     ///
-    /// An id the store made is found at once; for one that was given by a caller the log is read from its beginning.
-    ///
     /// # Errors
     ///
     /// * [`EventNotFound`](ErrorKind::EventNotFound): no event has this id.
@@ -187,13 +186,8 @@ impl EventStore {
         {
             return Ok(event);
         }
-        for event in self.read_all() {
-            let event = event?;
-            if event.id() == id {
-                return Ok(event);
-            }
-        }
-        Err(Error::new(ErrorKind::EventNotFound, format!("there is no event with the id {id}")))
+        let found = self.read_all().with_id(id).into_iter().next().transpose()?;
+        found.ok_or_else(|| Error::new(ErrorKind::EventNotFound, format!("there is no event with the id {id}")))
     }
 
     /// The last visible position, [`Position::BEGINNING`] where there is none.

@@ -71,6 +71,11 @@ impl Bounds {
         }
     }
 
+    /// Whether a number lies within them.
+    pub(super) fn hold(&self, number: u64) -> bool {
+        (self.first..=self.last).contains(&number)
+    }
+
     pub(super) fn are_empty(&self) -> bool {
         self.is_empty || self.last < self.first || self.limit == 0
     }

@@ -1,10 +1,11 @@
 //! Reading all streams, in the order of the positions.
 
+use super::found::Found;
 use super::read::Bounds;
 use super::view::SharedView;
 use super::wanted::Wanted;
 use crate::error::{Error, ErrorKind};
-use crate::event::RecordedEvent;
+use crate::event::{EventId, RecordedEvent};
 use crate::format::Range;
 use crate::index::{HoleKind, Holes};
 use crate::mutant::Mutant;
@@ -79,6 +80,12 @@ impl AllRead {
         self
     }
 
+    /// Only events that were given this id when they were appended.
+    pub(super) fn with_id(mut self, id: EventId) -> AllRead {
+        self.wanted.id = Some(id);
+        self
+    }
+
     /// Only events that the store gave this time or a later one. Default: from the first.
     pub fn since(mut self, time: Timestamp) -> AllRead {
         self.wanted.since = self.wanted.since.max(Some(time));
@@ -116,13 +123,19 @@ impl AllRead {
         AllEvents::new(self)
     }
 
-    /// How many events there are.
+    /// How many events there are. Where types, tags, streams and categories alone decide, the events are not read.
     ///
     /// # Errors
     ///
     /// Those of [`AllEvents`]: where an event cannot be given, nobody knows how many there are.
     pub fn count(&self) -> Result<u64, Error> {
-        self.iter().try_fold(0, |count, event| event.map(|_| count + 1))
+        let mut events = self.iter();
+        if let Some(state) = &mut events.state
+            && let Some(count) = state.count_found()?
+        {
+            return Ok(count);
+        }
+        events.try_fold(0, |count, event| event.map(|_| count + 1))
     }
 
     /// Whether there is any event.
@@ -190,6 +203,16 @@ enum Walk {
     Forwards(Cursor),
     /// In this segment, before this offset.
     Backwards(Arc<Segment>, u32),
+    /// From one event that an index names to the next.
+    Found(Box<Found>),
+}
+
+/// What an event that came by is to a read.
+enum Met {
+    Wanted(RecordedEvent),
+    Other,
+    /// Neither it nor anything that follows is wanted.
+    Behind,
 }
 
 impl AllEvents {
@@ -216,21 +239,24 @@ impl AllEvents {
         if bounds.are_empty() {
             return AllEvents { state: None, error: None };
         }
-        let first = Position::new(bounds.first);
-        let begin = view.segments.partition_point(|segment| segment.first_position <= first).saturating_sub(1);
-        let behind = view.segments.partition_point(|segment| segment.first_position.get() <= bounds.last);
-        let mut segments: Vec<_> =
-            view.segments[begin..behind.max(begin)].iter().map(|segment| (segment.clone(), segment.end())).collect();
+        let (first, last) = (Position::new(bounds.first), Position::new(bounds.last));
+        let plan = read.wanted.plan(view.terms.hasher());
+        let found = plan.map(|plan| Found::new(&view, plan, &bounds));
+        let of_segment = |(segment, _): (&Arc<Segment>, Position)| (segment.clone(), segment.end());
+        let mut segments = Vec::new();
+        if found.is_none() {
+            segments.extend(view.segments_of(first, last).map(of_segment));
+        }
         if !bounds.is_backwards {
             segments.reverse();
         }
-        let expected = if bounds.is_backwards { Position::new(bounds.last) } else { first };
+        let expected = if bounds.is_backwards { last } else { first };
         let state = State {
             bounds,
             wanted: read.wanted.clone(),
             left: bounds.limit,
             segments,
-            walk: Walk::Between,
+            walk: found.map_or(Walk::Between, |found| Walk::Found(Box::new(found))),
             expected,
             holes: view.table.holes().clone(),
             block: Vec::new(),
@@ -262,6 +288,9 @@ impl State {
             if self.left == 0 || self.bounds.last < self.expected.get() {
                 return Ok(None);
             }
+            if matches!(self.walk, Walk::Found(_)) {
+                return self.advance_found();
+            }
             let Walk::Forwards(cursor) = &mut self.walk else {
                 let Some((segment, end)) = self.segments.pop() else {
                     return self.pass_to(Position::new(self.bounds.last.saturating_add(1))).map(|()| None);
@@ -292,31 +321,102 @@ impl State {
             };
             match passed {
                 None => self.walk = Walk::Between,
-                Some(Passed::Event(event)) => {
-                    let position = event.position();
-                    if position.get() < self.bounds.first {
-                        continue;
-                    }
-                    if self.bounds.last < position.get() {
-                        return self.pass_to(Position::new(self.bounds.last + 1)).map(|()| None);
-                    }
-                    self.pass_to(position)?;
-                    self.expected = position.next().unwrap_or(position);
-                    if self.wanted.is_behind(&event) {
-                        return Ok(None);
-                    }
-                    if !self.wanted.accepts(&event) {
-                        continue;
-                    }
-                    self.left -= 1;
-                    return Ok(Some(event));
-                }
+                Some(Passed::Event(event)) => match self.meet(event)? {
+                    Met::Wanted(event) => return Ok(Some(event)),
+                    Met::Other => {}
+                    Met::Behind => return Ok(None),
+                },
                 Some(Passed::Removed(range)) => {
                     self.expected = self.expected.max(range.last.next().unwrap_or(range.last))
                 }
                 Some(Passed::Lost(range)) => self.pass_lost(range)?,
             }
         }
+    }
+
+    /// The next event that an index names and that is wanted.
+    fn advance_found(&mut self) -> Result<Option<RecordedEvent>, Error> {
+        while let Walk::Found(found) = &mut self.walk
+            && let Some(named) = found.next()
+        {
+            let met = match found.read(&named) {
+                Ok(event) if self.bounds.is_backwards => self.meet_backwards(event)?,
+                Ok(event) => self.meet(event)?,
+                Err(error) if self.bounds.skips_lost && error.kind() == ErrorKind::Damaged => Met::Other,
+                Err(error) => return Err(self.explain(error)),
+            };
+            match met {
+                Met::Wanted(event) => return Ok(Some(event)),
+                Met::Other => {}
+                Met::Behind => return Ok(None),
+            }
+        }
+        match self.bounds.is_backwards {
+            true => self.pass_down_to(Position::new(self.bounds.first - 1)),
+            false => self.pass_to(Position::new(self.bounds.last.saturating_add(1))),
+        }
+        .map(|()| None)
+    }
+
+    /// How many events the read will give, where an index can say so.
+    fn count_found(&mut self) -> Result<Option<u64>, Error> {
+        let (below, above) = (self.bounds.first - 1, self.bounds.last.saturating_add(1));
+        let is_whole = self.holes.doubt_between(Position::new(below), Position::new(above)).is_none();
+        let Walk::Found(found) = &mut self.walk else { return Ok(None) };
+        if !is_whole || !self.wanted.is_by_terms() {
+            return Ok(None);
+        }
+        let mut count = 0;
+        while let Some(named) = found.next() {
+            let is_wanted = named.is_inside || {
+                let event = found.read(&named)?;
+                self.bounds.hold(event.position().get()) && self.wanted.accepts(&event)
+            };
+            count += u64::from(is_wanted);
+        }
+        Ok(Some(count.min(self.left)))
+    }
+
+    /// Looks at an event that came by, forwards.
+    fn meet(&mut self, event: RecordedEvent) -> Result<Met, Error> {
+        let position = event.position();
+        if position.get() < self.bounds.first {
+            return Ok(Met::Other);
+        }
+        if self.bounds.last < position.get() {
+            return self.pass_to(Position::new(self.bounds.last + 1)).map(|()| Met::Behind);
+        }
+        self.pass_to(position)?;
+        self.expected = position.next().unwrap_or(position);
+        if self.wanted.is_behind(&event) {
+            return Ok(Met::Behind);
+        }
+        Ok(self.take(event))
+    }
+
+    /// The same backwards.
+    fn meet_backwards(&mut self, event: RecordedEvent) -> Result<Met, Error> {
+        let position = event.position();
+        if self.bounds.last < position.get() {
+            return Ok(Met::Other);
+        }
+        self.pass_down_to(position)?;
+        if position.get() < self.bounds.first {
+            return Ok(Met::Behind);
+        }
+        self.expected = Position::new(position.get() - 1);
+        if self.wanted.is_before(&event) {
+            return Ok(Met::Behind);
+        }
+        Ok(self.take(event))
+    }
+
+    fn take(&mut self, event: RecordedEvent) -> Met {
+        if !self.wanted.accepts(&event) {
+            return Met::Other;
+        }
+        self.left -= 1;
+        Met::Wanted(event)
     }
 
     /// Fails where positions before `position` should have come and did not.
@@ -352,27 +452,16 @@ impl State {
         if self.left == 0 {
             return Ok(None);
         }
+        if matches!(self.walk, Walk::Found(_)) {
+            return self.advance_found();
+        }
         loop {
             match self.block.pop() {
-                Some(Passed::Event(event)) => {
-                    let position = event.position();
-                    if self.bounds.last < position.get() {
-                        continue;
-                    }
-                    self.pass_down_to(position)?;
-                    if position.get() < self.bounds.first {
-                        return Ok(None);
-                    }
-                    self.expected = Position::new(position.get() - 1);
-                    if self.wanted.is_before(&event) {
-                        return Ok(None);
-                    }
-                    if !self.wanted.accepts(&event) {
-                        continue;
-                    }
-                    self.left -= 1;
-                    return Ok(Some(event));
-                }
+                Some(Passed::Event(event)) => match self.meet_backwards(event)? {
+                    Met::Wanted(event) => return Ok(Some(event)),
+                    Met::Other => {}
+                    Met::Behind => return Ok(None),
+                },
                 Some(Passed::Removed(range)) => {
                     self.expected = self.expected.min(Position::new(range.first.get().saturating_sub(1)));
                 }

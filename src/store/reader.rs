@@ -2,10 +2,8 @@
 
 use super::view::{SharedView, View};
 use crate::error::Error;
-use crate::index::StreamTable;
-use crate::log::{
-    CloseState, Follower, Look, Opened, RecoveryReport, Visitor, is_same_writer, open_for_reading, read_live,
-};
+use crate::index::Lookup;
+use crate::log::{CloseState, Follower, Look, Opened, RecoveryReport, is_same_writer, open_for_reading, read_live};
 use crate::options::Options;
 use crate::position::Place;
 use crate::storage::Storage;
@@ -74,7 +72,7 @@ impl Reader {
                 &mut |segment, batch, head| {
                     let mut view = shared.0.write();
                     let place = Place { segment: segment.sequence(), offset: batch.offset };
-                    let is_sequel = view.table.batch(place, batch).is_ok();
+                    let is_sequel = view.batch(place, batch).is_ok();
                     if is_sequel {
                         view.head = head;
                     }
@@ -98,13 +96,13 @@ impl Reader {
 fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
     let mut attempt = 0;
     let mut was_locked;
-    let opened: Opened<StreamTable> = loop {
+    let opened: Opened<Lookup> = loop {
         attempt += 1;
         was_locked = storage.is_locked().unwrap_or(false);
         let said = read_live(&**storage);
         // A writer may have come or gone while the log was read, so both moments count. One that came and went in between
         // is told by `live`, in which each leaves its mark.
-        let opened = open_for_reading(&**storage, options, StreamTable::default);
+        let opened = open_for_reading(&**storage, options, Lookup::of_store);
         let has_changed = read_live(&**storage) != said;
         let was_changing = has_changed || was_locked || storage.is_locked().unwrap_or(false);
         match opened {
@@ -129,9 +127,10 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
     let last = opened.segments.last().cloned();
     let is_beside_writer = opened.report.close_state == CloseState::Open;
     let follower = Follower::new(opened.seen, is_beside_writer, was_locked, opened.sequence, last);
-    let facts = Facts { report: opened.report, store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
-    let view = View { segments: opened.segments, table: opened.visitor, head: opened.head };
-    Ok(State { view: Arc::new(SharedView(RwLock::new(view))), follower, facts })
+    let report = opened.report.clone();
+    let facts = Facts { report, store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
+    let view = Arc::new(SharedView(RwLock::new(View::new(opened))));
+    Ok(State { view, follower, facts })
 }
 
 #[cfg(test)]

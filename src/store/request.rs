@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::event::NewEvent;
-use crate::format::BatchBuffer;
+use crate::format::{BatchBuffer, BatchTerms};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::log::Ticket;
 use crate::name::StreamName;
@@ -14,6 +14,8 @@ use std::collections::HashMap;
 /// A batch that was encoded by the appending thread, with no lock taken.
 pub(crate) struct Request {
     pub(crate) buffer: BatchBuffer,
+    /// What its events are found by, once they are all there.
+    pub(crate) terms: BatchTerms,
     /// The streams that get events, in the order in which they were first named.
     pub(crate) streams: Vec<StreamName>,
     /// The index of each stream, once there are many.
@@ -30,6 +32,7 @@ impl Request {
     pub(crate) fn new(durability: Durability) -> Request {
         Request {
             buffer: BatchBuffer::new(),
+            terms: BatchTerms::default(),
             streams: Vec::new(),
             numbers: HashMap::new(),
             event_streams: Vec::new(),

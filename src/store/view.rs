@@ -1,7 +1,8 @@
 //! What readers see: the segments, the stream table and the head, changed together under one lock.
 
-use crate::index::StreamTable;
-use crate::log::{EventPlace, Publish, Published};
+use crate::format::{BatchView, Fault};
+use crate::index::{Lookup, StreamTable, TermIndex};
+use crate::log::{EventPlace, Opened, Publish, Published, Visitor};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
 use crate::segment::Segment;
@@ -13,15 +14,47 @@ pub(crate) struct View {
     /// Rising in sequence number and position.
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) table: StreamTable,
+    pub(crate) terms: TermIndex,
     /// The last visible position.
     pub(crate) head: Position,
 }
 
 impl View {
+    /// What opening a log has found.
+    pub(crate) fn new(opened: Opened<Lookup>) -> View {
+        let Lookup { table, mut terms } = opened.visitor;
+        if terms.is_empty() {
+            // A new store has got its id only now.
+            terms = TermIndex::new(opened.store);
+        }
+        View { segments: opened.segments, table, terms, head: opened.head }
+    }
+
     /// The segment with this sequence number.
     pub(crate) fn segment(&self, sequence: u32) -> Option<&Arc<Segment>> {
         let index = self.segments.binary_search_by_key(&sequence, |segment| segment.sequence()).ok()?;
         self.segments.get(index)
+    }
+
+    /// The segments that hold positions from the first to the last, each with the position that the one behind it begins
+    /// with, or that will come next.
+    pub(crate) fn segments_of(
+        &self,
+        first: Position,
+        last: Position,
+    ) -> impl DoubleEndedIterator<Item = (&Arc<Segment>, Position)> {
+        let begin = self.segments.partition_point(|segment| segment.first_position <= first).saturating_sub(1);
+        let end = self.segments.partition_point(|segment| segment.first_position <= last).max(begin);
+        let next = self.head.next().unwrap_or(self.head);
+        let behind = move |index: usize| self.segments.get(index + 1).map_or(next, |segment| segment.first_position);
+        (begin..end).map(move |index| (&self.segments[index], behind(index)))
+    }
+
+    /// Makes a stored batch visible, all of it or nothing.
+    pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
+        self.table.batch(place, batch)?;
+        self.terms.batch(place, batch);
+        Ok(())
     }
 
     /// Makes events of a stream visible.
@@ -30,8 +63,12 @@ impl View {
             self.segments.push(published.segment.clone());
         }
         let segment = published.segment.sequence();
-        for event in published.events() {
-            self.table.publish(event.stream, event.version, event.position, Place { segment, offset: event.offset });
+        for (events, terms) in published.batches() {
+            for event in events {
+                let place = Place { segment, offset: event.offset };
+                self.table.publish(event.stream, event.version, event.position, place);
+            }
+            self.terms.add(segment, events.iter().map(|event| event.offset), terms);
         }
         if !Mutant::LeavesTheHeadBehind.is_on() {
             self.head = published.head;

@@ -3,7 +3,8 @@
 use super::request::Request;
 use super::view::{SharedView, View};
 use crate::error::{AppendError, Conflict, Error, ErrorKind};
-use crate::index::StreamTable;
+use crate::format::TermHasher;
+use crate::index::Lookup;
 use crate::log::{
     Answers, Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing,
 };
@@ -21,6 +22,8 @@ use std::time::Duration;
 pub(crate) struct Writer {
     pub(crate) log: Log,
     pub(crate) view: Arc<SharedView>,
+    /// Makes the terms by which events are found.
+    pub(crate) hasher: TermHasher,
     /// Batches for which room is being made, in the order in which they came. Taken after the lock of admission.
     waiting: Mutex<Waiting>,
     pub(crate) report: RecoveryReport,
@@ -82,18 +85,20 @@ impl Writer {
         jobs: Option<Sender<Job>>,
     ) -> Result<Writer, Error> {
         let mut facts = None;
-        let log = open_for_writing(storage, options, StreamTable::default, |opened: Opened<StreamTable>| {
-            let view = View { segments: opened.segments, table: opened.visitor, head: opened.head };
-            let view = Arc::new(SharedView(RwLock::new(view)));
-            facts = Some((view.clone(), opened.report, opened.is_unproven));
+        let log = open_for_writing(storage, options, Lookup::of_store, |opened: Opened<Lookup>| {
+            let (report, is_unproven) = (opened.report.clone(), opened.is_unproven);
+            let view = Arc::new(SharedView(RwLock::new(View::new(opened))));
+            facts = Some((view.clone(), report, is_unproven));
             view
         })?;
         let (view, report, is_unproven) = facts.expect("an opened log told what it holds");
-        Ok(Writer { log, view, waiting: Mutex::new(Waiting::default()), report, is_unproven, jobs })
+        let hasher = TermHasher::new(log.store());
+        Ok(Writer { log, view, hasher, waiting: Mutex::new(Waiting::default()), report, is_unproven, jobs })
     }
 
     /// Queues a batch. The answer arrives at its ticket.
-    pub(crate) fn append(&self, request: Request) {
+    pub(crate) fn append(&self, mut request: Request) {
+        request.terms = request.buffer.terms(&self.hasher);
         let mut answers = Answers::default();
         let mut is_waiting = false;
         match self.log.stage() {
@@ -140,7 +145,7 @@ impl Writer {
                 return None;
             }
         }
-        let Request { buffer, streams, event_streams, durability, ticket, .. } = request;
+        let Request { buffer, terms, streams, event_streams, durability, ticket, .. } = request;
         let mut versions = self.intern(&streams);
         let first_versions: Vec<Version> = versions.iter().map(|(_, version)| *version).collect();
         let mut events = Vec::with_capacity(event_streams.len());
@@ -172,7 +177,7 @@ impl Writer {
                 })
                 .collect(),
         };
-        staging.stage_events(Batch { buffer, durability, ticket }, &events, receipt);
+        staging.stage_events(Batch { buffer, terms, durability, ticket }, &events, receipt);
         None
     }
 

@@ -4,7 +4,7 @@ use super::support::{name, positions, wherever_it_lasts};
 use crate::model::{Chance, Choices, seed};
 use scorebook::ExpectedVersion::Any;
 use scorebook::{
-    ErrorKind, EventStore, GroupKey, Grouping, NewEvent, Position, Predicate, Query, RecordedEvent, Timestamp,
+    ErrorKind, EventStore, GroupKey, Grouping, NewEvent, Position, Predicate, Query, ReadMode, RecordedEvent, Timestamp,
 };
 
 const TYPES: [&str; 4] = ["game_started", "guess_made", "guess.scored", "game-ended"];
@@ -18,7 +18,9 @@ fn fill(store: &EventStore, chance: &mut Chance, events: usize) {
         let count = 1 + chance.below(left.min(7));
         left -= count;
         let batch = (0..count).map(|_| {
-            let payload = serde_json::json!({ "n": chance.below(20), "word": *chance.pick(&["owl", "cat"]) });
+            let pad = "x".repeat(chance.below(400));
+            let payload =
+                serde_json::json!({ "n": chance.below(20), "word": *chance.pick(&["owl", "cat"]), "pad": pad });
             let event_type = *chance.pick(&TYPES);
             let mut event = NewEvent::json(event_type, &payload).expect("JSON");
             for _ in 0..chance.below(4) {
@@ -97,33 +99,47 @@ fn a_query_gives_what_a_filter_over_the_whole_log_gives() {
     const EVENTS: usize = 400;
     wherever_it_lasts(|home| {
         let mut chance = Chance(seed());
-        let store = home.open();
-        fill(&store, &mut chance, EVENTS);
-        let all: Vec<RecordedEvent> = store.read_all().into_iter().map(|event| event.expect("an event")).collect();
-        let mut found = 0;
-        for number in 0..300 {
-            let wanted = Wanted::random(&mut chance, EVENTS);
-            let (low, high) = (chance.below(EVENTS) as u64, chance.below(EVENTS * 2) as u64);
-            let limit = if chance.one_in(2) { chance.below(20) } else { usize::MAX };
-            let bounds = |event: &&RecordedEvent| (low..=high).contains(&event.position().get());
-            let mut expected: Vec<u64> = all
-                .iter()
-                .filter(bounds)
-                .filter(|event| wanted.asks_for(event))
-                .map(|event| event.position().get())
-                .collect();
-            let whence = format!("query {number} of seed {}: {wanted:?}, {low} to {high}, limit {limit}", seed());
-            let read = store.read_all().matching(wanted.query()).from(Position::new(low)).to(Position::new(high));
-            assert_eq!(read.count().expect("a number"), expected.len() as u64, "{whence}");
-            assert_eq!(read.exists().expect("an answer"), !expected.is_empty(), "{whence}");
-            let read = read.limit(limit as u64);
-            assert_eq!(positions(&read), expected[..limit.min(expected.len())], "{whence}");
-            expected.reverse();
-            assert_eq!(positions(read.backwards()), expected[..limit.min(expected.len())], "{whence}, backwards");
-            found += expected.len();
-        }
-        assert!(1_000 < found, "the queries found {found} events in all");
+        let options = EventStore::options().segment_bytes_max(32 * 1024);
+        let store = home.open_with(&options);
+        fill(&store, &mut chance, EVENTS / 2);
+        // Half of what is there is found by what was remembered when it was written, half by what opening has read.
+        store.close().expect("closing");
+        let positioned = options.read_mode(ReadMode::Positioned);
+        let store = home.open_with(&positioned);
+        fill(&store, &mut chance, EVENTS / 2);
+        assert!(3 < store.stats().expect("numbers").segments());
+        check_queries(&store, &mut chance, EVENTS);
+        store.close().expect("closing");
+        check_queries(&home.open(), &mut chance, EVENTS);
     });
+}
+
+/// Compares queries by chance with a filter over all events.
+fn check_queries(store: &EventStore, chance: &mut Chance, events: usize) {
+    let all: Vec<RecordedEvent> = store.read_all().into_iter().map(|event| event.expect("an event")).collect();
+    let mut found = 0;
+    for number in 0..200 {
+        let wanted = Wanted::random(chance, events);
+        let (low, high) = (chance.below(events) as u64, chance.below(events * 2) as u64);
+        let limit = if chance.one_in(2) { chance.below(20) } else { usize::MAX };
+        let bounds = |event: &&RecordedEvent| (low..=high).contains(&event.position().get());
+        let mut expected: Vec<u64> = all
+            .iter()
+            .filter(bounds)
+            .filter(|event| wanted.asks_for(event))
+            .map(|event| event.position().get())
+            .collect();
+        let whence = format!("query {number} of seed {}: {wanted:?}, {low} to {high}, limit {limit}", seed());
+        let read = store.read_all().matching(wanted.query()).from(Position::new(low)).to(Position::new(high));
+        assert_eq!(read.count().expect("a number"), expected.len() as u64, "{whence}");
+        assert_eq!(read.exists().expect("an answer"), !expected.is_empty(), "{whence}");
+        let read = read.limit(limit as u64);
+        assert_eq!(positions(&read), expected[..limit.min(expected.len())], "{whence}");
+        expected.reverse();
+        assert_eq!(positions(read.backwards()), expected[..limit.min(expected.len())], "{whence}, backwards");
+        found += expected.len();
+    }
+    assert!(1_000 < found, "the queries found {found} events in all");
 }
 
 #[test]

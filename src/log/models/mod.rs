@@ -17,7 +17,7 @@ use super::recovery::Visitor;
 use super::{Batch, Log, Opened, Outcome, Publish, Published, Ticket, open_for_reading, open_for_writing};
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::NewEvent;
-use crate::format::{BatchBuffer, BatchView, Fault, Kind, Range};
+use crate::format::{BatchBuffer, BatchTerms, BatchView, Fault, Kind, Range};
 use crate::name::StreamName;
 use crate::options::{Durability, Options, ReadMode, SEGMENT_BYTES_MIN};
 use crate::position::{Place, Position, Version};
@@ -66,7 +66,7 @@ impl Ground {
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
         let shown = Arc::new(Shown { disk: disk.clone(), durability, head: RwLock::new(Position::BEGINNING) });
         let publisher = shown.clone();
-        let log = open_for_writing(&storage, &options(), Vec::<String>::default, |_: Opened<Vec<String>>| publisher);
+        let log = open_for_writing(&storage, &options(), |_| Vec::<String>::new(), |_: Opened<Vec<String>>| publisher);
         Ground { disk, log: Arc::new(log.expect("a log opens on an empty disk")), shown }
     }
 
@@ -89,7 +89,7 @@ impl Ground {
         buffer.push_event(&stream, &NewEvent::bytes("happened", vec![7; len])).expect("a small event");
         let mut staging = self.log.stage()?;
         assert!(staging.room(buffer.len(), 1).is_ok(), "a model has room for its events");
-        let batch = Batch { buffer, durability, ticket: ticket.clone() };
+        let batch = Batch { buffer, terms: BatchTerms::default(), durability, ticket: ticket.clone() };
         staging.stage_events(batch, &[(0, Version::FIRST)], |first_position, last_position, time| Receipt {
             first_position,
             last_position,
@@ -132,7 +132,7 @@ impl Ground {
 
 /// What is found on a disk.
 fn found(disk: &CheckedDisk) -> Opened<Vec<String>> {
-    let opened = open_for_reading(disk, &options(), Vec::<String>::default);
+    let opened = open_for_reading(disk, &options(), |_| Vec::<String>::new());
     let opened = opened.expect("what is left can be read");
     assert!(opened.report.damage().is_empty(), "what is unfinished is taken for damage: {:?}", opened.report);
     opened

@@ -1,0 +1,47 @@
+//! A query as the terms it asks for.
+
+use crate::event::EventId;
+use crate::format::{Term, TermHasher};
+use crate::query::Query;
+
+/// What a query asks for: one of its items; of an item, each of its demands; of a demand, one of its terms.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(super) items: Vec<Vec<Demand>>,
+}
+
+/// One of these terms.
+pub(super) type Demand = Vec<Term>;
+
+impl Plan {
+    /// The terms of a query. An item that asks for nothing has no demands: every event meets it. Prefixes and positions
+    /// are no terms.
+    pub(crate) fn new(query: &Query, hasher: &TermHasher) -> Plan {
+        let items = query.items().map(|item| {
+            let types: Demand = item.types.iter().map(|name| hasher.event_type(name)).collect();
+            let categories = item.categories.iter().map(|name| hasher.category(name)).collect();
+            let streams = item.streams.iter().map(|name| hasher.stream(name.as_str())).collect();
+            let tags = item.tags.iter().map(|(key, value)| vec![hasher.tag(key, value)]);
+            let demands = [streams, types, categories].into_iter().chain(tags);
+            demands.filter(|demand| !demand.is_empty()).collect()
+        });
+        Plan { items: items.collect() }
+    }
+
+    /// What the event with an id is found by, where a caller gave it.
+    pub(crate) fn of_id(id: EventId, hasher: &TermHasher) -> Plan {
+        Plan { items: vec![vec![vec![hasher.id(id)]]] }
+    }
+
+    /// Whether terms narrow it: no item is met by every event.
+    pub(crate) fn narrows(&self) -> bool {
+        self.items.iter().all(|item| !item.is_empty())
+    }
+
+    /// Whether an event with these terms meets it.
+    #[cfg(test)]
+    pub(crate) fn is_met_by(&self, terms: &[Term]) -> bool {
+        let meets = |demand: &Demand| demand.iter().any(|term| terms.contains(term));
+        self.items.iter().any(|item| item.iter().all(meets))
+    }
+}

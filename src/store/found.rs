@@ -1,0 +1,99 @@
+//! Where the events stand that an index names: what a read by terms looks at.
+
+use super::read::Bounds;
+use super::view::View;
+use crate::error::Error;
+use crate::event::RecordedEvent;
+use crate::index::{Page, Plan, SegmentTerms};
+use crate::position::Position;
+use crate::segment::{Chunk, FIRST_BATCH, Segment};
+use crate::sync::Arc;
+
+/// The events of several segments that meet a plan, one after the other. An event at the edge of the bounds may be named
+/// although it lies outside of them.
+pub(super) struct Found {
+    plan: Plan,
+    is_backwards: bool,
+    /// What is still to be looked through, in reading order, the next one last.
+    parts: Vec<Part>,
+    /// What was found in the part at hand and not given yet, the next one last.
+    page: Vec<u32>,
+    /// Bytes that were read with the event before.
+    chunk: Option<Chunk>,
+    last: u32,
+}
+
+/// A part of a segment.
+struct Part {
+    segment: Arc<Segment>,
+    terms: Arc<SegmentTerms>,
+    from: u32,
+    to: u32,
+    /// Nothing of it lies outside of the bounds.
+    is_inside: bool,
+}
+
+/// An event that is named.
+pub(super) struct Named {
+    segment: Arc<Segment>,
+    offset: u32,
+    /// It lies within the bounds for sure.
+    pub(super) is_inside: bool,
+}
+
+/// How much is read behind an event where there is no map: little where the next one is far, much where it is near.
+const AHEAD_FAR: u32 = 1_024;
+const AHEAD_NEAR: u32 = 128 * 1_024;
+
+impl Found {
+    /// The events of a view that meet a plan, within bounds that the view reaches.
+    pub(super) fn new(view: &View, plan: Plan, bounds: &Bounds) -> Found {
+        let (first, last) = (Position::new(bounds.first), Position::new(bounds.last));
+        let parts = view.segments_of(first, last).filter_map(|(segment, behind)| {
+            let terms = view.terms.of(segment.sequence())?.clone();
+            let from = segment.mark_before(first).map_or(FIRST_BATCH, |mark| mark.offset);
+            let to = segment.mark_above(last).map_or(segment.end(), |mark| mark.offset);
+            let is_inside = first <= segment.first_position && behind.get() <= last.get().saturating_add(1);
+            Some(Part { segment: segment.clone(), terms, from, to, is_inside })
+        });
+        let mut parts: Vec<Part> = parts.collect();
+        if !bounds.is_backwards {
+            parts.reverse();
+        }
+        Found { plan, is_backwards: bounds.is_backwards, parts, page: Vec::new(), chunk: None, last: 0 }
+    }
+
+    /// The next event that is named.
+    pub(super) fn next(&mut self) -> Option<Named> {
+        loop {
+            let part = self.parts.last_mut()?;
+            if let Some(offset) = self.page.pop() {
+                return Some(Named { segment: part.segment.clone(), offset, is_inside: part.is_inside });
+            }
+            if part.to <= part.from {
+                self.parts.pop();
+                self.chunk = None;
+                continue;
+            }
+            let Page { mut offsets, rest } = match self.is_backwards {
+                false => part.terms.forwards(&self.plan, part.from, part.to),
+                true => part.terms.backwards(&self.plan, part.from, part.to),
+            };
+            match (rest, self.is_backwards) {
+                (Some(rest), false) => part.from = rest,
+                (Some(rest), true) => part.to = rest,
+                (None, _) => part.to = part.from,
+            }
+            offsets.reverse();
+            self.page = offsets;
+        }
+    }
+
+    /// The event that is named, verified.
+    pub(super) fn read(&mut self, named: &Named) -> Result<RecordedEvent, Error> {
+        let is_near = named.offset.saturating_sub(self.last) < AHEAD_NEAR / 16;
+        self.last = named.offset;
+        let ahead = if is_near && !self.is_backwards { AHEAD_NEAR } else { AHEAD_FAR };
+        named.segment.event_near(named.offset, &mut self.chunk, ahead)
+    }
+}
