@@ -1,7 +1,7 @@
 //! What can go wrong: trouble to be passed on, and answers a caller acts on.
 
 use crate::name::StreamName;
-use crate::position::{ExpectedVersion, Version};
+use crate::position::{ExpectedVersion, Position, Version};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -189,39 +189,50 @@ impl StdError for AppendError {
 ///
 /// By the time a conflict is answered, a read sees at least what the conflict speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    stream: StreamName,
-    expected: ExpectedVersion,
-    actual: Version,
+#[non_exhaustive]
+pub enum Conflict {
+    /// A stream is not at the version that was expected.
+    Version {
+        /// The stream whose version was not the expected one.
+        stream: StreamName,
+        /// What the batch asked for.
+        expected: ExpectedVersion,
+        /// The stream's version when the batch was judged.
+        actual: Version,
+    },
+    /// An event is there that was to be absent.
+    Unless {
+        /// Which condition of its kind this was: the batch's first has 1.
+        number: usize,
+        /// The position behind which the query asked.
+        after: Position,
+        /// The position of the first event behind it that the query asks for.
+        position: Position,
+    },
 }
 
 impl Conflict {
-    pub(crate) fn new(stream: StreamName, expected: ExpectedVersion, actual: Version) -> Conflict {
-        Conflict { stream, expected, actual }
-    }
-
-    /// The stream whose version was not the expected one.
+    /// The version of the stream when the batch was judged, where a version was not the expected one.
     #[must_use]
-    pub fn stream(&self) -> &StreamName {
-        &self.stream
-    }
-
-    /// What the batch asked for.
-    #[must_use]
-    pub fn expected(&self) -> ExpectedVersion {
-        self.expected
-    }
-
-    /// The stream's version when the batch was judged.
-    #[must_use]
-    pub fn actual(&self) -> Version {
-        self.actual
+    pub fn actual(&self) -> Option<Version> {
+        match self {
+            Conflict::Version { actual, .. } => Some(*actual),
+            Conflict::Unless { .. } => None,
+        }
     }
 }
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stream {} is at version {}, expected {}", self.stream, self.actual, self.expected)
+        match self {
+            Conflict::Version { stream, expected, actual } => {
+                write!(f, "stream {stream} is at version {actual}, expected {expected}")
+            }
+            Conflict::Unless { number, after, position } => {
+                write!(f, "condition {number}: the event at position {position} was to be absent")?;
+                if *after == Position::BEGINNING { Ok(()) } else { write!(f, " behind position {after}") }
+            }
+        }
     }
 }
 

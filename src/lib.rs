@@ -60,7 +60,7 @@ pub use name::StreamName;
 pub use position::{ExpectedVersion, Place, Position, Version};
 pub use query::{Predicate, Query};
 pub use receipt::{Receipt, StreamReceipt};
-pub use store::{BatchBuilder, PendingReceipt};
+pub use store::{BatchBuilder, Guard, PendingReceipt};
 pub use time::Timestamp;
 
 pub use error::{AppendError, Conflict, Error, ErrorKind};

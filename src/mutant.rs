@@ -68,6 +68,14 @@ mutants! {
     TakesAFullDiskForAFailure,
     /// Expectations are held against what is visible, not against what was admitted.
     JudgesByWhatIsVisible,
+    /// A condition is held against what is visible, not against what was admitted.
+    OverlooksWhatIsStaged,
+    /// Of several conditions only the first is judged.
+    JudgesTheFirstConditionOnly,
+    /// What lies behind a position includes the event there.
+    TakesBehindForFrom,
+    /// What happened before the last segment began is not looked for.
+    LooksOnlyAtTheLastSegment,
     /// An append that was refused for want of room stays queued.
     LetsARefusedAppendComeBack,
     /// An append whose receipt nobody waits for is not committed.

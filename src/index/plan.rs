@@ -39,7 +39,6 @@ impl Plan {
     }
 
     /// Whether an event with these terms meets it.
-    #[cfg(test)]
     pub(crate) fn is_met_by(&self, terms: &[Term]) -> bool {
         let meets = |demand: &Demand| demand.iter().any(|term| terms.contains(term));
         self.items.iter().any(|item| item.iter().all(meets))

@@ -39,14 +39,14 @@ pub(super) struct Entry {
     pub(super) ticket: Arc<Ticket>,
     pub(super) answer: Answer,
     pub(super) events: Vec<EventPlace>,
-    pub(super) terms: BatchTerms,
+    pub(super) terms: Arc<BatchTerms>,
     pub(super) mark: Option<(Position, u32)>,
 }
 
 impl Entry {
     /// An answer without events of its own.
     fn answering(ticket: &Arc<Ticket>, answer: Answer) -> Entry {
-        Entry { ticket: ticket.clone(), answer, events: Vec::new(), terms: BatchTerms::default(), mark: None }
+        Entry { ticket: ticket.clone(), answer, events: Vec::new(), terms: Arc::default(), mark: None }
     }
 }
 
@@ -88,7 +88,7 @@ impl<'a> Published<'a> {
 
     /// The events of each batch with what they are found by, in order.
     pub(crate) fn batches(&self) -> impl Iterator<Item = (&'a [EventPlace], &'a BatchTerms)> + use<'a> {
-        self.entries.iter().filter(|entry| !entry.events.is_empty()).map(|entry| (&entry.events[..], &entry.terms))
+        self.entries.iter().filter(|entry| !entry.events.is_empty()).map(|entry| (&entry.events[..], &*entry.terms))
     }
 
     /// The events, in order.
@@ -116,7 +116,7 @@ pub(super) enum Due {
 pub(crate) struct Batch {
     pub(crate) buffer: BatchBuffer,
     /// What its events are found by.
-    pub(crate) terms: BatchTerms,
+    pub(crate) terms: Arc<BatchTerms>,
     pub(crate) durability: Durability,
     pub(crate) ticket: Arc<Ticket>,
 }

@@ -8,6 +8,7 @@ pub use predicate::Predicate;
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::limits::QUERY_TERMS_MAX;
+use crate::mutant::Mutant;
 use crate::name::{StreamName, event_type_fault, stream_name_fault, tag_fault};
 use crate::position::Position;
 use std::fmt;
@@ -127,6 +128,9 @@ impl Query {
     #[must_use]
     pub fn after(mut self, position: Position) -> Query {
         self.after = position;
+        if Mutant::TakesBehindForFrom.is_on() {
+            self.after = Position::new(position.get().saturating_sub(1));
+        }
         self
     }
 

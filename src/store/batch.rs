@@ -1,6 +1,7 @@
 //! A batch over several streams, built step by step.
 
 use super::EventStore;
+use super::condition::Guard;
 use super::pending::PendingReceipt;
 use super::request::Request;
 use crate::error::{AppendError, Error};
@@ -8,6 +9,7 @@ use crate::event::NewEvent;
 use crate::name::StreamName;
 use crate::options::Durability;
 use crate::position::ExpectedVersion;
+use crate::query::Query;
 
 /// Events of one or several streams that are appended together, with what is asked of the streams: all of it happens,
 /// or none of it.
@@ -59,6 +61,45 @@ impl<'a> BatchBuilder<'a> {
     pub fn require(mut self, stream: &StreamName, expected: ExpectedVersion) -> BatchBuilder<'a> {
         self.request.expect(stream, expected);
         self
+    }
+
+    /// Asks that no event is there that a query asks for, anywhere, or behind the position it is given with
+    /// [`after`](Query::after). Also what is on its way in counts, the batch itself does not. May be said several times.
+    ///
+    /// Looking for types, tags, streams and categories costs the same in a large store as in a small one; a query that
+    /// only asks for a prefix reads every event behind its position.
+    ///
+    /// ```
+    /// use scorebook::{Conflict, EventStore, ExpectedVersion, NewEvent, Query, StreamName};
+    /// let store = EventStore::open_in_memory()?;
+    /// let join = |team: &str| {
+    ///     let joined = NewEvent::json("player_joined", team)?.tag("player", 8812);
+    ///     let query = Query::all().of_type("player_joined").tag("player", 8812);
+    ///     Ok::<_, scorebook::Error>(
+    ///         store.batch().append(&StreamName::new(team)?, ExpectedVersion::Any, [joined]).unless(query).commit().wait(),
+    ///     )
+    /// };
+    /// assert!(join("team-1")?.is_ok());
+    /// let refused = join("team-2")?.expect_err("the player has a team");
+    /// assert!(matches!(refused.conflict(), Some(Conflict::Unless { position, .. }) if position.get() == 1));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn unless(mut self, query: Query) -> BatchBuilder<'a> {
+        self.take_fault(&query);
+        self.request.unless(query, None);
+        self
+    }
+
+    /// Asks that nothing has happened that a decision read asked for, since it read.
+    pub fn guarded_by(mut self, guard: &Guard) -> BatchBuilder<'a> {
+        self.request.unless(guard.query.clone(), Some(guard.seen_in.clone()));
+        self
+    }
+
+    fn take_fault(&mut self, query: &Query) {
+        if self.fault.is_none() {
+            self.fault = query.fault().cloned();
+        }
     }
 
     /// How durable the events are when the receipt is given. Default: that of the store.

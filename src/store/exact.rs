@@ -337,7 +337,9 @@ impl<'a> Placed<'a> {
                 offset,
             })
             .collect();
-        let terms = self.buffer.terms(&self.writer.hasher);
+        let terms = Arc::new(self.buffer.terms(&self.writer.hasher));
+        let positions = places.iter().map(|place| place.position).collect();
+        self.writer.note_admitted(positions, places.iter().map(|place| place.stream).collect(), &terms);
         let batch = Batch { buffer: self.buffer, terms, durability: Durability::Written, ticket: ticket.clone() };
         staging.stage_placed(batch, &stamp, self.next, &places);
         drop(staging);

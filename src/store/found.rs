@@ -5,6 +5,7 @@ use super::view::View;
 use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::index::{Page, Plan, SegmentTerms};
+use crate::mutant::Mutant;
 use crate::position::Position;
 use crate::segment::{Chunk, FIRST_BATCH, Segment};
 use crate::sync::Arc;
@@ -57,6 +58,9 @@ impl Found {
             Some(Part { segment: segment.clone(), terms, from, to, is_inside })
         });
         let mut parts: Vec<Part> = parts.collect();
+        if Mutant::LooksOnlyAtTheLastSegment.is_on() {
+            parts.drain(..parts.len().saturating_sub(1));
+        }
         if !bounds.is_backwards {
             parts.reverse();
         }

@@ -1,6 +1,7 @@
 //! The store: open, append, read, ask.
 
 mod batch;
+mod condition;
 mod exact;
 mod found;
 mod groups;
@@ -22,6 +23,7 @@ mod wanted;
 mod writer;
 
 pub use batch::BatchBuilder;
+pub use condition::Guard;
 pub use exact::{ExactEvent, ExactImport};
 pub use groups::{Group, GroupKey, Grouping};
 pub use info::{Stats, Status, StoreId};
@@ -38,6 +40,7 @@ use crate::log::RecoveryReport;
 use crate::name::StreamName;
 use crate::options::{Durability, Options};
 use crate::position::{ExpectedVersion, Position, Version};
+use crate::query::Query;
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock};
 use reader::Reader;
@@ -138,6 +141,41 @@ impl EventStore {
     /// Reads all streams, in the order of the positions.
     pub fn read_all(&self) -> AllRead {
         AllRead::new(self.view())
+    }
+
+    /// Reads what a decision is to be based on. The guard makes a batch conditional on nothing more of it having happened
+    /// by the time that is judged, and knows by itself what this read could see.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, ExpectedVersion, NewEvent, Query, StreamName};
+    /// let store = EventStore::open_in_memory()?;
+    /// let (game, seat) = (StreamName::new("game-1")?, NewEvent::json("seat_taken", &1)?.tag("game", 1));
+    /// let take = |seat: NewEvent| {
+    ///     let (taken, guard) = store.read_for_decision(Query::all().of_type("seat_taken").tag("game", 1))?;
+    ///     assert_eq!(taken.count(), 0, "no seat is taken yet");
+    ///     Ok::<_, scorebook::Error>(store.batch().append(&game, ExpectedVersion::Any, [seat]).guarded_by(&guard))
+    /// };
+    /// let (first, second) = (take(seat.clone())?, take(seat)?);
+    /// assert!(first.commit().wait().is_ok());
+    /// assert!(second.commit().wait().is_err_and(|error| error.conflict().is_some()));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidName`](ErrorKind::InvalidName), [`InvalidArgument`](ErrorKind::InvalidArgument),
+    ///   [`TooLarge`](ErrorKind::TooLarge): the query has a fault.
+    /// * [`Closed`](ErrorKind::Closed); beside another process also [`Io`](ErrorKind::Io).
+    pub fn read_for_decision(&self, query: Query) -> Result<(AllEvents, Guard), Error> {
+        if let Some(fault) = query.fault() {
+            return Err(fault.clone());
+        }
+        let view = self.view()?;
+        let head = view.0.read().head;
+        let guard =
+            Guard { query: query.clone().after(head.max(query.after_position())), seen_in: Arc::downgrade(&view) };
+        let events = AllRead::new(Ok(view)).matching(query).to(head).into_iter();
+        Ok((events, guard))
     }
 
     /// The event at a position.

@@ -131,7 +131,7 @@ fn of_two_that_expect_the_same_version_one_wins_and_the_other_can_see_it() {
         let decide = |ground: &Ground| match ground.append(Exact(Version::FIRST), 8) {
             Ok(receipt) => receipt.last_version(),
             Err(error) => {
-                let conflict = error.conflict().expect("nothing but a conflict").actual();
+                let conflict = error.conflict().expect("nothing but a conflict").actual().expect("of versions");
                 assert!(conflict <= ground.version(), "refused by something that is not visible");
                 conflict
             }

@@ -117,6 +117,12 @@ impl AllRead {
         self
     }
 
+    /// Passes over losses that were accepted. Whoever asks has seen to it that there are no others.
+    pub(super) fn passing_accepted(mut self) -> AllRead {
+        self.wanted.passes_accepted = true;
+        self
+    }
+
     /// Begins the read.
     #[must_use]
     pub fn iter(&self) -> AllEvents {
@@ -258,7 +264,7 @@ impl AllEvents {
             segments,
             walk: found.map_or(Walk::Between, |found| Walk::Found(Box::new(found))),
             expected,
-            holes: view.table.holes().clone(),
+            holes: if read.wanted.passes_accepted { Holes::default() } else { view.table.holes().clone() },
             block: Vec::new(),
         };
         AllEvents { state: Some(state), error: None }
@@ -432,7 +438,7 @@ impl State {
 
     fn pass_lost(&mut self, range: Range) -> Result<(), Error> {
         let is_asked_for = self.bounds.first <= range.last.get() && range.first.get() <= self.bounds.last;
-        if is_asked_for && !self.bounds.skips_lost {
+        if is_asked_for && !self.bounds.skips_lost && !self.wanted.passes_accepted {
             return Err(unreadable(range, HoleKind::Lost));
         }
         self.expected = self.expected.max(range.last.next().unwrap_or(range.last));

@@ -1,5 +1,7 @@
 //! A batch as it waits for admission: encoded, with what it asks of the streams.
 
+use super::condition::{Condition, Unless};
+use super::view::SharedView;
 use crate::error::{Error, ErrorKind};
 use crate::event::NewEvent;
 use crate::format::{BatchBuffer, BatchTerms};
@@ -7,15 +9,17 @@ use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::log::Ticket;
 use crate::name::StreamName;
 use crate::options::Durability;
-use crate::position::ExpectedVersion;
+use crate::position::{ExpectedVersion, Position};
+use crate::query::Query;
 use crate::sync::Arc;
 use std::collections::HashMap;
+use std::sync::Weak;
 
 /// A batch that was encoded by the appending thread, with no lock taken.
 pub(crate) struct Request {
     pub(crate) buffer: BatchBuffer,
     /// What its events are found by, once they are all there.
-    pub(crate) terms: BatchTerms,
+    pub(crate) terms: Arc<BatchTerms>,
     /// The streams that get events, in the order in which they were first named.
     pub(crate) streams: Vec<StreamName>,
     /// The index of each stream, once there are many.
@@ -23,7 +27,9 @@ pub(crate) struct Request {
     /// For each event the index of its stream.
     pub(crate) event_streams: Vec<u32>,
     /// What is asked, in the order in which it was asked.
-    pub(crate) expectations: Vec<(StreamName, ExpectedVersion)>,
+    pub(super) conditions: Vec<Condition>,
+    /// What is admitted behind this position is kept until the batch was judged.
+    pub(crate) held: Option<Position>,
     pub(crate) durability: Durability,
     pub(crate) ticket: Arc<Ticket>,
 }
@@ -32,11 +38,12 @@ impl Request {
     pub(crate) fn new(durability: Durability) -> Request {
         Request {
             buffer: BatchBuffer::new(),
-            terms: BatchTerms::default(),
+            terms: Arc::default(),
             streams: Vec::new(),
             numbers: HashMap::new(),
             event_streams: Vec::new(),
-            expectations: Vec::new(),
+            conditions: Vec::new(),
+            held: None,
             durability,
             ticket: Arc::new(Ticket::new()),
         }
@@ -45,8 +52,23 @@ impl Request {
     /// Asks for a stream's version.
     pub(crate) fn expect(&mut self, stream: &StreamName, expected: ExpectedVersion) {
         if expected != ExpectedVersion::Any {
-            self.expectations.push((stream.clone(), expected));
+            self.conditions.push(Condition::Version(stream.clone(), expected));
         }
+    }
+
+    /// Asks that no event is there that a query asks for.
+    pub(super) fn unless(&mut self, query: Query, seen_in: Option<Weak<SharedView>>) {
+        let number = 1 + self.absences_mut().count();
+        let unless = Unless { query, number, seen_in, looked: None };
+        self.conditions.push(Condition::Unless(Box::new(unless)));
+    }
+
+    /// What is asked to be absent.
+    pub(super) fn absences_mut(&mut self) -> impl Iterator<Item = &mut Unless> {
+        self.conditions.iter_mut().filter_map(|condition| match condition {
+            Condition::Unless(unless) => Some(&mut **unless),
+            Condition::Version(..) => None,
+        })
     }
 
     /// Encodes events of one stream behind what is there.

@@ -148,8 +148,9 @@ impl Ground {
                 Fate::Accepted(receipt)
             }
             Err(AppendError::Conflict(conflict)) => {
-                assert!(!expected.admits(conflict.actual()), "{conflict}");
-                assert!(visible.is_none_or(|visible| conflict.actual() <= visible), "{conflict}, which nobody sees");
+                let actual = conflict.actual().expect("nothing else was asked");
+                assert!(!expected.admits(actual), "{conflict}");
+                assert!(visible.is_none_or(|visible| actual <= visible), "{conflict}, which nobody sees");
                 Fate::Refused
             }
             Err(AppendError::Store(error)) => {

@@ -19,6 +19,8 @@ pub(super) struct Wanted {
     pub(super) until: Option<Timestamp>,
     pub(super) predicate: Option<Arc<Predicate>>,
     pub(super) id: Option<EventId>,
+    /// Losses that were accepted are passed over.
+    pub(super) passes_accepted: bool,
 }
 
 impl Wanted {

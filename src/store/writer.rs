@@ -1,10 +1,12 @@
 //! The writing side of a store: admission over the log and the view.
 
+use super::AllRead;
+use super::condition::{Admitted, Looked, Positions, Recent, Unless};
 use super::request::Request;
 use super::view::{SharedView, View};
-use crate::error::{AppendError, Conflict, Error, ErrorKind};
-use crate::format::TermHasher;
-use crate::index::Lookup;
+use crate::error::{AppendError, Error, ErrorKind};
+use crate::format::{BatchTerms, TermHasher};
+use crate::index::{Lookup, Plan};
 use crate::log::{
     Answers, Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing,
 };
@@ -24,8 +26,8 @@ pub(crate) struct Writer {
     pub(crate) view: Arc<SharedView>,
     /// Makes the terms by which events are found.
     pub(crate) hasher: TermHasher,
-    /// Batches for which room is being made, in the order in which they came. Taken after the lock of admission.
-    waiting: Mutex<Waiting>,
+    /// What came in last, and what waits to. Taken after the lock of admission.
+    intake: Mutex<Intake>,
     pub(crate) report: RecoveryReport,
     /// Nothing may be built on the tail: there was no room to copy it.
     pub(crate) is_unproven: bool,
@@ -33,7 +35,14 @@ pub(crate) struct Writer {
     pub(crate) jobs: Option<Sender<Job>>,
 }
 
-/// Batches for which room is being made.
+/// What was admitted last, and the batches that wait for admission.
+#[derive(Default)]
+struct Intake {
+    recent: Recent,
+    waiting: Waiting,
+}
+
+/// Batches for which room is being made, in the order in which they came.
 #[derive(Default)]
 struct Waiting {
     requests: VecDeque<Request>,
@@ -45,18 +54,19 @@ impl Waiting {
         self.requests.is_empty()
     }
 
-    /// Queues a batch, or refuses it where too much waits already. Whether it was queued.
-    fn push(&mut self, request: Request, limit: usize, answers: &mut Answers) -> bool {
-        let bytes = self.bytes.saturating_add(request.buffer.len());
-        if limit < bytes && !self.is_empty() {
-            let waiting = self.bytes;
-            let act = format!("appending: {waiting} bytes wait for room to be made, the limit is {limit}");
-            answers.push(request.ticket, Err(AppendError::Store(Error::new(ErrorKind::Busy, act))));
-            return false;
+    /// Fails where too much waits already for another batch of so many bytes.
+    fn check_room(&self, len: usize, limit: usize) -> Result<(), Error> {
+        if self.is_empty() || self.bytes.saturating_add(len) <= limit {
+            return Ok(());
         }
-        self.bytes = bytes;
+        let waiting = self.bytes;
+        let act = format!("appending: {waiting} bytes wait for room to be made, the limit is {limit}");
+        Err(Error::new(ErrorKind::Busy, act))
+    }
+
+    fn push(&mut self, request: Request) {
+        self.bytes = self.bytes.saturating_add(request.buffer.len());
         self.requests.push_back(request);
-        true
     }
 
     fn pop(&mut self) -> Option<Request> {
@@ -93,25 +103,38 @@ impl Writer {
         })?;
         let (view, report, is_unproven) = facts.expect("an opened log told what it holds");
         let hasher = TermHasher::new(log.store());
-        Ok(Writer { log, view, hasher, waiting: Mutex::new(Waiting::default()), report, is_unproven, jobs })
+        Ok(Writer { log, view, hasher, intake: Mutex::new(Intake::default()), report, is_unproven, jobs })
     }
 
     /// Queues a batch. The answer arrives at its ticket.
     pub(crate) fn append(&self, mut request: Request) {
-        request.terms = request.buffer.terms(&self.hasher);
+        request.terms = Arc::new(request.buffer.terms(&self.hasher));
+        let looked = self.look(&mut request);
         let mut answers = Answers::default();
         let mut is_waiting = false;
-        match self.log.stage() {
-            Err(error) => answers.push(request.ticket, Err(AppendError::Store(error))),
+        match looked.and_then(|()| self.log.stage()) {
+            Err(error) => {
+                self.release(&request);
+                answers.push(request.ticket, Err(AppendError::Store(error)));
+            }
             Ok(mut staging) => {
-                let mut waiting = self.waiting.lock();
+                let mut intake = self.intake.lock();
                 // Whoever waits for room came first.
-                let left = match waiting.is_empty() {
-                    true => self.admit(&mut staging, request, &mut answers),
+                let left = match intake.waiting.is_empty() {
+                    true => self.admit(&mut staging, &mut intake.recent, request, &mut answers),
                     false => Some(request),
                 };
                 if let Some(request) = left {
-                    is_waiting = waiting.push(request, self.log.options().staged_bytes_max, &mut answers);
+                    match intake.waiting.check_room(request.buffer.len(), self.log.options().staged_bytes_max) {
+                        Ok(()) => {
+                            is_waiting = true;
+                            intake.waiting.push(request);
+                        }
+                        Err(error) => {
+                            release(&mut intake.recent, &request);
+                            answers.push(request.ticket, Err(AppendError::Store(error)));
+                        }
+                    }
                 }
             }
         }
@@ -121,13 +144,73 @@ impl Writer {
         }
     }
 
+    /// Looks for what a batch wants to be absent in all that is visible, before anything is locked, and keeps what is
+    /// admitted from then on.
+    fn look(&self, request: &mut Request) -> Result<(), Error> {
+        if request.absences_mut().next().is_none() {
+            return Ok(());
+        }
+        let head = {
+            let mut intake = self.intake.lock();
+            let head = self.view.0.read().head;
+            intake.recent.hold(head);
+            head
+        };
+        request.held = Some(head);
+        request.absences_mut().try_for_each(|unless| {
+            unless.looked = Some(self.look_for(unless, head)?);
+            Ok(())
+        })
+    }
+
+    /// Looks for the first event that is to be absent in what is visible up to a position.
+    fn look_for(&self, unless: &Unless, up_to: Position) -> Result<Looked, Error> {
+        let act = |said: String| format!("condition {} of a batch: {said}", unless.number);
+        let after = unless.query.after_position();
+        if unless.seen_in.as_ref().is_some_and(|seen_in| !std::ptr::eq(seen_in.as_ptr(), Arc::as_ptr(&self.view))) {
+            let said = act("its guard was read from another store, or before this one was opened again".to_owned());
+            return Err(Error::new(ErrorKind::InvalidArgument, said));
+        }
+        if up_to < after {
+            let said = act(format!("it asks behind position {after}, and the store ends at {up_to}"));
+            return Err(Error::new(ErrorKind::InvalidArgument, said));
+        }
+        if let Some(hole) = self.view.0.read().table.holes().doubt_behind(after) {
+            let (first, last) = (hole.range.first, hole.range.last);
+            let said = format!("what it asks for may be lost at positions {first} to {last}, accept the loss first");
+            return Err(Error::new(ErrorKind::Lost, act(said)));
+        }
+        let read = AllRead::new(Ok(self.view.clone())).matching(unless.query.clone()).to(up_to).passing_accepted();
+        let found = read.into_iter().next().transpose().map_err(|error| {
+            Error::with_source(error.kind(), act("what it asks for cannot be read".to_owned()), error)
+        })?;
+        let plan = Plan::new(&unless.query, &self.hasher);
+        Ok(Looked { plan, up_to, found: found.map(|event| event.position()) })
+    }
+
+    /// Forgets what was kept for a batch that is judged no more.
+    fn release(&self, request: &Request) {
+        if request.held.is_some() {
+            release(&mut self.intake.lock().recent, request);
+        }
+    }
+
     /// Judges a batch and stages it. Gives it back where room must be made first.
-    fn admit(&self, staging: &mut Staging<'_>, request: Request, answers: &mut Answers) -> Option<Request> {
+    fn admit(
+        &self,
+        staging: &mut Staging<'_>,
+        recent: &mut Recent,
+        request: Request,
+        answers: &mut Answers,
+    ) -> Option<Request> {
         let view = self.view.0.read();
-        let conflict = judge(&view, &request);
+        let judged = if Mutant::JudgesTheFirstConditionOnly.is_on() { 1 } else { usize::MAX };
+        let conflict = request.conditions.iter().take(judged).find_map(|condition| condition.judge(&view, recent));
         let doubt = if view.table.holes().is_empty() { None } else { doubt(&view, &request) };
+        let head = view.head;
         drop(view);
         if let Some((conflict, is_caused_by_staged)) = conflict {
+            release(recent, &request);
             if let Some(conflict) = staging.refuse(&request.ticket, conflict, is_caused_by_staged) {
                 answers.push(request.ticket, Err(AppendError::Conflict(conflict)));
             }
@@ -141,10 +224,12 @@ impl Writer {
             Ok(()) => {}
             Err(NoRoom::NeedsRoom) => return Some(request),
             Err(NoRoom::Refused(error)) => {
+                release(recent, &request);
                 answers.push(request.ticket, Err(AppendError::Store(error)));
                 return None;
             }
         }
+        release(recent, &request);
         let Request { buffer, terms, streams, event_streams, durability, ticket, .. } = request;
         let mut versions = self.intern(&streams);
         let first_versions: Vec<Version> = versions.iter().map(|(_, version)| *version).collect();
@@ -160,6 +245,9 @@ impl Writer {
             view.table.stream(*number).admit(*version);
         }
         drop(view);
+        let positions = Positions::From(staging.next_position());
+        let numbers = events.iter().map(|(number, _)| *number).collect();
+        recent.push(Admitted { positions, streams: numbers, terms: terms.clone() }, head);
         let receipt = |first_position: Position, last_position: Position, time| Receipt {
             first_position,
             last_position,
@@ -179,6 +267,13 @@ impl Writer {
         };
         staging.stage_events(Batch { buffer, terms, durability, ticket }, &events, receipt);
         None
+    }
+
+    /// Notes events that are staged as they are, without having been judged. The caller holds the lock of admission.
+    pub(crate) fn note_admitted(&self, positions: Vec<Position>, streams: Vec<u32>, terms: &Arc<BatchTerms>) {
+        let head = self.view.0.read().head;
+        let admitted = Admitted { positions: Positions::Each(positions), streams, terms: terms.clone() };
+        self.intake.lock().recent.push(admitted, head);
     }
 
     /// The numbers of streams and their admitted versions; streams that have none get one.
@@ -251,9 +346,9 @@ impl Writer {
         match self.log.stage() {
             Err(error) => return self.refuse_waiting(&error),
             Ok(mut staging) => {
-                let mut waiting = self.waiting.lock();
+                let Intake { recent, waiting } = &mut *self.intake.lock();
                 while let Some(request) = waiting.pop() {
-                    if let Some(request) = self.admit(&mut staging, request, &mut answers) {
+                    if let Some(request) = self.admit(&mut staging, recent, request, &mut answers) {
                         waiting.put_back(request);
                         break;
                     }
@@ -265,12 +360,13 @@ impl Writer {
 
     /// Answers every batch that waits for room: nothing of it was done.
     pub(crate) fn refuse_waiting(&self, error: &Error) {
-        let waiting = std::mem::take(&mut *self.waiting.lock());
+        let waiting = std::mem::take(&mut self.intake.lock().waiting);
         let mut answers = Answers::default();
         for request in waiting.requests {
+            self.release(&request);
             answers.push(request.ticket.clone(), Err(AppendError::Store(error.clone())));
             if Mutant::LetsARefusedAppendComeBack.is_on() && !request.ticket.is_done() {
-                self.waiting.lock().put_back(request);
+                self.intake.lock().waiting.put_back(request);
             }
         }
         answers.give();
@@ -284,7 +380,7 @@ impl Writer {
     pub(crate) fn wait_for(&self, ticket: &Ticket, limit: Option<Duration>) -> Option<Outcome> {
         let outcome = self.log.wait_for(ticket, limit);
         // Without threads of its own the log makes room ahead on this one; others may have begun to wait for it meanwhile.
-        if self.jobs.is_none() && !self.waiting.lock().is_empty() {
+        if self.jobs.is_none() && !self.intake.lock().waiting.is_empty() {
             self.admit_waiting();
             self.log.demand();
         }
@@ -299,7 +395,7 @@ impl Writer {
 
     /// Returns once everything that waited for room has been staged or refused.
     fn settle_waiting(&self) {
-        while !self.waiting.lock().is_empty() {
+        while !self.intake.lock().waiting.is_empty() {
             self.admit_waiting();
             self.make_room();
             if self.log.storage().has_threads() {
@@ -318,15 +414,11 @@ impl Writer {
     }
 }
 
-/// The first expectation that does not hold, and whether only staged events are the reason.
-fn judge(view: &View, request: &Request) -> Option<(Conflict, bool)> {
-    request.expectations.iter().find_map(|(stream, expected)| {
-        let known = view.table.number(stream.as_str()).map(|number| view.table.stream(number));
-        let (actual, visible) =
-            known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
-        let actual = if Mutant::JudgesByWhatIsVisible.is_on() { visible } else { actual };
-        (!expected.admits(actual)).then(|| (Conflict::new(stream.clone(), *expected, actual), actual != visible))
-    })
+/// Forgets what was kept for a batch that is judged no more.
+fn release(recent: &mut Recent, request: &Request) {
+    if let Some(held) = request.held {
+        recent.release(held);
+    }
 }
 
 /// Why a stream takes no events: it may have ended in a loss that nobody accepted.

@@ -2,6 +2,7 @@
 
 mod append;
 mod concurrency;
+mod conditions;
 mod crash;
 mod damage;
 mod directory;

@@ -14,6 +14,8 @@ const OPENED: &str = "crash::opening_a_hundred_times_without_appending_leaves_th
 const REMAINS: &str = "crash::zeros_random_bytes_and_old_records_behind_the_end_are_no_damage";
 const MODEL: &str = "crash::whatever_is_done_to_it_the_store_does_what_the_model_says";
 
+const CONDITIONS: &str = "conditions::every_answer_is_the_one_that_a_look_at_all_admitted_events_gives";
+
 /// The broken stores, and the test that catches each.
 const CAUGHT: &[(&str, &str)] = &[
     ("AnswersBeforeWriting", RECEIPT),
@@ -41,6 +43,10 @@ const CAUGHT: &[(&str, &str)] = &[
     ("TrustsABlankSegment", RECEIPT),
     ("TakesAFullDiskForAFailure", RECEIPT),
     ("JudgesByWhatIsVisible", RECEIPT),
+    ("OverlooksWhatIsStaged", "conditions::a_batch_is_judged_against_what_is_staged_before_it_and_not_against_itself"),
+    ("JudgesTheFirstConditionOnly", CONDITIONS),
+    ("TakesBehindForFrom", "conditions::behind_a_position_counts_what_lies_behind_it_and_nothing_else"),
+    ("LooksOnlyAtTheLastSegment", "conditions::any_match_anywhere_refuses_and_nothing_is_written"),
     ("LetsARefusedAppendComeBack", RECEIPT),
     ("ForgetsWhatIsLetGo", RECEIPT),
     ("SaysNothingInLive", OPENED),

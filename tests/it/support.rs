@@ -6,7 +6,7 @@
 use scorebook::testing::SimulatedDisk;
 use scorebook::{
     AppendError, Conflict, Error, ErrorKind, EventStore, ExpectedVersion, NewEvent, Options, Receipt, RecordedEvent,
-    StreamName,
+    StreamName, Version,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -257,6 +257,11 @@ pub(crate) fn conflict(outcome: Result<Receipt, AppendError>) -> Conflict {
         AppendError::Conflict(conflict) => conflict,
         AppendError::Store(error) => panic!("a conflict, not {error:?}"),
     }
+}
+
+/// The conflict where a stream is not at the version that was expected.
+pub(crate) fn version_conflict(stream: &StreamName, expected: ExpectedVersion, actual: u64) -> Conflict {
+    Conflict::Version { stream: stream.clone(), expected, actual: Version::new(actual) }
 }
 
 /// The trouble of an append that failed.

@@ -159,9 +159,12 @@ impl Model {
         let Some((number, expected, actual)) = self.judge(expectations) else {
             panic!("{whence}: {conflict}, but {expectations:?} hold");
         };
-        assert_eq!(*conflict.stream(), stream(number), "{whence}: the stream of a conflict");
-        assert_eq!(conflict.actual().get(), actual, "{whence}: the actual version of a conflict");
-        let is_same = conflict.expected() == expected || (expected, conflict.expected()) == NO_STREAM_TWICE;
+        let Conflict::Version { stream: named, expected: asked, actual: told } = conflict else {
+            panic!("{whence}: {conflict}, and versions alone were asked for");
+        };
+        assert_eq!(*named, stream(number), "{whence}: the stream of a conflict");
+        assert_eq!(told.get(), actual, "{whence}: the actual version of a conflict");
+        let is_same = *asked == expected || (expected, *asked) == NO_STREAM_TWICE;
         assert!(is_same, "{whence}: {conflict} where {expected:?} was asked");
     }
 

@@ -271,7 +271,7 @@ impl<'a> Writer<'a> {
             Err(AppendError::Conflict(conflict)) => {
                 assert!(matches!(expected, Exact(_)), "{conflict}");
                 // Whoever reads again sees what refused it.
-                assert!(conflict.actual() <= self.store.version(stream)?, "{conflict}");
+                assert!(conflict.actual() <= Some(self.store.version(stream)?), "{conflict}");
                 (self.tell)(&format!("lost {attempt}"));
                 Ok(())
             }

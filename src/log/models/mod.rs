@@ -17,7 +17,7 @@ use super::recovery::Visitor;
 use super::{Batch, Log, Opened, Outcome, Publish, Published, Ticket, open_for_reading, open_for_writing};
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::NewEvent;
-use crate::format::{BatchBuffer, BatchTerms, BatchView, Fault, Kind, Range};
+use crate::format::{BatchBuffer, BatchView, Fault, Kind, Range};
 use crate::name::StreamName;
 use crate::options::{Durability, Options, ReadMode, SEGMENT_BYTES_MIN};
 use crate::position::{Place, Position, Version};
@@ -89,7 +89,7 @@ impl Ground {
         buffer.push_event(&stream, &NewEvent::bytes("happened", vec![7; len])).expect("a small event");
         let mut staging = self.log.stage()?;
         assert!(staging.room(buffer.len(), 1).is_ok(), "a model has room for its events");
-        let batch = Batch { buffer, terms: BatchTerms::default(), durability, ticket: ticket.clone() };
+        let batch = Batch { buffer, terms: Arc::default(), durability, ticket: ticket.clone() };
         staging.stage_events(batch, &[(0, Version::FIRST)], |first_position, last_position, time| Receipt {
             first_position,
             last_position,
