@@ -438,6 +438,59 @@ mod tests {
     }
 
     #[test]
+    fn a_header_is_found_by_more_than_its_first_bytes() {
+        let salt = Salt::of(&[1; 16], &[2; 16], 3);
+        let mut bytes = vec![0; 64];
+        bytes[..4].copy_from_slice(&MAGIC_BYTES);
+        bytes.extend(sample(salt, 512 + 64));
+        assert_eq!(find_batch_header(&bytes, 512, 512, salt), Some(512 + 64));
+        assert_eq!(find_batch_header(&bytes, 512, 512 + 57, salt), Some(512 + 64));
+        assert_eq!(find_batch_header(&bytes, 512, 512 + 65, salt), None);
+        assert_eq!(
+            find_batch_header(&bytes[..64 + BATCH_HEADER_LEN], 512, 512, salt),
+            Some(512 + 64),
+            "a header is all"
+        );
+        assert_eq!(find_batch_header(&bytes[..63 + BATCH_HEADER_LEN], 512, 512, salt), None);
+    }
+
+    #[test]
+    fn events_get_their_places_among_records_that_are_none() {
+        let salt = Salt::of(&[1; 16], &[2; 16], 3);
+        let stream = StreamName::new("game-42").expect("a name");
+        let mut buffer = BatchBuffer::new();
+        let range = crate::format::Range { first: Position::new(2), last: Position::new(4) };
+        buffer.push_event(&stream, &NewEvent::bytes("guessed", [7; 21])).expect("an event");
+        buffer.push_control(Kind::Removed, &range.encode_removed());
+        buffer.push_event(&stream, &NewEvent::bytes("guessed", [7; 3])).expect("an event");
+        let stamp = Stamp {
+            epoch: 1,
+            epoch_bits: 99,
+            previous: 5,
+            durable: Place { segment: 1, offset: 512 },
+            first_position: Position::new(1),
+            time: Timestamp::from_nanos(1_000),
+        };
+        let first = BATCH_HEADER_LEN as u32;
+        let second = first + 2 * RECORD_HEADER_LEN as u32 + "game-42guessed".len() as u32 + 21 + 16;
+        assert_eq!(buffer.event_offsets(), [first, second]);
+        let mut offsets = Vec::new();
+        buffer.place(&stamp, |_| Version::new(4), &mut offsets);
+        assert_eq!(offsets, [first, second]);
+        let exactly = [(1, 1), (0, 0), (5, 9)];
+        let time = Timestamp::from_nanos(7);
+        buffer.place_exactly(|index| (Position::new(exactly[index].0), Version::new(exactly[index].1), time), &stamp);
+        let mut bytes = Vec::new();
+        buffer.seal(&stamp, salt, 512, &mut bytes);
+        let batch = BatchView::verify(&bytes, salt, 512).expect("a batch");
+        let headers = batch.records().map(|record| (record.header.position.get(), record.header.version.get()));
+        assert_eq!(headers.collect::<Vec<_>>(), exactly);
+        let placed = batch.placed_records().filter(|(_, record)| record.header.kind == Kind::Event);
+        assert_eq!(placed.map(|(offset, _)| offset - 512).collect::<Vec<_>>(), [first, second]);
+        assert!(batch.records().all(|record| record.header.time == time && record.header.epoch_bits == 99));
+    }
+
+    #[test]
     fn a_copy_keeps_its_bodies_and_their_checksums() {
         let salt = Salt::of(&[1; 16], &[2; 16], 3);
         let bytes = sample(salt, 512);

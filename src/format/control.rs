@@ -160,3 +160,61 @@ impl Loss {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{BatchBuffer, Kind};
+
+    /// The length in the log of a batch of one record.
+    fn length(kind: Kind, body: &[u8]) -> usize {
+        let mut batch = BatchBuffer::new();
+        batch.push_control(kind, body);
+        batch.len()
+    }
+
+    #[test]
+    fn the_room_that_is_kept_is_what_batches_of_one_record_take() {
+        let start = Start { first_position: Position::new(1), previous_end: Place::NONE, previous_checksum: 0 };
+        assert_eq!(length(Kind::Close, &[]), CONTROL_BATCH_LEN);
+        assert_eq!(length(Kind::Start, &start.encode()), START_BATCH_LEN);
+        assert_eq!(length(Kind::Session, &encode_session(Place::NONE)), SESSION_BATCH_LEN);
+    }
+
+    #[test]
+    fn a_body_of_another_length_is_of_a_newer_version() {
+        let range = Range { first: Position::new(2), last: Position::new(3) };
+        let start = Start { first_position: Position::new(1), previous_end: Place::NONE, previous_checksum: 9 };
+        let place = Place { segment: 3, offset: 4_096 };
+        let loss = Loss::Found(range);
+        assert_eq!(Start::decode(&start.encode()), Ok(start));
+        assert_eq!(decode_session(&encode_session(place)), Ok(place));
+        assert_eq!(Range::decode_removed(&range.encode_removed()), Ok(range));
+        assert_eq!(Loss::decode(&loss.encode()), Ok(loss));
+        for longer in [true, false] {
+            let other = |body: &[u8]| if longer { [body, &[0]].concat() } else { body[1..].to_vec() };
+            assert_eq!(Start::decode(&other(&start.encode())), Err(Fault::Newer));
+            assert_eq!(decode_session(&other(&encode_session(place))), Err(Fault::Newer));
+            assert_eq!(Range::decode_removed(&other(&range.encode_removed())), Err(Fault::Newer));
+            assert_eq!(Loss::decode(&other(&loss.encode())), Err(Fault::Newer));
+        }
+    }
+
+    #[test]
+    fn a_range_has_a_first_and_a_last_position_that_events_can_have() {
+        let decode = |first, last| {
+            let range = Range { first: Position::new(first), last: Position::new(last) };
+            Range::decode_removed(&range.encode_removed()).is_ok()
+        };
+        assert!(decode(1, 1) && decode(1, POSITION_MAX) && decode(POSITION_MAX, POSITION_MAX));
+        assert!(!decode(0, 1) && !decode(2, 1) && !decode(1, POSITION_MAX + 1));
+        let accepted = Loss::Accepted(Position::new(7)).encode();
+        assert_eq!(Loss::decode(&accepted), Ok(Loss::Accepted(Position::new(7))));
+        let mut two = accepted;
+        FIRST.put_u64(&mut two, 6);
+        assert_eq!(Loss::decode(&two), Err(Fault::Newer), "an acceptance speaks of one position");
+        let mut other = accepted;
+        STATE.put_u32(&mut other, 3);
+        assert_eq!(Loss::decode(&other), Err(Fault::Newer));
+    }
+}

@@ -213,3 +213,126 @@ pub(crate) fn decode_event(
         parts: decoded.parts,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{BatchBuffer, BatchView, Salt, Stamp};
+    use crate::position::{Position, Version};
+    use crate::time::Timestamp;
+    use std::sync::Arc;
+
+    /// What is read of an event that was encoded.
+    fn through_a_batch(stream: &StreamName, event: &NewEvent) -> RecordedEvent {
+        let mut buffer = BatchBuffer::new();
+        buffer.push_event(stream, event).expect("an event");
+        let stamp = Stamp {
+            epoch: 3,
+            epoch_bits: 99,
+            previous: 5,
+            durable: Place { segment: 1, offset: 512 },
+            first_position: Position::new(10),
+            time: Timestamp::from_nanos(-5),
+        };
+        buffer.place(&stamp, |_| Version::new(4), &mut Vec::new());
+        let salt = Salt::of(&[1; 16], &[2; 16], 3);
+        let mut bytes = Vec::new();
+        buffer.seal(&stamp, salt, 512, &mut bytes);
+        let batch = BatchView::verify(&bytes, salt, 512).expect("a batch");
+        let (offset, record) = batch.placed_records().next().expect("a record");
+        record.decode_event_parts().expect("it makes sense");
+        let place = Place { segment: 3, offset };
+        let shared: SharedBytes = Arc::new(bytes.clone());
+        decode_event(&shared, (offset - 512) as usize, record, place).expect("an event")
+    }
+
+    #[test]
+    fn everything_an_event_has_comes_back() {
+        let stream = StreamName::new("game-42").expect("a name");
+        let id = EventId::from_bytes([7; 16]);
+        let at = Timestamp::from_nanos(1_234_567_890_123);
+        for number in 0..32_u8 {
+            let has = |bit: u8| number & (1 << bit) != 0;
+            let codec = if has(0) { Codec::Json } else { Codec::Other(200) };
+            let data = if has(1) { vec![9; 70] } else { Vec::new() };
+            let mut event = NewEvent::with_codec("guessed", codec, data.clone()).schema(7);
+            if has(2) {
+                event = event.id(id);
+            }
+            if has(3) {
+                event = event.occurred(at);
+            }
+            if has(4) {
+                event = event.tag("guild", 7).tag("word", "").actor("8812");
+            }
+            let read = through_a_batch(&stream, &event);
+            assert_eq!((read.stream(), read.event_type(), read.schema()), ("game-42", "guessed", 7), "{number}");
+            assert_eq!((read.codec(), read.data()), (codec, &data[..]), "{number}");
+            let made = EventId::made(99, Position::new(10));
+            assert_eq!(read.id(), if has(2) { id } else { made }, "{number}");
+            assert_eq!(read.occurred(), has(3).then_some(at), "{number}");
+            let tags: Vec<_> = read.tags().collect();
+            assert_eq!(tags, if has(4) { vec![("guild", "7"), ("word", "")] } else { Vec::new() }, "{number}");
+            assert_eq!(read.metadata_json(), if has(4) { r#"{"actor":"8812"}"# } else { "" }, "{number}");
+            assert_eq!((read.position().get(), read.version().get(), read.epoch()), (10, 4, 3));
+            assert_eq!(read.time(), Timestamp::from_nanos(-5));
+        }
+        let bytes = through_a_batch(&stream, &NewEvent::bytes("a", [1]));
+        assert_eq!((bytes.codec(), bytes.record_bytes() as usize), (Codec::Bytes, RECORD_HEADER_LEN + 9));
+    }
+
+    #[test]
+    fn a_record_may_take_all_there_is_and_not_a_byte_more() {
+        let stream = StreamName::new("game").expect("a name");
+        let room = RECORD_BYTES_MAX - RECORD_HEADER_LEN - "gamea".len();
+        let mut out = vec![1, 2, 3];
+        encode_event(&stream, &NewEvent::bytes("a", vec![0; room]), &mut out).expect("it fits");
+        assert_eq!(out.len(), 3 + RECORD_BYTES_MAX);
+        out.truncate(3);
+        let error = encode_event(&stream, &NewEvent::bytes("a", vec![0; room + 1]), &mut out).expect_err("too large");
+        assert!(error.kind() == ErrorKind::TooLarge && error.to_string().contains("16777217"), "{error}");
+        assert_eq!(out, [1, 2, 3], "nothing is left of it");
+    }
+
+    /// What becomes of a sound record after a change.
+    fn parts_of(change: impl FnOnce(&mut Vec<u8>)) -> Result<DecodedEvent, Fault> {
+        let stream = StreamName::new("game-42").expect("a name");
+        let event = NewEvent::bytes("guessed", [1]).tag("k", "v").actor("x");
+        let mut bytes = Vec::new();
+        encode_event(&stream, &event, &mut bytes).expect("an event");
+        change(&mut bytes);
+        let header = RecordHeader::decode(&bytes)?;
+        RecordView { header, bytes: &bytes }.decode_event_parts()
+    }
+
+    const NAME: usize = RECORD_HEADER_LEN;
+    const TYPE: usize = NAME + "game-42".len();
+    const TAGS: usize = TYPE + "guessed".len();
+    const METADATA: usize = TAGS + 4;
+
+    type Change = fn(&mut Vec<u8>);
+
+    #[test]
+    fn what_does_not_fit_together_is_senseless() {
+        let parts = parts_of(|_| {}).expect("it makes sense").parts;
+        let expected = [NAME, TYPE, TAGS, METADATA].map(|offset| offset as u32);
+        assert_eq!([parts.name, parts.event_type, parts.tags, parts.metadata], expected);
+        let senseless: [(&str, Change); 10] = [
+            ("no schema", |bytes| SCHEMA.put_u32(bytes, 0)),
+            ("no codec", |bytes| CODEC.put_u8(bytes, 0)),
+            ("another kind", |bytes| record::KIND.put_u8(bytes, Kind::Lost as u8)),
+            ("a name longer than all", |bytes| NAME_LEN.put_u8(bytes, 200)),
+            ("tags that do not end", |bytes| TAGS_LEN.put_u16(bytes, 3)),
+            ("metadata longer than what is left", |bytes| METADATA_LEN.put_u32(bytes, 15)),
+            ("a name that is no text", |bytes| bytes[NAME] = 0xFF),
+            ("a name that none may have", |bytes| bytes[NAME] = b'-'),
+            ("a type that none may have", |bytes| bytes[TYPE] = b' '),
+            ("metadata that are no text", |bytes| bytes[METADATA + 2] = 0xFF),
+        ];
+        for (what, change) in senseless {
+            assert_eq!(parts_of(change), Err(Fault::Senseless), "{what}");
+        }
+        assert!(parts_of(|bytes| METADATA_LEN.put_u32(bytes, 14)).is_ok(), "metadata up to the end, and no payload");
+        assert_eq!(parts_of(|bytes| FLAGS.put_u8(bytes, 4)), Err(Fault::Newer), "a flag that is not known");
+    }
+}

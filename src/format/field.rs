@@ -122,6 +122,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_is_written_where_its_field_lies_and_read_there() {
+        const FIRST: Field = Field::first(3, "something before");
+        const TIME: Field = FIRST.then(8, "time");
+        let mut bytes = [7; 13];
+        TIME.put_i64(&mut bytes, -2);
+        assert_eq!(bytes, [7, 7, 7, 254, 255, 255, 255, 255, 255, 255, 255, 7, 7]);
+        assert_eq!(TIME.i64(&bytes), -2);
+    }
+
+    #[test]
     fn the_same_bytes_at_another_place_have_another_checksum() {
         let salt = Salt::of(&[1; 16], &[2; 16], 3);
         assert_ne!(salt.checksum(512, b"header"), salt.checksum(520, b"header"));

@@ -132,9 +132,8 @@ impl Live {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_newer_slot_counts_and_a_bad_one_proves_nothing() {
-        let live = |counter| Live {
+    fn live(counter: u64) -> Live {
+        Live {
             state: LiveState::Open,
             store: [1; 16],
             boot: [2; 16],
@@ -144,7 +143,52 @@ mod tests {
             visible_position: Position::new(5),
             epoch_bits: 8,
             epoch: 3,
-        };
+        }
+    }
+
+    /// A slot with its checksum made right after a change.
+    fn changed(live: Live, change: impl FnOnce(&mut [u8])) -> Option<Live> {
+        let mut bytes = live.encode();
+        change(&mut bytes);
+        let sum = checksum(&bytes[CHECKSUM.end()..]);
+        CHECKSUM.put_u32(&mut bytes, sum);
+        Live::decode_slot(&bytes)
+    }
+
+    #[test]
+    fn a_slot_comes_back_and_what_cannot_be_is_not_believed() {
+        for state in [LiveState::Opening, LiveState::Open, LiveState::Closed] {
+            let said = Live { state, ..live(4) };
+            assert_eq!(changed(said, |_| {}), Some(said));
+        }
+        for state in [0, 4] {
+            assert_eq!(changed(live(4), |bytes| STATE.put_u32(bytes, state)), None, "state {state}");
+        }
+        assert!(changed(live(u64::MAX - 1), |_| {}).is_some());
+        assert_eq!(changed(live(u64::MAX), |_| {}), None, "no counter is left behind it");
+        let reaching = |position| Live { visible_position: Position::new(position), ..live(4) };
+        assert!(changed(reaching(POSITION_MAX), |_| {}).is_some());
+        assert_eq!(changed(reaching(POSITION_MAX + 1), |_| {}), None);
+        assert_eq!(changed(live(4), |bytes| bytes[SLOT_LEN - 1] = 1), None, "padding");
+        assert_eq!(changed(live(4), |bytes| bytes[0] = b'X'), None, "another magic");
+        assert_eq!(
+            Live::decode_slot(&{
+                let mut bytes = live(4).encode();
+                bytes[20] ^= 1;
+                bytes
+            }),
+            None
+        );
+    }
+
+    #[test]
+    fn two_slots_are_written_in_turn() {
+        assert_eq!([4, 5, 6].map(|counter| live(counter).slot_offset()), [0, 512, 0]);
+        assert_eq!((SLOT_LEN, LIVE_LEN), (512, 1024));
+    }
+
+    #[test]
+    fn the_newer_slot_counts_and_a_bad_one_proves_nothing() {
         let mut file = [live(4).encode(), live(5).encode()].concat();
         assert_eq!(Live::decode(&file), Some(live(5)));
         file[SLOT_LEN + 100] ^= 1;

@@ -289,3 +289,82 @@ pub(super) fn seal(record: &mut [u8], salt: Salt, offset: u32) {
 pub(super) fn finished_len(record: &[u8]) -> usize {
     RECORD_HEADER_LEN + BODY_LEN.u32(record) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: Kind, body: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let start = begin(&mut bytes, kind);
+        bytes.extend_from_slice(body);
+        finish(&mut bytes, start);
+        bytes
+    }
+
+    #[test]
+    fn kinds_of_later_versions_are_refused_and_markers_are_no_facts() {
+        for kind in Kind::ALL {
+            let is_known = matches!(
+                kind,
+                Kind::Event | Kind::Start | Kind::Session | Kind::Watermark | Kind::Close | Kind::Lost | Kind::Removed
+            );
+            let decoded = RecordHeader::decode(&record(kind, &[]));
+            assert_eq!(decoded.map(|header| header.kind), if is_known { Ok(kind) } else { Err(Fault::Newer) });
+            let is_marker = matches!(kind, Kind::Start | Kind::Session | Kind::Watermark | Kind::Close);
+            assert_eq!(kind.is_fact(), !is_marker, "{}", kind.name());
+        }
+        let mut bytes = record(Kind::Event, &[]);
+        for unknown in [0, 18, 255] {
+            KIND.put_u8(&mut bytes, unknown);
+            assert_eq!(RecordHeader::decode(&bytes), Err(Fault::Newer), "kind {unknown}");
+        }
+        let mut bytes = record(Kind::Event, &[]);
+        RESERVED.put_u8(&mut bytes, 1);
+        assert_eq!(RecordHeader::decode(&bytes), Err(Fault::Newer));
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_not_believed() {
+        let mut bytes = record(Kind::Event, &[]);
+        for (len, is_possible) in [
+            (RECORD_BYTES_MAX - RECORD_HEADER_LEN - 1, true),
+            (RECORD_BYTES_MAX - RECORD_HEADER_LEN, true),
+            (RECORD_BYTES_MAX - RECORD_HEADER_LEN + 1, false),
+            (RECORD_BYTES_MAX, false),
+            (u32::MAX as usize, false),
+        ] {
+            BODY_LEN.put_u32(&mut bytes, len as u32);
+            assert_eq!(RecordHeader::decode(&bytes).is_ok(), is_possible, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_no_event_has_nothing_of_one() {
+        let sound = RecordHeader::decode(&record(Kind::Lost, &[1, 2])).expect("a header");
+        assert_eq!(sound.check_no_event(), Ok(()));
+        let newer: [RecordHeader; 7] = [
+            RecordHeader { flags: 1, ..sound },
+            RecordHeader { name_len: 1, ..sound },
+            RecordHeader { type_len: 1, ..sound },
+            RecordHeader { codec: 1, ..sound },
+            RecordHeader { metadata_len: 1, ..sound },
+            RecordHeader { schema: 1, ..sound },
+            RecordHeader { tags_len: 1, ..sound },
+        ];
+        for header in newer {
+            assert_eq!(header.check_no_event(), Err(Fault::Newer), "{header:?}");
+        }
+        let position = RecordHeader { position: Position::new(1), ..sound };
+        let version = RecordHeader { version: Version::FIRST, ..sound };
+        assert_eq!([position.check_no_event(), version.check_no_event()], [Err(Fault::Senseless); 2]);
+    }
+
+    #[test]
+    fn the_body_lies_behind_the_header() {
+        let bytes = record(Kind::Lost, &[1, 2, 3]);
+        let header = RecordHeader::decode(&bytes).expect("a header");
+        let record = RecordView::verify_body(header, &bytes).expect("a record");
+        assert_eq!((record.body(), header.record_len(), finished_len(&bytes)), (&[1, 2, 3][..], 67, 67));
+    }
+}

@@ -110,3 +110,66 @@ impl Sequence {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{BatchBuffer, Salt, Stamp, encode_session};
+
+    /// What becomes of a log behind position 4 where a batch of one record follows it at offset 4096 of segment 3.
+    fn follow(kind: Kind, body: &[u8], epoch: u32) -> Result<Sequence, Fault> {
+        let before = Sequence {
+            next_position: Position::new(5),
+            epoch: 2,
+            facts_epoch: 2,
+            last_time: Timestamp::from_nanos(10),
+        };
+        let stamp = Stamp {
+            epoch,
+            epoch_bits: 0,
+            previous: 0,
+            durable: Place::NONE,
+            first_position: Position::new(5),
+            time: Timestamp::from_nanos(10),
+        };
+        let mut batch = BatchBuffer::new();
+        batch.push_control(kind, body);
+        batch.place(&stamp, |_| crate::position::Version::NONE, &mut Vec::new());
+        let salt = Salt::of(&[1; 16], &[2; 16], 3);
+        let mut bytes = Vec::new();
+        batch.seal(&stamp, salt, 4_096, &mut bytes);
+        before.follow(&BatchView::verify(&bytes, salt, 4_096).expect("a batch"), 3)
+    }
+
+    #[test]
+    fn a_session_begins_a_higher_epoch_at_the_place_it_names() {
+        let session = |segment, offset, epoch| follow(Kind::Session, &encode_session(Place { segment, offset }), epoch);
+        assert_eq!(session(3, 4_096, 3).map(|next| next.epoch), Ok(3));
+        assert_eq!(session(3, 4_096, 2), Err(Fault::Senseless));
+        assert_eq!(session(3, 4_104, 3), Err(Fault::Senseless));
+        assert_eq!(session(2, 4_096, 3), Err(Fault::Senseless));
+    }
+
+    #[test]
+    fn what_takes_the_place_of_events_begins_at_the_next_position() {
+        let range = |first, last| Range { first: Position::new(first), last: Position::new(last) };
+        let removed = |first, last| follow(Kind::Removed, &range(first, last).encode_removed(), 2);
+        assert_eq!(removed(5, 9).map(|next| next.next_position), Ok(Position::new(10)));
+        assert_eq!(removed(4, 9), Err(Fault::Senseless));
+        assert_eq!(removed(6, 9), Err(Fault::Senseless));
+        let lost = |loss: Loss| follow(Kind::Lost, &loss.encode(), 2).map(|next| next.next_position.get());
+        assert_eq!(lost(Loss::Found(range(5, 5))), Ok(6));
+        assert_eq!(lost(Loss::Found(range(6, 6))), Err(Fault::Senseless));
+        assert_eq!(lost(Loss::Accepted(Position::new(4))), Ok(5));
+        assert_eq!(lost(Loss::Accepted(Position::new(5))), Err(Fault::Senseless));
+    }
+
+    #[test]
+    fn markers_have_no_bodies_and_epochs_never_fall() {
+        assert!(follow(Kind::Watermark, &[], 2).is_ok() && follow(Kind::Close, &[], 2).is_ok());
+        assert_eq!(follow(Kind::Watermark, &[0], 2), Err(Fault::Newer));
+        assert_eq!(follow(Kind::Close, &[], 3), Err(Fault::Senseless), "nothing began epoch 3");
+        let removed = Range { first: Position::new(5), last: Position::new(5) }.encode_removed();
+        assert_eq!(follow(Kind::Removed, &removed, 1), Err(Fault::Senseless));
+    }
+}
