@@ -209,6 +209,13 @@ pub enum Conflict {
         /// The position of the first event behind it that the query asks for.
         position: Position,
     },
+    /// The `once` key was there before, with a batch that held something else.
+    Once {
+        /// The key.
+        key: String,
+        /// The position of the first event of the batch that came with it.
+        position: Position,
+    },
 }
 
 impl Conflict {
@@ -217,7 +224,7 @@ impl Conflict {
     pub fn actual(&self) -> Option<Version> {
         match self {
             Conflict::Version { actual, .. } => Some(*actual),
-            Conflict::Unless { .. } => None,
+            Conflict::Unless { .. } | Conflict::Once { .. } => None,
         }
     }
 }
@@ -231,6 +238,10 @@ impl fmt::Display for Conflict {
             Conflict::Unless { number, after, position } => {
                 write!(f, "condition {number}: the event at position {position} was to be absent")?;
                 if *after == Position::BEGINNING { Ok(()) } else { write!(f, " behind position {after}") }
+            }
+            Conflict::Once { key, position } => {
+                let key = key.escape_debug();
+                write!(f, "key `{key}` came before with something else, in the batch at position {position}")
             }
         }
     }

@@ -18,6 +18,8 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const BATCH_EVENTS_MAX: usize = 10_000;
 /// Largest batch: 64 MiB, all records and the batch's own header together.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest `once` key: 128 bytes of UTF-8.
+pub const ONCE_KEY_BYTES_MAX: usize = 128;
 /// Most terms of one query, of all its items together: 1,000.
 pub const QUERY_TERMS_MAX: usize = 1_000;
 /// Longest text of a predicate: 4,096 bytes.

@@ -70,6 +70,10 @@ mutants! {
     JudgesByWhatIsVisible,
     /// A condition is held against what is visible, not against what was admitted.
     OverlooksWhatIsStaged,
+    /// A key of a batch that is only staged is not known yet.
+    ForgetsStagedKeys,
+    /// Whoever comes with a key again gets the first receipt, whatever he hands in.
+    ComparesNoContent,
     /// Of several conditions only the first is judged.
     JudgesTheFirstConditionOnly,
     /// What lies behind a position includes the event there.

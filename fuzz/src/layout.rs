@@ -68,9 +68,10 @@ pub(crate) mod kind {
     pub(crate) const SESSION: u8 = 3;
     pub(crate) const WATERMARK: u8 = 4;
     pub(crate) const CLOSE: u8 = 5;
+    pub(crate) const KEY: u8 = 6;
     pub(crate) const LOST: u8 = 15;
     pub(crate) const REMOVED: u8 = 17;
-    pub(crate) const KNOWN: [u8; 7] = [EVENT, START, SESSION, WATERMARK, CLOSE, LOST, REMOVED];
+    pub(crate) const KNOWN: [u8; 8] = [EVENT, START, SESSION, WATERMARK, CLOSE, KEY, LOST, REMOVED];
 }
 
 /// Fields of a footer.

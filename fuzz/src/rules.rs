@@ -286,9 +286,13 @@ impl Log {
                 self.facts_epoch = epoch;
             }
         }
-        for record in &batch.records {
+        for (index, record) in batch.records.iter().enumerate() {
             match record[record::KIND] {
                 kind::EVENT => self.take_event(record, time)?,
+                kind::KEY => {
+                    expect(index + 1 == batch.records.len(), "something behind a key")?;
+                    self.check_key(record)?;
+                }
                 kind => {
                     // All that the header has for events is nothing in other records.
                     expect(is_zero(&record[record::POSITION..record::TIME]), "a position without an event")?;
@@ -322,6 +326,34 @@ impl Log {
         self.time = time;
         self.next += 1;
         Ok(())
+    }
+
+    /// A key says which events before it came with it.
+    fn check_key(&self, record: &[u8]) -> Judged {
+        expect(is_zero(&record[record::POSITION..record::TIME]), "a position without an event")?;
+        expect(record[record::FLAGS] == 0, "a flag without an event")?;
+        expect(is_zero(&record[record::NAME_LENGTH..record::BODY_LENGTH]), "a name without an event")?;
+        expect(is_zero(&record[record::SCHEMA..record::HEADER]), "a part without an event")?;
+        let key = u32_at(record, record::METADATA_LENGTH) as usize;
+        expect((1..=128).contains(&key), "the length of a key")?;
+        let body = record.get(record::HEADER..record::HEADER + key);
+        expect(body.is_some_and(|key| std::str::from_utf8(key).is_ok()), "a key that is no text")?;
+        let Some((fixed, mut rest)) = record[record::HEADER + key..].split_at_checked(36) else {
+            return Err("the length of a key record");
+        };
+        let [first, last] = [u64_at(fixed, 16), u64_at(fixed, 24)];
+        expect(1 <= first && first <= last && last < self.next, "the positions a key speaks of")?;
+        let mut streams = 0;
+        while let Some((len, behind)) = rest.split_first() {
+            let Some((name, behind)) = behind.split_at_checked((*len).into()) else { return Err("a name of a key") };
+            let Some((versions, behind)) = behind.split_at_checked(16) else { return Err("a version of a key") };
+            let is_name = std::str::from_utf8(name).is_ok_and(|name| StreamName::new(name).is_ok());
+            let [first, last] = [u64_at(versions, 0), u64_at(versions, 8)];
+            expect(is_name && 1 <= first && first <= last, "a stream of a key")?;
+            rest = behind;
+            streams += 1;
+        }
+        expect(streams != 0 && streams == u32_at(fixed, 32), "the number of streams of a key")
     }
 
     /// Takes in positions that are removed or lost.

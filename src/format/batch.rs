@@ -1,8 +1,9 @@
 //! A batch: a header with its own checksum, then its records. All of it counts, or none of it.
 
 use super::Fault;
-use super::event::encode_event;
+use super::event::{self, encode_event};
 use super::field::{Field, Salt, is_blank};
+use super::key;
 use super::record::{self, Kind, Placement, RECORD_HEADER_LEN, RecordHeader, RecordView};
 use super::term::{BatchTerms, TermHasher};
 use crate::error::Error;
@@ -10,7 +11,9 @@ use crate::event::NewEvent;
 use crate::limits::{BATCH_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::name::StreamName;
 use crate::position::{Place, Position, Version};
+use crate::receipt::Receipt;
 use crate::time::Timestamp;
+use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) const BATCH_HEADER_LEN: usize = 48;
 
@@ -186,6 +189,8 @@ pub(crate) struct BatchBuffer {
     /// Room for the header, then the records.
     bytes: Vec<u8>,
     records: u16,
+    /// Where the record of a `once` key begins: it is the last, if there is one.
+    key: Option<u32>,
 }
 
 /// What a batch is given when it is admitted.
@@ -201,13 +206,15 @@ pub(crate) struct Stamp {
 
 impl BatchBuffer {
     pub(crate) fn new() -> BatchBuffer {
-        BatchBuffer { bytes: vec![0; BATCH_HEADER_LEN], records: 0 }
+        BatchBuffer { bytes: vec![0; BATCH_HEADER_LEN], records: 0, key: None }
     }
 
     /// A batch that was verified elsewhere, to be sealed for another place. Nothing but its seals changes.
     pub(crate) fn copy_of(batch: &BatchView<'_>) -> BatchBuffer {
         let used = BATCH_HEADER_LEN + batch.records().map(|record| record.bytes.len()).sum::<usize>();
-        BatchBuffer { bytes: batch.bytes[..used].to_vec(), records: batch.header.records }
+        let key = batch.placed_records().find(|(_, record)| record.header.kind == Kind::Key);
+        let key = key.map(|(offset, _)| offset - batch.offset);
+        BatchBuffer { bytes: batch.bytes[..used].to_vec(), records: batch.header.records, key }
     }
 
     pub(crate) fn push_event(&mut self, stream: &StreamName, event: &NewEvent) -> Result<(), Error> {
@@ -223,6 +230,34 @@ impl BatchBuffer {
         self.bytes.extend_from_slice(body);
         record::finish(&mut self.bytes, start);
         self.count_record();
+    }
+
+    /// Adds the record of a `once` key behind all events, which stand in these streams.
+    pub(crate) fn push_key(&mut self, key: &str, digest: u128, streams: &[StreamName]) {
+        self.key = Some(self.bytes.len() as u32);
+        key::push(&mut self.bytes, key, digest, streams);
+        self.count_record();
+    }
+
+    /// Where the record of the batch's `once` key stands, from the beginning of the batch.
+    pub(crate) fn key_offset(&self) -> Option<u32> {
+        self.key
+    }
+
+    /// Writes what the batch is told into the record of its key, if it has one.
+    pub(crate) fn place_key(&mut self, receipt: &Receipt) {
+        if let Some(offset) = self.key {
+            key::place(&mut self.bytes[offset as usize..], receipt);
+        }
+    }
+
+    /// A digest of what was handed in: streams, types, schemas, payloads, metadata and tags of the events.
+    pub(crate) fn content_digest(&self) -> u128 {
+        let mut digest = Xxh3::new();
+        for record in self.records() {
+            event::digest_content(&record, &mut digest);
+        }
+        digest.digest128()
     }
 
     fn count_record(&mut self) {
@@ -273,14 +308,17 @@ impl BatchBuffer {
 
     /// What its events are found by.
     pub(crate) fn terms(&self, hasher: &TermHasher) -> BatchTerms {
+        BatchTerms::of(self.records(), hasher)
+    }
+
+    fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
         let mut rest = &self.bytes[BATCH_HEADER_LEN..];
-        let records = (0..self.records).map(|_| {
+        (0..self.records).map(move |_| {
             let header = RecordHeader::decode(rest).expect("the record was finished here");
             let (bytes, behind) = rest.split_at(header.record_len());
             rest = behind;
             RecordView { header, bytes }
-        });
-        BatchTerms::of(records, hasher)
+        })
     }
 
     /// Where the events stand, from the beginning of the batch.

@@ -164,12 +164,28 @@ impl Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{BatchBuffer, Kind};
+    use crate::format::{BatchBuffer, BatchView, Kind, Salt, Stamp};
+    use crate::position::Version;
+    use crate::time::Timestamp;
 
     /// The length in the log of a batch of one record.
     fn length(kind: Kind, body: &[u8]) -> usize {
         let mut batch = BatchBuffer::new();
         batch.push_control(kind, body);
+        let stamp = Stamp {
+            epoch: 1,
+            epoch_bits: 0,
+            previous: 0,
+            durable: Place::NONE,
+            first_position: Position::new(1),
+            time: Timestamp::from_nanos(0),
+        };
+        batch.place(&stamp, |_| Version::NONE, &mut Vec::new());
+        let salt = Salt::of(&[1; 16], &[2; 16], 3);
+        let mut bytes = Vec::new();
+        batch.seal(&stamp, salt, 512, &mut bytes);
+        let read = BatchView::verify(&bytes, salt, 512).expect("a batch");
+        assert_eq!((read.end() as usize, read.has_facts()), (512 + batch.len(), kind.is_fact()));
         batch.len()
     }
 

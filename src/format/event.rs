@@ -12,6 +12,7 @@ use crate::limits::RECORD_BYTES_MAX;
 use crate::name::{StreamName, category, event_type_fault, stream_name_fault};
 use crate::position::Place;
 use crate::time::Timestamp;
+use xxhash_rust::xxh3::Xxh3;
 
 /// The id was given by the caller and stands at the beginning of the body.
 const FLAG_ID: u8 = 1;
@@ -186,6 +187,18 @@ pub(super) fn decode_event_terms(record: &RecordView<'_>, hasher: &TermHasher, o
         out.push(hasher.encoded_tag(tag));
         rest = behind;
     }
+}
+
+/// Adds to a digest what of an event was handed in and makes it what it is: not its id nor any time.
+pub(super) fn digest_content(record: &RecordView<'_>, digest: &mut Xxh3) {
+    let header = &record.header;
+    digest.update(&[header.name_len, header.type_len, header.codec]);
+    digest.update(&header.tags_len.to_le_bytes());
+    digest.update(&header.metadata_len.to_le_bytes());
+    digest.update(&header.schema.to_le_bytes());
+    let content = &record.bytes[name_from(header)..];
+    digest.update(&(content.len() as u32).to_le_bytes());
+    digest.update(content);
 }
 
 /// The event of a verified record, which begins at `start` of `bytes` and stands at `place` in the files.

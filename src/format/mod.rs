@@ -8,6 +8,7 @@ mod control;
 mod event;
 mod field;
 mod footer;
+mod key;
 mod live;
 mod preamble;
 mod record;
@@ -20,6 +21,7 @@ pub(crate) use control::{
 pub(crate) use event::decode_event;
 pub(crate) use field::{Salt, is_blank};
 pub(crate) use footer::{FOOTER_LEN, Footer};
+pub(crate) use key::KeyFact;
 pub(crate) use live::{LIVE_LEN, Live, LiveState};
 pub(crate) use preamble::{PREAMBLE_LEN, Preamble, PreambleFault};
 pub(crate) use record::{Kind, RECORD_HEADER_LEN, RecordHeader, RecordView};

@@ -98,8 +98,8 @@ impl Kind {
 
     /// The kinds this crate writes and reads. The others are laid out in `FORMAT.md` and refused until they are built.
     fn is_supported(self) -> bool {
-        use Kind::{Close, Event, Lost, Removed, Session, Start, Watermark};
-        matches!(self, Event | Start | Session | Watermark | Close | Lost | Removed)
+        use Kind::{Close, Event, Key, Lost, Removed, Session, Start, Watermark};
+        matches!(self, Event | Start | Session | Watermark | Close | Key | Lost | Removed)
     }
 
     fn from_byte(byte: u8) -> Option<Kind> {
@@ -307,7 +307,14 @@ mod tests {
         for kind in Kind::ALL {
             let is_known = matches!(
                 kind,
-                Kind::Event | Kind::Start | Kind::Session | Kind::Watermark | Kind::Close | Kind::Lost | Kind::Removed
+                Kind::Event
+                    | Kind::Start
+                    | Kind::Session
+                    | Kind::Watermark
+                    | Kind::Close
+                    | Kind::Key
+                    | Kind::Lost
+                    | Kind::Removed
             );
             let decoded = RecordHeader::decode(&record(kind, &[]));
             assert_eq!(decoded.map(|header| header.kind), if is_known { Ok(kind) } else { Err(Fault::Newer) });

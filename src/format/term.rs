@@ -4,6 +4,7 @@
 //! meet. Two terms that meet by chance would take 2^64 of them.
 
 use super::event::decode_event_terms;
+use super::key::KeyFact;
 use super::record::{Kind, RecordView};
 use crate::event::EventId;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
@@ -27,13 +28,14 @@ pub(crate) struct TermHasher {
     category: u64,
     id: u64,
     tag: u64,
+    key: u64,
 }
 
 impl TermHasher {
     pub(crate) fn new(store: [u8; 16]) -> TermHasher {
         // A seed for each kind of term, so that a type and a category of one name are two.
         let seed = |kind| xxh3_64_with_seed(&store, kind);
-        TermHasher { event_type: seed(1), stream: seed(2), category: seed(3), id: seed(4), tag: seed(5) }
+        TermHasher { event_type: seed(1), stream: seed(2), category: seed(3), id: seed(4), tag: seed(5), key: seed(6) }
     }
 
     pub(crate) fn event_type(&self, name: &str) -> Term {
@@ -50,6 +52,11 @@ impl TermHasher {
 
     pub(crate) fn id(&self, id: EventId) -> Term {
         Term(xxh3_128_with_seed(&id.to_bytes(), self.id))
+    }
+
+    /// A `once` key.
+    pub(crate) fn key(&self, key: &str) -> Term {
+        Term(xxh3_128_with_seed(key.as_bytes(), self.key))
     }
 
     pub(crate) fn tag(&self, key: &str, value: &str) -> Term {
@@ -72,17 +79,30 @@ pub(crate) struct BatchTerms {
     terms: Vec<Term>,
     /// For each event the number of terms up to its last one.
     ends: Vec<u32>,
+    /// That of the batch's `once` key, if it has one.
+    key: Option<Term>,
 }
 
 impl BatchTerms {
     /// The terms of the events among records whose bytes make sense.
     pub(super) fn of<'a>(records: impl Iterator<Item = RecordView<'a>>, hasher: &TermHasher) -> BatchTerms {
         let mut terms = BatchTerms::default();
-        for record in records.filter(|record| record.header.kind == Kind::Event) {
-            decode_event_terms(&record, hasher, &mut terms.terms);
-            terms.ends.push(terms.terms.len() as u32);
+        for record in records {
+            match record.header.kind {
+                Kind::Event => {
+                    decode_event_terms(&record, hasher, &mut terms.terms);
+                    terms.ends.push(terms.terms.len() as u32);
+                }
+                Kind::Key => terms.key = KeyFact::decode_key(&record).map(|key| hasher.key(key)),
+                _ => {}
+            }
         }
         terms
+    }
+
+    /// The term of the batch's `once` key, if it has one.
+    pub(crate) fn key(&self) -> Option<Term> {
+        self.key
     }
 
     /// The terms of each event, in order.

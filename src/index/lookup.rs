@@ -52,17 +52,29 @@ impl TermIndex {
     pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>) {
         let terms = batch.terms(&self.hasher);
         let moved = place.offset.wrapping_sub(batch.offset);
-        let events = batch.placed_records().filter(|(_, record)| record.header.kind == Kind::Event);
-        self.add(place.segment, events.map(|(offset, _)| offset.wrapping_add(moved)), &terms);
+        let of_kind = |kind| {
+            let records = batch.placed_records().filter(move |(_, record)| record.header.kind == kind);
+            records.map(move |(offset, _)| offset.wrapping_add(moved))
+        };
+        self.add(place.segment, of_kind(Kind::Event), &terms, of_kind(Kind::Key).next());
     }
 
-    /// Adds the events of a batch, which stand at these offsets of the last segment or of one behind it.
-    pub(crate) fn add(&mut self, sequence: u32, offsets: impl Iterator<Item = u32>, terms: &BatchTerms) {
+    /// Adds the events of a batch, which stand at these offsets of the last segment or of one behind it, and its `once`
+    /// key, the record of which stands behind them.
+    pub(crate) fn add(
+        &mut self,
+        sequence: u32,
+        offsets: impl Iterator<Item = u32>,
+        terms: &BatchTerms,
+        key_offset: Option<u32>,
+    ) {
         if self.segments.last().is_none_or(|last| last.sequence() != sequence) {
             self.segments.push(Arc::new(SegmentTerms::new(sequence)));
         }
         let segment = self.segments.last().expect("pushed above");
-        segment.add(offsets.zip(terms.events()));
+        let key = terms.key();
+        let key = key_offset.zip(key.as_ref().map(std::slice::from_ref));
+        segment.add(offsets.zip(terms.events()).chain(key));
     }
 }
 

@@ -33,6 +33,11 @@ impl Plan {
         Plan { items: vec![vec![vec![hasher.id(id)]]] }
     }
 
+    /// What the record of a `once` key is found by.
+    pub(crate) fn of_key(key: Term) -> Plan {
+        Plan { items: vec![vec![vec![key]]] }
+    }
+
     /// Whether terms narrow it: no item is met by every event.
     pub(crate) fn narrows(&self) -> bool {
         self.items.iter().all(|item| !item.is_empty())

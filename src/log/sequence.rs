@@ -1,6 +1,6 @@
 //! Whether a batch goes on from what came before it.
 
-use crate::format::{BatchView, Fault, Kind, Loss, Range, Start, decode_session};
+use crate::format::{BatchView, Fault, KeyFact, Kind, Loss, Range, Start, decode_session};
 use crate::position::{POSITION_MAX, Place, Position};
 use crate::segment::FIRST_BATCH;
 use crate::time::Timestamp;
@@ -40,7 +40,7 @@ impl Sequence {
         if header.first_position != self.next_position || header.time < self.last_time {
             return Err(Fault::Senseless);
         }
-        for record in batch.records() {
+        for (index, record) in (1..).zip(batch.records()) {
             let kind = record.header.kind;
             has_facts |= kind.is_fact();
             let is_alone = header.records == 1;
@@ -50,7 +50,7 @@ impl Sequence {
             {
                 return Err(Fault::Senseless);
             }
-            if kind != Kind::Event {
+            if kind != Kind::Event && kind != Kind::Key {
                 record.header.check_no_event()?;
             }
             match kind {
@@ -81,6 +81,13 @@ impl Sequence {
                     record.decode_event_parts()?;
                     next.last_time = time;
                     next.next_position = next.next_position.next().ok_or(Fault::Senseless)?;
+                }
+                Kind::Key => {
+                    // It speaks of what stands before it, and behind it stands nothing.
+                    let last = KeyFact::decode(&record)?.receipt.last_position;
+                    if index != header.records || next.last_position() < last {
+                        return Err(Fault::Senseless);
+                    }
                 }
                 Kind::Removed => next.pass(Range::decode_removed(record.body())?)?,
                 Kind::Lost => match Loss::decode(record.body())? {

@@ -40,13 +40,15 @@ pub(super) struct Entry {
     pub(super) answer: Answer,
     pub(super) events: Vec<EventPlace>,
     pub(super) terms: Arc<BatchTerms>,
+    /// Where the record of its `once` key stands.
+    pub(super) key: Option<u32>,
     pub(super) mark: Option<(Position, u32)>,
 }
 
 impl Entry {
     /// An answer without events of its own.
     fn answering(ticket: &Arc<Ticket>, answer: Answer) -> Entry {
-        Entry { ticket: ticket.clone(), answer, events: Vec::new(), terms: Arc::default(), mark: None }
+        Entry { ticket: ticket.clone(), answer, events: Vec::new(), terms: Arc::default(), key: None, mark: None }
     }
 }
 
@@ -65,6 +67,15 @@ pub(crate) struct EventPlace {
     pub(crate) version: Version,
     pub(crate) position: Position,
     pub(crate) offset: u32,
+}
+
+/// A batch that becomes visible.
+pub(crate) struct PublishedBatch<'a> {
+    pub(crate) events: &'a [EventPlace],
+    /// What they are found by.
+    pub(crate) terms: &'a BatchTerms,
+    /// Where the record of its `once` key stands.
+    pub(crate) key: Option<u32>,
 }
 
 /// What becomes visible with a group.
@@ -86,9 +97,11 @@ impl<'a> Published<'a> {
         }
     }
 
-    /// The events of each batch with what they are found by, in order.
-    pub(crate) fn batches(&self) -> impl Iterator<Item = (&'a [EventPlace], &'a BatchTerms)> + use<'a> {
-        self.entries.iter().filter(|entry| !entry.events.is_empty()).map(|entry| (&entry.events[..], &*entry.terms))
+    /// The batches of events, in order.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = PublishedBatch<'a>> + use<'a> {
+        let has_events = |entry: &&Entry| !entry.events.is_empty();
+        let of_entry = |entry: &'a Entry| PublishedBatch { events: &entry.events, terms: &entry.terms, key: entry.key };
+        self.entries.iter().filter(has_events).map(of_entry)
     }
 
     /// The events, in order.
@@ -190,7 +203,7 @@ impl<'a> Staging<'a> {
         mut batch: Batch,
         events: &[(u32, Version)],
         receipt: impl FnOnce(Position, Position, Timestamp) -> Receipt,
-    ) {
+    ) -> &Receipt {
         self.prepare(batch.buffer.len());
         let time = self.now();
         let stamp = self.stamp(time);
@@ -205,10 +218,15 @@ impl<'a> Staging<'a> {
             offset: offset + at,
         });
         let places = places.collect();
-        self.seal(&mut batch.buffer, &stamp);
         self.core.sequence.next_position = Position::new(first + events.len() as u64);
-        let last = self.core.sequence.last_position();
-        self.finish(batch, receipt(stamp.first_position, last, time), places, (stamp.first_position, offset));
+        let receipt = receipt(stamp.first_position, self.core.sequence.last_position(), time);
+        batch.buffer.place_key(&receipt);
+        self.seal(&mut batch.buffer, &stamp);
+        let entry = self.finish(batch, receipt, places, (stamp.first_position, offset));
+        match &entry.answer {
+            Answer::Receipt(receipt) => receipt,
+            Answer::Conflict(_) => unreachable!("a batch of events is answered with its receipt"),
+        }
     }
 
     /// Makes sure that the next bytes go where they may, and says what a batch placed by the caller is stamped with.
@@ -228,14 +246,16 @@ impl<'a> Staging<'a> {
         self.finish(batch, no_receipt(stamp.time), places, (stamp.first_position, offset));
     }
 
-    fn finish(&mut self, batch: Batch, receipt: Receipt, events: Vec<EventPlace>, mark: (Position, u32)) {
+    fn finish(&mut self, batch: Batch, receipt: Receipt, events: Vec<EventPlace>, mark: (Position, u32)) -> &Entry {
         let last_position = self.core.sequence.last_position();
         self.core.is_watermarked = false;
         let group = self.core.groups.back_mut().expect("sealing made a group");
         group.must_sync |= batch.durability == Durability::Synced;
         group.last_position = last_position;
         let answer = Answer::Receipt(receipt);
-        group.entries.push(Entry { ticket: batch.ticket, answer, events, terms: batch.terms, mark: Some(mark) });
+        let key = batch.buffer.key_offset().map(|offset| mark.1 + offset);
+        group.entries.push(Entry { ticket: batch.ticket, answer, events, terms: batch.terms, key, mark: Some(mark) });
+        group.entries.last().expect("pushed above")
     }
 
     /// Answers a ticket with a conflict once all that is staged is visible. Gives the conflict back where nothing is, and
@@ -255,6 +275,28 @@ impl<'a> Staging<'a> {
         } else {
             Some(conflict)
         }
+    }
+
+    /// Answers a ticket with the receipt of a batch that was admitted before, once that is visible and, where `durability`
+    /// asks for it, synced. Gives the receipt back where it is and can be answered at once.
+    pub(crate) fn repeat(
+        &mut self,
+        ticket: &Arc<Ticket>,
+        mut receipt: Receipt,
+        durability: Durability,
+        is_staged: bool,
+    ) -> Option<Receipt> {
+        let is_durable = self.core.durable == self.place();
+        let is_on_its_way = is_staged && (!self.core.groups.is_empty() || self.core.is_led);
+        let wants_sync = durability == Durability::Synced && !is_durable;
+        if self.core.active.is_none() || !(is_on_its_way || wants_sync) {
+            receipt.durability = if is_durable { Durability::Synced } else { Durability::Written };
+            return Some(receipt);
+        }
+        let group = self.group();
+        group.must_sync |= durability == Durability::Synced;
+        group.entries.push(Entry::answering(ticket, Answer::Receipt(receipt)));
+        None
     }
 
     pub(super) fn stage_flush(&mut self, ticket: &Arc<Ticket>) {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::event::{RecordedEvent, SharedBytes};
-use crate::format::{Fault, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, Salt, decode_event};
+use crate::format::{Fault, KeyFact, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, Salt, decode_event};
 use crate::options::ReadMode;
 use crate::position::{Place, Position};
 use crate::storage::File;
@@ -225,6 +225,22 @@ impl Segment {
         let end = offset.checked_add(header.record_len() as u32).ok_or_else(|| self.damaged(offset))?;
         let chunk = if chunk.get(offset, end).is_some() { chunk } else { self.chunk(offset, end, ahead)? };
         self.event_in(near.insert(chunk), offset, header)
+    }
+
+    /// What the record of a `once` key says that begins at `offset`, verified.
+    pub(crate) fn key_fact(&self, offset: u32) -> Result<KeyFact, Error> {
+        let header_end = offset + RECORD_HEADER_LEN as u32;
+        let chunk = self.chunk(offset, header_end, 1_024)?;
+        let bytes = chunk.get(offset, header_end).ok_or_else(|| self.damaged(offset))?;
+        let header = RecordHeader::verify(bytes, self.salt, offset).map_err(|fault| self.fault(offset, fault))?;
+        let end = offset.checked_add(header.record_len() as u32).ok_or_else(|| self.damaged(offset))?;
+        let chunk = self.chunk(offset, end, 0)?;
+        let bytes = chunk.get(offset, end).ok_or_else(|| self.damaged(offset))?;
+        let record = RecordView::verify_body(header, bytes).map_err(|fault| self.fault(offset, fault))?;
+        match header.kind {
+            Kind::Key => KeyFact::decode(&record).map_err(|fault| self.fault(offset, fault)),
+            _ => Err(self.damaged(offset)),
+        }
     }
 
     /// The event whose record lies in a chunk and whose header was verified; the rest is verified here.

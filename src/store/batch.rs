@@ -96,6 +96,36 @@ impl<'a> BatchBuilder<'a> {
         self
     }
 
+    /// Has the batch accepted once under a key, of 1 to 128 bytes: whoever comes with the key again and with the same
+    /// events gets the first receipt once more, marked as a repeat, before anything else is judged; with other events, a
+    /// conflict. The same means the same streams, types, schemas, payloads, metadata and tags in the same order; ids, times
+    /// and conditions may differ.
+    ///
+    /// The key is stored with the events, so this holds across crashes and openings.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
+    /// let store = EventStore::open_in_memory()?;
+    /// let game = StreamName::new("game-1")?;
+    /// let guess = || {
+    ///     let event = NewEvent::json("guessed", "otter")?;
+    ///     let batch = store.batch().append(&game, ExpectedVersion::NoStream, [event]).once("interaction-8812");
+    ///     Ok::<_, scorebook::Error>(batch.commit().wait().map_err(|error| error.into_error())?)
+    /// };
+    /// let (first, again) = (guess()?, guess()?);
+    /// assert!(!first.is_repeat() && again.is_repeat());
+    /// assert_eq!(first.last_position(), again.last_position());
+    /// assert_eq!(store.version(&game)?.get(), 1);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn once(mut self, key: impl Into<String>) -> BatchBuilder<'a> {
+        let asked = self.request.once(key.into());
+        if self.fault.is_none() {
+            self.fault = asked.err();
+        }
+        self
+    }
+
     fn take_fault(&mut self, query: &Query) {
         if self.fault.is_none() {
             self.fault = query.fault().cloned();

@@ -2,7 +2,7 @@
 
 use super::view::{SharedView, View};
 use crate::error::Conflict;
-use crate::format::BatchTerms;
+use crate::format::{BatchTerms, KeyFact};
 use crate::index::Plan;
 use crate::mutant::Mutant;
 use crate::name::StreamName;
@@ -38,6 +38,24 @@ pub(super) struct Looked {
     pub(super) up_to: Position,
     /// The first event that the query asks for.
     pub(super) found: Option<Position>,
+}
+
+/// That a batch is accepted once, under a key.
+pub(super) struct Once {
+    pub(super) key: String,
+    /// Of what was handed in.
+    pub(super) digest: u128,
+    /// What is visible of the batch that came with it first, once that was looked for.
+    pub(super) found: Option<KeyFact>,
+}
+
+impl Once {
+    /// What is known of the batch that came with the key first, and whether it is only staged. To be called under the lock
+    /// of admission.
+    pub(super) fn first<'a>(&'a self, view: &View, recent: &'a Recent) -> Option<(&'a KeyFact, bool)> {
+        let fact = self.found.as_ref().or_else(|| recent.with_key(&self.key))?;
+        Some((fact, view.head < fact.receipt.last_position))
+    }
 }
 
 /// The condition that nothing a query asks for has happened since it was read.
@@ -106,6 +124,8 @@ pub(super) struct Admitted {
     /// For each event the number of its stream.
     pub(super) streams: Vec<u32>,
     pub(super) terms: Arc<BatchTerms>,
+    /// What came with a key.
+    pub(super) key: Option<Box<KeyFact>>,
 }
 
 /// The positions of a batch's events.
@@ -152,6 +172,14 @@ impl Recent {
         }
     }
 
+    /// The batch that came with a key.
+    fn with_key(&self, key: &str) -> Option<&KeyFact> {
+        if Mutant::ForgetsStagedKeys.is_on() {
+            return None;
+        }
+        self.batches.iter().filter_map(|batch| batch.key.as_deref()).find(|fact| fact.key == key)
+    }
+
     /// The first event behind a position that a query asks for.
     fn first(&self, looked: &Looked, query: &Query, behind: Position, view: &View) -> Option<Position> {
         if Mutant::OverlooksWhatIsStaged.is_on() {
@@ -175,7 +203,7 @@ mod tests {
 
     fn admitted(first: u64, events: usize) -> Admitted {
         let positions = Positions::From(Position::new(first));
-        Admitted { positions, streams: vec![0; events], terms: Arc::new(BatchTerms::default()) }
+        Admitted { positions, streams: vec![0; events], terms: Arc::new(BatchTerms::default()), key: None }
     }
 
     fn kept(recent: &Recent) -> Vec<u64> {

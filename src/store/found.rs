@@ -4,6 +4,7 @@ use super::read::Bounds;
 use super::view::View;
 use crate::error::Error;
 use crate::event::RecordedEvent;
+use crate::format::KeyFact;
 use crate::index::{Page, Plan, SegmentTerms};
 use crate::mutant::Mutant;
 use crate::position::Position;
@@ -45,6 +46,13 @@ pub(super) struct Named {
 /// How much is read behind an event where there is no map: little where the next one is far, much where it is near.
 const AHEAD_FAR: u32 = 1_024;
 const AHEAD_NEAR: u32 = 128 * 1_024;
+
+impl Named {
+    /// What the record says that stands here, where it is one of a `once` key.
+    pub(super) fn key_fact(&self) -> Result<KeyFact, Error> {
+        self.segment.key_fact(self.offset)
+    }
+}
 
 impl Found {
     /// The events of a view that meet a plan, within bounds that the view reaches.

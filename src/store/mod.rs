@@ -268,9 +268,12 @@ impl EventStore {
         self.shared.reopen()
     }
 
-    fn submit(&self, request: Request) -> PendingReceipt {
+    fn submit(&self, mut request: Request) -> PendingReceipt {
         if request.is_empty() {
             let fault = Error::new(ErrorKind::InvalidArgument, "a batch has no events");
+            return PendingReceipt::refused(AppendError::Store(fault));
+        }
+        if let Err(fault) = request.complete() {
             return PendingReceipt::refused(AppendError::Store(fault));
         }
         match self.writer() {

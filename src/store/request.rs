@@ -1,11 +1,11 @@
 //! A batch as it waits for admission: encoded, with what it asks of the streams.
 
-use super::condition::{Condition, Unless};
+use super::condition::{Condition, Once, Unless};
 use super::view::SharedView;
 use crate::error::{Error, ErrorKind};
 use crate::event::NewEvent;
 use crate::format::{BatchBuffer, BatchTerms};
-use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ONCE_KEY_BYTES_MAX};
 use crate::log::Ticket;
 use crate::name::StreamName;
 use crate::options::Durability;
@@ -28,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) event_streams: Vec<u32>,
     /// What is asked, in the order in which it was asked.
     pub(super) conditions: Vec<Condition>,
+    /// Under which key it is accepted once.
+    pub(super) once: Option<Once>,
     /// What is admitted behind this position is kept until the batch was judged.
     pub(crate) held: Option<Position>,
     pub(crate) durability: Durability,
@@ -43,6 +45,7 @@ impl Request {
             numbers: HashMap::new(),
             event_streams: Vec::new(),
             conditions: Vec::new(),
+            once: None,
             held: None,
             durability,
             ticket: Arc::new(Ticket::new()),
@@ -61,6 +64,40 @@ impl Request {
         let number = 1 + self.absences_mut().count();
         let unless = Unless { query, number, seen_in, looked: None };
         self.conditions.push(Condition::Unless(Box::new(unless)));
+    }
+
+    /// Asks to be accepted once under a key.
+    pub(super) fn once(&mut self, key: String) -> Result<(), Error> {
+        if key.is_empty() || ONCE_KEY_BYTES_MAX < key.len() {
+            let act = format!("a `once` key has {} bytes: it takes 1 to {ONCE_KEY_BYTES_MAX}", key.len());
+            return Err(Error::new(ErrorKind::InvalidArgument, act));
+        }
+        if let Some(once) = &self.once {
+            let (first, second) = (once.key.escape_debug(), key.escape_debug());
+            let act = format!("a batch has one `once` key, and was given `{first}` and `{second}`");
+            return Err(Error::new(ErrorKind::InvalidArgument, act));
+        }
+        self.once = Some(Once { key, digest: 0, found: None });
+        Ok(())
+    }
+
+    /// Ends the batch when all its events are there: behind them stands its key.
+    pub(super) fn complete(&mut self) -> Result<(), Error> {
+        if let Some(once) = &mut self.once {
+            once.digest = self.buffer.content_digest();
+            self.buffer.push_key(&once.key, once.digest, &self.streams);
+            return self.check_size();
+        }
+        Ok(())
+    }
+
+    fn check_size(&self) -> Result<(), Error> {
+        let bytes = self.buffer.len();
+        if bytes <= BATCH_BYTES_MAX {
+            return Ok(());
+        }
+        let act = format!("a batch has {bytes} bytes or more: the limit is {BATCH_BYTES_MAX}");
+        Err(Error::new(ErrorKind::TooLarge, act))
     }
 
     /// What is asked to be absent.
@@ -84,11 +121,7 @@ impl Request {
                 return Err(Error::new(ErrorKind::TooLarge, act));
             }
             self.buffer.push_event(stream, &event)?;
-            if BATCH_BYTES_MAX < self.buffer.len() {
-                let bytes = self.buffer.len();
-                let act = format!("a batch has {bytes} bytes or more: the limit is {BATCH_BYTES_MAX}");
-                return Err(Error::new(ErrorKind::TooLarge, act));
-            }
+            self.check_size()?;
             let number = *index.get_or_insert_with(|| self.number(stream));
             self.event_streams.push(number);
         }

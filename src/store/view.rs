@@ -63,12 +63,12 @@ impl View {
             self.segments.push(published.segment.clone());
         }
         let segment = published.segment.sequence();
-        for (events, terms) in published.batches() {
-            for event in events {
+        for batch in published.batches() {
+            for event in batch.events {
                 let place = Place { segment, offset: event.offset };
                 self.table.publish(event.stream, event.version, event.position, place);
             }
-            self.terms.add(segment, events.iter().map(|event| event.offset), terms);
+            self.terms.add(segment, batch.events.iter().map(|event| event.offset), batch.terms, batch.key);
         }
         if !Mutant::LeavesTheHeadBehind.is_on() {
             self.head = published.head;

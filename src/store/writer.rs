@@ -1,11 +1,13 @@
 //! The writing side of a store: admission over the log and the view.
 
 use super::AllRead;
-use super::condition::{Admitted, Looked, Positions, Recent, Unless};
+use super::condition::{Admitted, Looked, Once, Positions, Recent, Unless};
+use super::found::Found;
+use super::read::Bounds;
 use super::request::Request;
 use super::view::{SharedView, View};
-use crate::error::{AppendError, Error, ErrorKind};
-use crate::format::{BatchTerms, TermHasher};
+use crate::error::{AppendError, Conflict, Error, ErrorKind};
+use crate::format::{BatchTerms, KeyFact, TermHasher};
 use crate::index::{Lookup, Plan};
 use crate::log::{
     Answers, Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing,
@@ -147,7 +149,7 @@ impl Writer {
     /// Looks for what a batch wants to be absent in all that is visible, before anything is locked, and keeps what is
     /// admitted from then on.
     fn look(&self, request: &mut Request) -> Result<(), Error> {
-        if request.absences_mut().next().is_none() {
+        if request.absences_mut().next().is_none() && request.once.is_none() {
             return Ok(());
         }
         let head = {
@@ -157,10 +159,39 @@ impl Writer {
             head
         };
         request.held = Some(head);
+        if let Some(once) = &mut request.once {
+            once.found = self.look_for_key(&once.key, head)?;
+        }
+        // A repeat is answered whatever else it asks.
+        if request.once.as_ref().is_some_and(|once| once.found.is_some()) {
+            return Ok(());
+        }
         request.absences_mut().try_for_each(|unless| {
             unless.looked = Some(self.look_for(unless, head)?);
             Ok(())
         })
+    }
+
+    /// Looks for the batch that came with a key, in what is visible up to a position.
+    fn look_for_key(&self, key: &str, up_to: Position) -> Result<Option<KeyFact>, Error> {
+        let act = |said: String| format!("key `{}` of a batch: {said}", key.escape_debug());
+        let view = self.view.0.read();
+        if let Some(hole) = view.table.holes().doubt_behind(Position::BEGINNING) {
+            let (first, last) = (hole.range.first, hole.range.last);
+            let said = format!("a batch with it may be lost at positions {first} to {last}, accept the loss first");
+            return Err(Error::new(ErrorKind::Lost, act(said)));
+        }
+        let mut found = Found::new(&view, Plan::of_key(self.hasher.key(key)), &Bounds::ALL);
+        drop(view);
+        while let Some(named) = found.next() {
+            let fact = named.key_fact().map_err(|error| {
+                Error::with_source(error.kind(), act("the batch that came with it cannot be read".to_owned()), error)
+            })?;
+            if fact.key == key && fact.receipt.last_position <= up_to {
+                return Ok(Some(fact));
+            }
+        }
+        Ok(None)
     }
 
     /// Looks for the first event that is to be absent in what is visible up to a position.
@@ -204,6 +235,14 @@ impl Writer {
         answers: &mut Answers,
     ) -> Option<Request> {
         let view = self.view.0.read();
+        let first = request.once.as_ref().and_then(|once| Some((once, once.first(&view, recent)?)));
+        if let Some((once, (fact, is_staged))) = first {
+            let (fact, is_same) = (fact.clone(), once.digest == fact.digest);
+            drop(view);
+            release(recent, &request);
+            answer_again(staging, request, fact, is_same, is_staged, answers);
+            return None;
+        }
         let judged = if Mutant::JudgesTheFirstConditionOnly.is_on() { 1 } else { usize::MAX };
         let conflict = request.conditions.iter().take(judged).find_map(|condition| condition.judge(&view, recent));
         let doubt = if view.table.holes().is_empty() { None } else { doubt(&view, &request) };
@@ -230,7 +269,7 @@ impl Writer {
             }
         }
         release(recent, &request);
-        let Request { buffer, terms, streams, event_streams, durability, ticket, .. } = request;
+        let Request { buffer, terms, streams, event_streams, durability, ticket, once, .. } = request;
         let mut versions = self.intern(&streams);
         let first_versions: Vec<Version> = versions.iter().map(|(_, version)| *version).collect();
         let mut events = Vec::with_capacity(event_streams.len());
@@ -247,7 +286,7 @@ impl Writer {
         drop(view);
         let positions = Positions::From(staging.next_position());
         let numbers = events.iter().map(|(number, _)| *number).collect();
-        recent.push(Admitted { positions, streams: numbers, terms: terms.clone() }, head);
+        let of_batch = terms.clone();
         let receipt = |first_position: Position, last_position: Position, time| Receipt {
             first_position,
             last_position,
@@ -265,14 +304,19 @@ impl Writer {
                 })
                 .collect(),
         };
-        staging.stage_events(Batch { buffer, terms, durability, ticket }, &events, receipt);
+        let receipt = staging.stage_events(Batch { buffer, terms, durability, ticket }, &events, receipt);
+        let key = once.map(|Once { key, digest, .. }| {
+            let receipt = Receipt { is_repeat: true, ..receipt.clone() };
+            Box::new(KeyFact { key, digest, receipt })
+        });
+        recent.push(Admitted { positions, streams: numbers, terms: of_batch, key }, head);
         None
     }
 
     /// Notes events that are staged as they are, without having been judged. The caller holds the lock of admission.
     pub(crate) fn note_admitted(&self, positions: Vec<Position>, streams: Vec<u32>, terms: &Arc<BatchTerms>) {
         let head = self.view.0.read().head;
-        let admitted = Admitted { positions: Positions::Each(positions), streams, terms: terms.clone() };
+        let admitted = Admitted { positions: Positions::Each(positions), streams, terms: terms.clone(), key: None };
         self.intake.lock().recent.push(admitted, head);
     }
 
@@ -411,6 +455,28 @@ impl Writer {
         let closed = self.log.close();
         self.refuse_waiting(&Error::new(ErrorKind::Closed, "the store was closed"));
         closed
+    }
+}
+
+/// Answers a batch whose key was there before: with the receipt of the first where it holds the same.
+fn answer_again(
+    staging: &mut Staging<'_>,
+    request: Request,
+    first: KeyFact,
+    is_same: bool,
+    is_staged: bool,
+    answers: &mut Answers,
+) {
+    let KeyFact { key, receipt, .. } = first;
+    if is_same || Mutant::ComparesNoContent.is_on() {
+        if let Some(receipt) = staging.repeat(&request.ticket, receipt, request.durability, is_staged) {
+            answers.push(request.ticket, Ok(receipt));
+        }
+        return;
+    }
+    let conflict = Conflict::Once { key, position: receipt.first_position };
+    if let Some(conflict) = staging.refuse(&request.ticket, conflict, is_staged) {
+        answers.push(request.ticket, Err(AppendError::Conflict(conflict)));
     }
 }
 

@@ -14,6 +14,7 @@ mod lies;
 mod model;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod once;
 mod process;
 mod query;
 mod read;

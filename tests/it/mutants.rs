@@ -44,6 +44,8 @@ const CAUGHT: &[(&str, &str)] = &[
     ("TakesAFullDiskForAFailure", RECEIPT),
     ("JudgesByWhatIsVisible", RECEIPT),
     ("OverlooksWhatIsStaged", "conditions::a_batch_is_judged_against_what_is_staged_before_it_and_not_against_itself"),
+    ("ForgetsStagedKeys", "once::while_the_first_is_only_staged_the_others_wait_for_it"),
+    ("ComparesNoContent", "once::what_makes_events_the_same_is_what_was_handed_in_but_not_ids_and_times"),
     ("JudgesTheFirstConditionOnly", CONDITIONS),
     ("TakesBehindForFrom", "conditions::behind_a_position_counts_what_lies_behind_it_and_nothing_else"),
     ("LooksOnlyAtTheLastSegment", "conditions::any_match_anywhere_refuses_and_nothing_is_written"),
