@@ -233,6 +233,26 @@ fn append_takes_one_batch_and_prints_the_receipt() {
 }
 
 #[test]
+fn append_is_refused_where_something_is_there_and_accepted_once_under_a_key() {
+    let place = Place::new();
+    let line = r#"{"type":"joined","tags":["player:1"],"data":1}"#;
+    let unless = ["append", "team-1", "--unless", "type=joined tag=player:1"];
+    place.run(&unless).with(line).is(0);
+    place.run(&unless).with(line).is(6).says("conflict: condition 1: the event at position 1 was to be absent");
+    let two = [&unless[..2], &["--unless", "tag=player:2", "--unless", "type=left,joined after=0"]].concat();
+    place.run(&two).with(line).is(6).says("condition 2");
+    place.run(&["append", "team-1", "--unless", "after=9"]).with(line).is(1).says("the store ends at 1");
+    place.run(&["append", "team-1", "--unless", "limit=1"]).with(line).is(2).says("limit=1");
+    let once = ["append", "team-1", "--once", "interaction-7", "--unless", "after=1"];
+    let first = place.run(&once).with(line).is(0).object();
+    let again = place.run(&once).with(line).is(0).object();
+    assert_eq!((&first["repeat"], &again["repeat"]), (&serde_json::json!(false), &serde_json::json!(true)));
+    assert_eq!(first["last_position"], again["last_position"]);
+    place.run(&once).with(r#"{"type":"joined","data":2}"#).is(6).says("key `interaction-7`");
+    place.run(&["append", "team-1", "--once", ""]).with(line).is(1).says("1 to 128");
+}
+
+#[test]
 fn append_refuses_what_does_not_hold_and_changes_nothing() {
     let place = Place::new();
     place.import_numbered("s", 2);

@@ -6,6 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::lines::Lines;
 use crate::output::Facts;
 use crate::rfc3339;
+use crate::unless::Unless;
 use scorebook::{AppendError, Durability, ExpectedVersion, Receipt, StreamName, Version, limits};
 use std::path::PathBuf;
 
@@ -17,6 +18,13 @@ pub(crate) struct Arguments {
     /// What the stream's version must be: any, none (there is no such stream), exists, or a number
     #[arg(long, value_name = "any|none|exists|N", default_value = "any", value_parser = expectation)]
     expect: ExpectedVersion,
+    /// Refuse where an event is there that this asks for: `type=a,b tag=k:v stream=NAME category=C prefix=P after=P`, `or`
+    /// between items; several such conditions may be given
+    #[arg(long, value_name = "CONDITION")]
+    unless: Vec<Unless>,
+    /// Accept once under this key: the same events again get the first receipt
+    #[arg(long, value_name = "KEY")]
+    once: Option<String>,
     /// The events, a line each; standard input where there is none or it is `-`
     file: Option<PathBuf>,
 }
@@ -39,7 +47,14 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let (entries, expected) = gather(&mut lines, &arguments.stream, arguments.expect)?;
     let store = tool.open()?;
     let events = entries.iter().map(|entry| entry.event.clone());
-    let receipt = store.append(&arguments.stream, expected, events).wait().map_err(|error| refusal(error, &entries))?;
+    let mut batch = store.batch().append(&arguments.stream, expected, events);
+    for Unless(query) in &arguments.unless {
+        batch = batch.unless(query.clone());
+    }
+    if let Some(key) = &arguments.once {
+        batch = batch.once(key);
+    }
+    let receipt = batch.commit().wait().map_err(|error| refusal(error, &entries))?;
     let printed = tool.output().facts(&facts(&receipt));
     store.close()?;
     printed

@@ -28,6 +28,7 @@ mod table;
 mod tail;
 mod terminal;
 mod trace;
+mod unless;
 mod verify;
 
 use crate::failure::Failure;
