@@ -69,7 +69,7 @@ pub use store::{AllEvents, AllRead, StreamEvents, StreamInfo, StreamList, Stream
 pub use store::{Group, GroupKey, Grouping};
 
 pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
-pub use options::{Durability, Options, ReadMode};
+pub use options::{Durability, MetadataField, Options, ReadMode};
 pub use store::{Stats, Status, StoreId};
 
 pub use inspect::{SalvageReport, StoreInfo, VerifyReport, inspect, salvage, verify};

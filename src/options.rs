@@ -24,6 +24,19 @@ pub enum ReadMode {
     Positioned,
 }
 
+/// A field of an event's metadata that a store can make a tag of, see
+/// [`tags_from_metadata`](Options::tags_from_metadata).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MetadataField {
+    /// What the event belongs together with: the tag `correlation`.
+    Correlation,
+    /// What caused the event: the tag `causation`.
+    Causation,
+    /// Who did it: the tag `actor`.
+    Actor,
+}
+
 /// How a store is opened; every choice has a default.
 ///
 /// ```
@@ -40,6 +53,7 @@ pub struct Options {
     pub(crate) idle_after: Duration,
     pub(crate) segment_bytes_max: u32,
     pub(crate) staged_bytes_max: usize,
+    pub(crate) tags_from_metadata: Vec<MetadataField>,
     /// The epoch of the opening is higher than this: what is copied in from elsewhere keeps the epochs it has.
     pub(crate) epoch_floor: u32,
 }
@@ -58,6 +72,7 @@ impl Default for Options {
             idle_after: Duration::from_millis(50),
             segment_bytes_max: SEGMENT_BYTES_MAX,
             staged_bytes_max: 64 * 1024 * 1024,
+            tags_from_metadata: Vec::new(),
             epoch_floor: 0,
         }
     }
@@ -107,6 +122,23 @@ impl Options {
     #[must_use]
     pub fn staged_bytes_max(mut self, bytes: usize) -> Options {
         self.staged_bytes_max = bytes;
+        self
+    }
+
+    /// Fields of metadata that are also made tags of every event that is appended, so that queries find events by them.
+    /// They count among the event's tags. Default: none; events that are stored already stay as they are.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, ExpectedVersion, MetadataField, NewEvent, Query, StreamName};
+    /// let store = EventStore::options().tags_from_metadata([MetadataField::Actor]).open_in_memory()?;
+    /// let guessed = NewEvent::json("guessed", "otter")?.actor("alice");
+    /// store.append(&StreamName::new("game-42")?, ExpectedVersion::Any, [guessed]).wait().map_err(|e| e.into_error())?;
+    /// assert!(store.read_all().matching(Query::all().tag("actor", "alice")).exists()?);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tags_from_metadata(mut self, fields: impl IntoIterator<Item = MetadataField>) -> Options {
+        self.tags_from_metadata = fields.into_iter().collect();
         self
     }
 

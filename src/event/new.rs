@@ -5,6 +5,7 @@ use super::{Codec, EventId, RecordedEvent};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{REFERENCE_BYTES_MAX, TAGS_MAX};
 use crate::name::{event_type_fault, tag_fault};
+use crate::options::MetadataField;
 use crate::time::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -201,6 +202,27 @@ impl NewEvent {
             Some((_, existing)) => *existing = value,
             None => self.metadata.push((key, value)),
         }
+    }
+
+    /// Makes tags of fields of the metadata, where the event has them and not the tag already.
+    pub(crate) fn tagged_by(mut self, fields: &[MetadataField]) -> NewEvent {
+        for field in fields {
+            let key = match field {
+                MetadataField::Correlation => CORRELATION,
+                MetadataField::Causation => CAUSATION,
+                MetadataField::Actor => ACTOR,
+            };
+            let of_field = self.metadata.iter().find_map(|(name, value)| match value {
+                Value::Text(text) if *name == key => Some(text.clone()),
+                _ => None,
+            });
+            if let Some(text) = of_field
+                && !self.tags.iter().any(|(name, value)| *name == key && *value == text)
+            {
+                self = self.tag(key, text);
+            }
+        }
+        self
     }
 
     fn refuse(&mut self, kind: ErrorKind, fault: String) {

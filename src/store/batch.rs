@@ -40,7 +40,7 @@ pub struct BatchBuilder<'a> {
 
 impl<'a> BatchBuilder<'a> {
     pub(super) fn new(store: &'a EventStore) -> BatchBuilder<'a> {
-        BatchBuilder { store, request: Request::new(store.default_durability()), fault: None }
+        BatchBuilder { store, request: Request::new(&store.shared.options), fault: None }
     }
 
     /// Adds events to a stream, which is expected to be at some version before the batch.

@@ -38,7 +38,7 @@ use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::{EventId, NewEvent, RecordedEvent};
 use crate::log::RecoveryReport;
 use crate::name::StreamName;
-use crate::options::{Durability, Options};
+use crate::options::Options;
 use crate::position::{ExpectedVersion, Position, Version};
 use crate::query::Query;
 use crate::storage::Storage;
@@ -109,7 +109,7 @@ impl EventStore {
         expected: ExpectedVersion,
         events: impl IntoIterator<Item = NewEvent>,
     ) -> PendingReceipt {
-        let mut request = Request::new(self.default_durability());
+        let mut request = Request::new(&self.shared.options);
         request.expect(stream, expected);
         match request.push(stream, events) {
             Ok(()) => self.submit(request),
@@ -284,10 +284,6 @@ impl EventStore {
             }
             Err(error) => PendingReceipt::refused(AppendError::Store(error)),
         }
-    }
-
-    fn default_durability(&self) -> Durability {
-        self.shared.options.durability
     }
 
     fn writer(&self) -> Result<Arc<Writer>, Error> {

@@ -47,7 +47,7 @@ impl Ground {
     }
 
     fn append(&self, expected: ExpectedVersion, len: usize) -> Result<Receipt, AppendError> {
-        let mut request = Request::new(Durability::Synced);
+        let mut request = Request::new(&Options::default());
         request.expect(&self.stream, expected);
         request.push(&self.stream, [NewEvent::bytes("happened", vec![7; len])]).expect("an event that is allowed");
         let ticket = request.ticket.clone();

@@ -8,7 +8,7 @@ use crate::format::{BatchBuffer, BatchTerms};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ONCE_KEY_BYTES_MAX};
 use crate::log::Ticket;
 use crate::name::StreamName;
-use crate::options::Durability;
+use crate::options::{Durability, MetadataField, Options};
 use crate::position::{ExpectedVersion, Position};
 use crate::query::Query;
 use crate::sync::Arc;
@@ -17,6 +17,8 @@ use std::sync::Weak;
 
 /// A batch that was encoded by the appending thread, with no lock taken.
 pub(crate) struct Request {
+    /// Which metadata of the events become tags.
+    tagged_by: Vec<MetadataField>,
     pub(crate) buffer: BatchBuffer,
     /// What its events are found by, once they are all there.
     pub(crate) terms: Arc<BatchTerms>,
@@ -37,8 +39,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(durability: Durability) -> Request {
+    pub(crate) fn new(options: &Options) -> Request {
         Request {
+            tagged_by: options.tags_from_metadata.clone(),
             buffer: BatchBuffer::new(),
             terms: Arc::default(),
             streams: Vec::new(),
@@ -47,7 +50,7 @@ impl Request {
             conditions: Vec::new(),
             once: None,
             held: None,
-            durability,
+            durability: options.durability,
             ticket: Arc::new(Ticket::new()),
         }
     }
@@ -120,6 +123,7 @@ impl Request {
                 let act = format!("a batch has more than {BATCH_EVENTS_MAX} events");
                 return Err(Error::new(ErrorKind::TooLarge, act));
             }
+            let event = event.tagged_by(&self.tagged_by);
             self.buffer.push_event(stream, &event)?;
             self.check_size()?;
             let number = *index.get_or_insert_with(|| self.number(stream));

@@ -5,9 +5,24 @@
 
 use super::reading::Reading;
 use scorebook::{Conflict, Durability, Error, ErrorKind, EventStore, ExpectedVersion, RecordedEvent, StreamName};
-use scorebook::{NewEvent, Position, Version};
+use scorebook::{NewEvent, Position, Query, Version};
 use std::collections::BTreeMap;
 use std::fmt::Display;
+
+/// The type of the events of a kind.
+fn type_name(kind: u32) -> String {
+    format!("type_{kind}")
+}
+
+/// What asks for the events of a stream that are of one kind.
+pub(crate) fn query(number: u8, kind: u8) -> Query {
+    Query::all().in_stream(&stream(number)).of_type(&type_name(kind.into()))
+}
+
+/// A key by its number.
+pub(crate) fn key(number: u8) -> String {
+    format!("key-{number}")
+}
 
 /// The name of a stream by its number.
 pub(crate) fn stream(number: u8) -> StreamName {
@@ -24,8 +39,12 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    fn kind(&self) -> u32 {
+        self.serial % 3
+    }
+
     fn event_type(&self) -> String {
-        format!("type_{}", self.serial % 3)
+        type_name(self.kind())
     }
 
     fn data(&self) -> Vec<u8> {
@@ -93,10 +112,21 @@ impl From<Durability> for Said {
     }
 }
 
+/// Something that a batch asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    /// That a stream is at some version.
+    Version(u8, ExpectedVersion),
+    /// That a stream has no event of a kind behind a position.
+    Absent { stream: u8, kind: u8, after: u64 },
+}
+
 /// A batch that was not refused.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     pub(crate) events: Vec<Event>,
+    /// The number of the key under which it was accepted.
+    pub(crate) key: Option<u8>,
     pub(crate) said: Said,
 }
 
@@ -134,38 +164,53 @@ impl Model {
         self.events().filter(|event| event.stream == stream).count() as u64
     }
 
-    /// Whether a batch with these expectations is accepted behind all that was submitted. Every expectation is about
-    /// the streams as they are before the batch; the first that does not hold is the conflict.
-    pub(crate) fn judge(&self, expectations: &[(u8, ExpectedVersion)]) -> Option<(u8, ExpectedVersion, u64)> {
-        let broken = |(number, expected): &&(u8, ExpectedVersion)| {
-            let actual = self.version(*number);
-            match expected {
-                ExpectedVersion::Any => false,
-                ExpectedVersion::NoStream => actual != 0,
-                ExpectedVersion::StreamExists => actual == 0,
-                ExpectedVersion::Exact(version) => actual != version.get(),
+    /// Whether a batch that asks this is accepted behind all that was submitted. All of it is about the store as it is
+    /// before the batch; the first that does not hold is the conflict.
+    pub(crate) fn judge(&self, asked: &[Asked]) -> Option<Conflict> {
+        let mut absences = 0;
+        asked.iter().find_map(|one| match one {
+            Asked::Version(number, expected) => {
+                let actual = self.version(*number);
+                let is_broken = match expected {
+                    ExpectedVersion::Any => false,
+                    ExpectedVersion::NoStream => actual != 0,
+                    ExpectedVersion::StreamExists => actual == 0,
+                    ExpectedVersion::Exact(version) => actual != version.get(),
+                };
+                let (stream, expected, actual) = (stream(*number), *expected, Version::new(actual));
+                is_broken.then_some(Conflict::Version { stream, expected, actual })
             }
-        };
-        expectations.iter().find(broken).map(|(number, expected)| (*number, *expected, self.version(*number)))
+            Asked::Absent { stream, kind, after } => {
+                absences += 1;
+                let is_asked = |(position, event): &(u64, &Event)| {
+                    after < position && event.stream == *stream && event.kind() == u32::from(*kind)
+                };
+                let (position, _) = (1..).zip(self.events()).find(is_asked)?;
+                let (after, position) = (Position::new(*after), Position::new(position));
+                Some(Conflict::Unless { number: absences, after, position })
+            }
+        })
+    }
+
+    /// Which batch came with a key.
+    pub(crate) fn with_key(&self, key: u8) -> Option<usize> {
+        self.batches.iter().position(|batch| batch.key == Some(key))
     }
 
     /// Compares a conflict with the one that must have been found.
-    pub(crate) fn check_conflict(
-        &self,
-        conflict: &Conflict,
-        expectations: &[(u8, ExpectedVersion)],
-        whence: &dyn Display,
-    ) {
-        let Some((number, expected, actual)) = self.judge(expectations) else {
-            panic!("{whence}: {conflict}, but {expectations:?} hold");
+    pub(crate) fn check_conflict(&self, conflict: &Conflict, expected: Option<Conflict>, whence: &dyn Display) {
+        let Some(expected) = expected else {
+            panic!("{whence}: {conflict}, but all that was asked holds");
         };
-        let Conflict::Version { stream: named, expected: asked, actual: told } = conflict else {
-            panic!("{whence}: {conflict}, and versions alone were asked for");
+        let is_same = match (conflict, &expected) {
+            (Conflict::Version { expected: told, .. }, Conflict::Version { stream, expected, actual })
+                if (*expected, *told) == NO_STREAM_TWICE =>
+            {
+                *conflict == Conflict::Version { stream: stream.clone(), expected: *told, actual: *actual }
+            }
+            _ => *conflict == expected,
         };
-        assert_eq!(*named, stream(number), "{whence}: the stream of a conflict");
-        assert_eq!(told.get(), actual, "{whence}: the actual version of a conflict");
-        let is_same = *asked == expected || (expected, *asked) == NO_STREAM_TWICE;
-        assert!(is_same, "{whence}: {conflict} where {expected:?} was asked");
+        assert!(is_same, "{whence}: {conflict:?} and not {expected:?}");
     }
 
     fn least(&self, said: Said) -> usize {
@@ -234,7 +279,25 @@ impl Model {
             assert!(read.eq(1..=last), "{whence}: reading stream {name}");
             assert_eq!(store.version(&name).expect("a version").get(), last, "{whence}: version of {name}");
         }
+        self.check_queries(store, found as usize, whence);
         whole
+    }
+
+    /// Compares what is found by terms among the first so many events.
+    fn check_queries(&self, store: &EventStore, found: usize, whence: &dyn Display) {
+        let all = || (1..).zip(self.events().take(found));
+        for kind in 0..3 {
+            let count = store.read_all().matching(Query::all().of_type(&type_name(kind))).count();
+            let expected = all().filter(|(_, event)| event.kind() == kind).count() as u64;
+            assert_eq!(count.expect("a number"), expected, "{whence}: how many are of kind {kind}");
+        }
+        let Some(last) = self.events().take(found).last() else { return };
+        let query = query(last.stream, last.kind() as u8);
+        let read = store.read_all().matching(query).backwards().limit(3);
+        let read = read.iter().map(|event| event.expect("an event").position().get());
+        let is_same = |event: &Event| (event.stream, event.kind()) == (last.stream, last.kind());
+        let expected: Vec<u64> = all().filter(|(_, event)| is_same(event)).map(|(position, _)| position).collect();
+        assert!(read.eq(expected.into_iter().rev().take(3)), "{whence}: found by stream and type");
     }
 
     /// How many batches that many events are.

@@ -22,6 +22,21 @@ pub(crate) const fn part(stream: u8, count: u16, bytes: u32) -> Part {
     Part { stream, count, bytes, expect: Expect::Any }
 }
 
+/// That a stream has no event of a kind behind the position so many before the last one that is visible.
+pub(crate) const fn absent(stream: u8, kind: u8, back: u64) -> Part {
+    part(stream, 0, 0).if_at(Expect::Absent(kind, back))
+}
+
+/// That the batch is accepted once, under the key with this number.
+pub(crate) const fn once(key: u8) -> Part {
+    part(key, 0, 0).if_at(Expect::Once)
+}
+
+/// The same for a batch that holds something else than the one before.
+pub(crate) const fn once_other(key: u8) -> Part {
+    part(key, 0, 0).if_at(Expect::OnceOther)
+}
+
 impl Part {
     pub(crate) const fn if_at(mut self, expect: Expect) -> Part {
         self.expect = expect;
@@ -41,13 +56,20 @@ pub(crate) enum Expect {
     Behind(u64),
     /// So many above the version it has.
     Ahead(u64),
+    /// That it has no event of this kind behind the position so many before the last one that is visible; without events.
+    Absent(u8, u64),
+    /// Not of the stream: the number is that of a key under which the batch is accepted once. Where a batch came with it
+    /// before, this is that batch again. Without events.
+    Once,
+    /// The same, and the batch holds something else than the one before.
+    OnceOther,
 }
 
 impl Expect {
     /// What it means for a stream at this version.
     pub(crate) fn of(self, version: u64) -> ExpectedVersion {
         match self {
-            Expect::Any => ExpectedVersion::Any,
+            Expect::Any | Expect::Absent(..) | Expect::Once | Expect::OnceOther => ExpectedVersion::Any,
             Expect::NoStream => ExpectedVersion::NoStream,
             Expect::Exists => ExpectedVersion::StreamExists,
             Expect::Right => ExpectedVersion::Exact(Version::new(version)),
@@ -130,7 +152,19 @@ fn durability(choices: &mut impl Choices) -> Durability {
 }
 
 fn batches(choices: &mut impl Choices) -> Batches {
-    (0..=choices.below(3)).map(|_| (0..=choices.below(3)).map(|_| random_part(choices)).collect()).collect()
+    (0..=choices.below(3)).map(|_| random_batch(choices)).collect()
+}
+
+fn random_batch(choices: &mut impl Choices) -> Vec<Part> {
+    let mut parts: Vec<Part> = (0..=choices.below(3)).map(|_| random_part(choices)).collect();
+    let condition = match choices.below(16) {
+        12 | 13 => absent(choices.below(6) as u8, choices.below(3) as u8, choices.below(12) as u64),
+        14 => once(choices.below(4) as u8),
+        15 => *choices.pick(&[once(5), once_other(5)]),
+        _ => return parts,
+    };
+    parts.insert(choices.below(parts.len() + 1), condition);
+    parts
 }
 
 fn random_part(choices: &mut impl Choices) -> Part {

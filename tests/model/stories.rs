@@ -3,7 +3,7 @@
 use super::operation::Operation::{
     self, ClockTo, Close, Flush, Full, Heal, Kill, KillAndForget, Look, LosePower, Reopen, Rest, Room,
 };
-use super::operation::{Expect, Part, part};
+use super::operation::{Expect, Part, absent, once, once_other, part};
 use scorebook::Durability;
 use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, SyncFailure};
 use std::io;
@@ -60,6 +60,12 @@ fn appending() -> Vec<Story> {
     const TOO_LATE: &[Part] = &[part(1, 1, 40).if_at(Expect::Behind(1)), part(2, 1, 10)];
     const REQUIRING: &[Part] = &[part(3, 1, 20), part(1, 0, 0).if_at(Expect::Right)];
     const FIRST: &[Part] = &[part(7, 2, 5).if_at(Expect::NoStream)];
+    const ALONE: &[Part] = &[part(1, 1, 40), absent(1, 0, 100), part(2, 1, 10)];
+    const SINCE: &[Part] = &[absent(2, 1, 2), part(2, 2, 40), absent(1, 2, 0)];
+    const KEYED: &[Part] = &[part(1, 1, 40), once(1), part(2, 2, 7)];
+    const KEYED_OTHERWISE: &[Part] = &[part(1, 1, 40), once_other(1)];
+    const KEYED_TOO: &[Part] = &[part(1, 1, 400).if_at(Expect::Right), absent(1, 0, 3), once(2)];
+    const KEYED_LAST: &[Part] = &[part(3, 1, 2), once(3)];
     const EMPTY: &[Part] = &[part(2, 3, 0)];
     const MANY: &[Part] =
         &[part(10, 1, 3), part(11, 1, 3), part(12, 1, 3), part(13, 1, 3), part(14, 1, 3), part(15, 1, 3)];
@@ -77,6 +83,33 @@ fn appending() -> Vec<Story> {
                 append(&[REQUIRING, TOO_LATE, REQUIRING]),
                 Kill,
                 append(&[FIRST, EXPECTING]),
+            ],
+        ),
+        story(
+            "conditions over what is staged, written and lost",
+            [
+                append(&[ALONE, ALONE, ALONE]),
+                write(&[ALONE, FEW]),
+                append(&[SINCE, SINCE]),
+                lose_power(),
+                write(&[SINCE, ALONE]),
+                Kill,
+                append(&[ALONE, SINCE]),
+            ],
+        ),
+        story(
+            "keys that come again after every end",
+            [
+                append(&[KEYED, KEYED, KEYED_OTHERWISE]),
+                write(&[KEYED_TOO, KEYED]),
+                lose_power(),
+                append(&[KEYED_TOO, KEYED_TOO]),
+                Close,
+                append(&[KEYED, ONE]),
+                Kill,
+                write(&[KEYED_TOO, KEYED_OTHERWISE]),
+                leave(&[KEYED_LAST, KEYED_LAST]),
+                append(&[KEYED_LAST]),
             ],
         ),
         story("receipts nobody waits for", [leave(&[ONE, FEW]), append(&[ONE]), leave(&[WIDE]), Close, leave(&[ONE])]),

@@ -1,13 +1,13 @@
 //! The driver: a disk, a store on it, and the model of what it holds, side by side and compared after every operation.
 
 use super::chance::{Chance, Choices};
-use super::expected::{Batch, Event, Model, Said, check_named, stream};
-use super::operation::{DISK_OPERATIONS, Operation, Part};
+use super::expected::{Asked, Batch, Event, Model, Said, check_named, query, stream};
+use super::operation::{DISK_OPERATIONS, Expect, Operation, Part};
 use super::reading::Reading;
 use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk, SyncFailure};
 use scorebook::{
-    AppendError, Durability, Error, ErrorKind, EventStore, ExpectedVersion, Options, PendingReceipt, Receipt, Status,
-    Timestamp,
+    AppendError, Conflict, Durability, Error, ErrorKind, EventStore, ExpectedVersion, Options, PendingReceipt,
+    Position, Receipt, Status, Timestamp,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -57,7 +57,9 @@ pub(crate) struct Stopped;
 /// A batch whose answer is waited for.
 struct Flight {
     events: Vec<Event>,
-    expectations: Vec<(u8, ExpectedVersion)>,
+    asked: Vec<Asked>,
+    /// The number of the key it comes with.
+    key: Option<u8>,
     pending: PendingReceipt,
 }
 
@@ -269,16 +271,33 @@ impl World {
     /// Queues batches. What is expected of a stream is said as if those before had been accepted.
     fn submit(&mut self, batches: &[Vec<Part>], durability: Durability) -> Vec<Flight> {
         let store = self.store();
+        let head = store.head().expect("a head").get();
         let mut ahead: BTreeMap<u8, u64> = BTreeMap::new();
-        let mut flights = Vec::new();
+        let mut flights: Vec<Flight> = Vec::new();
         for parts in batches {
             let mut builder = store.batch().durability(durability);
-            let (mut events, mut expectations) = (Vec::new(), Vec::new());
+            let (mut events, mut asked) = (Vec::new(), Vec::new());
+            let of_key = parts.iter().find(|part| matches!(part.expect, Expect::Once | Expect::OnceOther));
+            let key = of_key.map(|part| part.stream);
+            let before = of_key.filter(|part| part.expect == Expect::Once).and_then(|part| {
+                let staged = flights.iter().find(|flight| flight.key == key).map(|flight| flight.events.clone());
+                self.model.with_key(part.stream).map(|batch| self.model.batches[batch].events.clone()).or(staged)
+            });
             for part in parts {
+                let name = stream(part.stream);
+                match part.expect {
+                    Expect::Once | Expect::OnceOther => continue,
+                    Expect::Absent(kind, back) => {
+                        let after = head.saturating_sub(back);
+                        builder = builder.unless(query(part.stream, kind).after(Position::new(after)));
+                        asked.push(Asked::Absent { stream: part.stream, kind, after });
+                        continue;
+                    }
+                    _ => {}
+                }
                 let version = self.model.version(part.stream) + ahead.get(&part.stream).unwrap_or(&0);
                 let expected = part.expect.of(version);
-                let name = stream(part.stream);
-                builder = if part.count == 0 {
+                builder = if part.count == 0 || before.is_some() {
                     builder.require(&name, expected)
                 } else {
                     let invented = self.model.invent(part.stream, part.count, part.bytes);
@@ -286,10 +305,17 @@ impl World {
                     events.extend(invented);
                     builder
                 };
-                expectations.push((part.stream, expected));
+                asked.push(Asked::Version(part.stream, expected));
+            }
+            for event in before.iter().flatten() {
+                builder = builder.append(&stream(event.stream), ExpectedVersion::Any, [event.new_event()]);
+                events.push(event.clone());
+            }
+            if let Some(number) = key {
+                builder = builder.once(super::expected::key(number));
             }
             events.iter().for_each(|event: &Event| *ahead.entry(event.stream).or_default() += 1);
-            flights.push(Flight { events, expectations, pending: builder.commit() });
+            flights.push(Flight { events, asked, key, pending: builder.commit() });
         }
         flights
     }
@@ -297,18 +323,31 @@ impl World {
     /// Waits for the answer to a batch, and compares it with the one that must be given: all that was queued before has
     /// its answer.
     fn land(&mut self, flight: Flight, durability: Durability, is_certain: bool) -> Option<ErrorKind> {
-        let Flight { events, expectations, pending } = flight;
+        let Flight { events, asked, key, pending } = flight;
+        let first = key.and_then(|key| self.model.with_key(key));
         match pending.wait() {
             Ok(receipt) => {
-                assert_eq!(self.model.judge(&expectations), None, "an append that had to be refused");
+                if let Some(first) = first {
+                    self.check_repeat(&receipt, first, &events, durability);
+                    return None;
+                }
+                assert_eq!(self.model.judge(&asked), None, "an append that had to be refused");
                 self.check_receipt(&receipt, &events, durability);
-                self.model.batches.push(Batch { events, said: receipt.durability().into() });
+                self.model.batches.push(Batch { events, key, said: receipt.durability().into() });
                 self.note_epoch();
                 None
             }
             Err(AppendError::Conflict(conflict)) => {
                 if is_certain {
-                    self.model.check_conflict(&conflict, &expectations, &"appending");
+                    let expected = match first {
+                        None => self.model.judge(&asked),
+                        Some(first) if self.model.batches[first].events == events => None,
+                        Some(first) => Some(Conflict::Once {
+                            key: super::expected::key(key.expect("a batch came with it")),
+                            position: Position::new(self.model.events_in(first) as u64 + 1),
+                        }),
+                    };
+                    self.model.check_conflict(&conflict, expected, &"appending");
                 }
                 None
             }
@@ -316,12 +355,25 @@ impl World {
                 self.note_trouble(&error, events.is_empty());
                 // Only where the outcome is unknown may it be there; everything else never comes back, and what conflicts
                 // with something before it is not there even if that is.
-                if error.kind() == ErrorKind::OutcomeUnknown && self.model.judge(&expectations).is_none() {
-                    self.model.batches.push(Batch { events, said: Said::Nothing });
+                if error.kind() == ErrorKind::OutcomeUnknown && first.is_none() && self.model.judge(&asked).is_none() {
+                    self.model.batches.push(Batch { events, key, said: Said::Nothing });
                 }
                 Some(error.kind())
             }
         }
+    }
+
+    /// The receipt of a batch that comes again is that of the first, and says no more than what is so.
+    fn check_repeat(&mut self, receipt: &Receipt, first: usize, events: &[Event], durability: Durability) {
+        assert!(receipt.is_repeat(), "a batch came with this key before");
+        assert_eq!(self.model.batches[first].events, events, "something else under the same key");
+        let behind = (self.model.events_in(first), self.model.events_in(first + 1));
+        let told = (receipt.first_position().get(), receipt.last_position().get());
+        assert_eq!(told, (behind.0 as u64 + 1, behind.1 as u64), "the positions of a repeat");
+        assert!(durability <= receipt.durability(), "a weaker mode is never chosen silently");
+        assert!(receipt.last_position() <= self.store().head().expect("a head"), "a receipt speaks of the visible");
+        let batch = &mut self.model.batches[first];
+        batch.said = batch.said.max(receipt.durability().into());
     }
 
     fn check_receipt(&self, receipt: &Receipt, events: &[Event], durability: Durability) {
@@ -358,8 +410,9 @@ impl World {
         }
         for flight in self.submit(batches, durability) {
             drop(flight.pending);
-            if !flight.events.is_empty() && self.model.judge(&flight.expectations).is_none() {
-                self.model.batches.push(Batch { events: flight.events, said: Said::Nothing });
+            let is_repeat = flight.key.is_some_and(|key| self.model.with_key(key).is_some());
+            if !flight.events.is_empty() && !is_repeat && self.model.judge(&flight.asked).is_none() {
+                self.model.batches.push(Batch { events: flight.events, key: flight.key, said: Said::Nothing });
             }
         }
     }
