@@ -14,6 +14,19 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 pub(crate) struct Term(u128);
 
 impl Term {
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Term {
+        Term(u128::from_le_bytes(bytes))
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
+    /// About where the term stands among so many others in rising order.
+    pub(crate) fn guess(self, others: usize) -> usize {
+        (((self.0 >> 64) * others as u128) >> 64) as usize
+    }
+
     /// Bits that are as good as any hash of the term.
     pub(crate) fn hash(self) -> u64 {
         self.0 as u64

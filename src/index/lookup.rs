@@ -48,6 +48,11 @@ impl TermIndex {
         self.segments.get(index)
     }
 
+    /// A segment that has ended and is not packed yet.
+    pub(crate) fn to_be_packed(&self) -> Option<Arc<SegmentTerms>> {
+        self.segments.iter().rev().skip(1).take_while(|segment| !segment.is_packed()).last().cloned()
+    }
+
     /// Adds the events of a stored batch, which stands or will stand at `place`.
     pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>) {
         let terms = batch.terms(&self.hasher);
@@ -81,6 +86,10 @@ impl TermIndex {
 impl Visitor for Lookup {
     fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
         self.table.batch(place, batch)?;
+        // Whoever reads a log from its beginning has left behind what comes before this segment.
+        if let Some(last) = self.terms.segments.last().filter(|last| last.sequence() != place.segment) {
+            last.pack();
+        }
         self.terms.batch(place, batch);
         Ok(())
     }

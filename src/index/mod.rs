@@ -2,6 +2,7 @@
 
 mod holes;
 mod lookup;
+mod packed;
 mod places;
 mod plan;
 mod postings;

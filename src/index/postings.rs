@@ -20,7 +20,7 @@ impl Postings {
         }
     }
 
-    fn offsets(&self) -> &[u32] {
+    pub(super) fn offsets(&self) -> &[u32] {
         match self {
             Postings::One(offset) => offset,
             Postings::Many(offsets) => offsets,

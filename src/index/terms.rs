@@ -1,16 +1,56 @@
 //! The terms of one segment: which of its events have which.
 
+use super::packed::{Packed, PackedPostings};
 use super::plan::{Demand, Plan};
 use super::postings::Postings;
 use crate::format::Term;
 use crate::sync::RwLock;
 use hashbrown::HashTable;
 
-/// An index of one segment, which grows while the segment is written.
+/// An index of one segment, which grows while the segment is written and is packed when that has ended.
 #[derive(Debug)]
 pub(crate) struct SegmentTerms {
     sequence: u32,
-    postings: RwLock<HashTable<(Term, Postings)>>,
+    body: RwLock<Body>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Growing(HashTable<(Term, Postings)>),
+    Packed(Packed),
+}
+
+/// The events with one term.
+enum Events<'a> {
+    Listed(&'a Postings),
+    Packed(PackedPostings<'a>),
+}
+
+impl Body {
+    fn find(&self, term: &Term) -> Option<Events<'_>> {
+        match self {
+            Body::Growing(table) => {
+                table.find(term.hash(), |(known, _)| known == term).map(|(_, of_term)| Events::Listed(of_term))
+            }
+            Body::Packed(packed) => packed.find(*term).map(Events::Packed),
+        }
+    }
+}
+
+impl Events<'_> {
+    fn at_or_behind(&self, offset: u32) -> Option<u32> {
+        match self {
+            Events::Listed(postings) => postings.at_or_behind(offset),
+            Events::Packed(postings) => postings.at_or_behind(offset),
+        }
+    }
+
+    fn before(&self, offset: u32) -> Option<u32> {
+        match self {
+            Events::Listed(postings) => postings.before(offset),
+            Events::Packed(postings) => postings.before(offset),
+        }
+    }
 }
 
 /// A part of what was found in a segment.
@@ -28,7 +68,7 @@ const PAGE_STEPS: usize = 4 * PAGE_EVENTS;
 
 impl SegmentTerms {
     pub(super) fn new(sequence: u32) -> SegmentTerms {
-        SegmentTerms { sequence, postings: RwLock::new(HashTable::new()) }
+        SegmentTerms { sequence, body: RwLock::new(Body::Growing(HashTable::new())) }
     }
 
     pub(crate) fn sequence(&self) -> u32 {
@@ -37,7 +77,8 @@ impl SegmentTerms {
 
     /// Adds events, each behind all that were added before.
     pub(super) fn add<'a>(&self, events: impl Iterator<Item = (u32, &'a [Term])>) {
-        let mut postings = self.postings.write();
+        let mut body = self.body.write();
+        let Body::Growing(postings) = &mut *body else { unreachable!("nothing is added to a segment that has ended") };
         for (offset, terms) in events {
             for (number, term) in terms.iter().enumerate() {
                 // A tag may be given twice.
@@ -55,10 +96,23 @@ impl SegmentTerms {
         }
     }
 
+    pub(crate) fn is_packed(&self) -> bool {
+        matches!(*self.body.read(), Body::Packed(_))
+    }
+
+    /// Packs the terms of a segment that has ended: nothing may be added from now on.
+    pub(crate) fn pack(&self) {
+        let packed = match &*self.body.read() {
+            Body::Growing(table) => Packed::new(table.iter()),
+            Body::Packed(_) => return,
+        };
+        *self.body.write() = Body::Packed(packed);
+    }
+
     /// The events from offset `from` on and before `to` that meet a plan.
     pub(crate) fn forwards(&self, plan: &Plan, from: u32, to: u32) -> Page {
-        let postings = self.postings.read();
-        let sought = Sought::new(plan, &postings);
+        let body = self.body.read();
+        let sought = Sought::new(plan, &body);
         let mut page = Page::default();
         let mut at = from;
         for _ in 0..PAGE_STEPS {
@@ -81,8 +135,8 @@ impl SegmentTerms {
 
     /// The events before offset `to` and not before `from` that meet a plan, the last first.
     pub(crate) fn backwards(&self, plan: &Plan, from: u32, to: u32) -> Page {
-        let postings = self.postings.read();
-        let sought = Sought::new(plan, &postings);
+        let body = self.body.read();
+        let sought = Sought::new(plan, &body);
         let mut page = Page::default();
         let mut before = to;
         for _ in 0..PAGE_STEPS {
@@ -107,8 +161,11 @@ impl SegmentTerms {
 
 /// What a plan asks for, with the postings of one segment. Items that nothing here can meet are left out.
 struct Sought<'a> {
-    items: Vec<Vec<Vec<&'a Postings>>>,
+    items: Vec<SoughtItem<'a>>,
 }
+
+/// For each demand of an item the events that have one of its terms.
+type SoughtItem<'a> = Vec<Vec<Events<'a>>>;
 
 /// How far a look for the next event has come.
 enum Step {
@@ -127,10 +184,10 @@ impl Step {
 }
 
 impl<'a> Sought<'a> {
-    fn new(plan: &Plan, postings: &'a HashTable<(Term, Postings)>) -> Sought<'a> {
-        let of_term = |term: &Term| postings.find(term.hash(), |(known, _)| known == term).map(|(_, of_term)| of_term);
+    fn new(plan: &Plan, body: &'a Body) -> Sought<'a> {
         let of_item = |item: &Vec<Demand>| {
-            let demands = item.iter().map(|demand| demand.iter().filter_map(of_term).collect::<Vec<_>>());
+            let of_demand = |demand: &Demand| demand.iter().filter_map(|term| body.find(term)).collect::<Vec<_>>();
+            let demands = item.iter().map(of_demand);
             let demands: Vec<_> = demands.collect();
             demands.iter().all(|demand| !demand.is_empty()).then_some(demands)
         };
@@ -140,7 +197,7 @@ impl<'a> Sought<'a> {
     /// The nearest event at or behind an offset, or one that none stands before; of an item that is where the furthest of
     /// its demands is met next.
     fn step_forwards(&self, at: u32) -> Option<Step> {
-        let of_item = |item: &Vec<Vec<&Postings>>| {
+        let of_item = |item: &SoughtItem<'_>| {
             let (first, last) = span(item, |terms| terms.at_or_behind(at), u32::min)?;
             Some((last, first == last))
         };
@@ -151,7 +208,7 @@ impl<'a> Sought<'a> {
 
     /// The same towards the beginning, for what stands before an offset.
     fn step_backwards(&self, before: u32) -> Option<Step> {
-        let of_item = |item: &Vec<Vec<&Postings>>| {
+        let of_item = |item: &SoughtItem<'_>| {
             let (first, last) = span(item, |terms| terms.before(before), u32::max)?;
             Some((first, first == last))
         };
@@ -163,12 +220,12 @@ impl<'a> Sought<'a> {
 /// The lowest and the highest of the events at which the demands of an item are met next; none where one never is. Of the
 /// terms of one demand the `nearer` event counts.
 fn span(
-    item: &[Vec<&Postings>],
-    next: impl Fn(&Postings) -> Option<u32>,
+    item: &[Vec<Events<'_>>],
+    next: impl Fn(&Events<'_>) -> Option<u32>,
     nearer: fn(u32, u32) -> u32,
 ) -> Option<(u32, u32)> {
     item.iter().try_fold((u32::MAX, 0), |(first, last), demand| {
-        let at = demand.iter().filter_map(|terms| next(terms)).reduce(nearer)?;
+        let at = demand.iter().filter_map(&next).reduce(nearer)?;
         Some((first.min(at), last.max(at)))
     })
 }
@@ -220,6 +277,10 @@ mod tests {
             let events = fill(&index, &hasher, &mut state, count);
             let plan = Plan::new(&query(&mut state), &hasher);
             let (from, to) = (1_000 + next(&mut state) as u32 % 100, 1_000 + next(&mut state) as u32 % (12 * count));
+            if round % 3 == 0 {
+                index.pack();
+                assert!(index.is_packed());
+            }
             let is_within = |offset: &u32| (from..to).contains(offset);
             let met = events.iter().filter(|(_, terms)| plan.is_met_by(terms)).map(|(offset, _)| *offset);
             let mut expected: Vec<u32> = met.filter(is_within).collect();

@@ -253,8 +253,8 @@ impl Log {
     }
 
     fn publish(&self, lead: &Lead, group: &Group) {
-        for (position, offset) in group.entries.iter().filter_map(|entry| entry.mark) {
-            group.segment.mark(position, offset);
+        for mark in group.entries.iter().filter_map(|entry| entry.mark) {
+            group.segment.mark(mark);
         }
         group.segment.set_end(group.offset + group.bytes.len() as u32);
         // The events become visible first and the ends after them: whoever sees an end finds what it speaks of.

@@ -128,7 +128,7 @@ impl Follower {
         while offset < end {
             let Found::Batch(batch) = scanned.at(offset) else { return Ok(false) };
             let Ok(next) = self.sequence.follow(&batch, segment.sequence()) else { return Ok(false) };
-            segment.mark(self.sequence.next_position, offset);
+            segment.mark(self.sequence.mark(offset));
             self.sequence = next;
             offset = batch.end();
             segment.set_end(offset);

@@ -12,7 +12,7 @@ use crate::format::{Fault, Live, LiveState, Range};
 use crate::mutant::Mutant;
 use crate::options::{Options, SEGMENT_BYTES_MIN};
 use crate::position::{Place, Position};
-use crate::segment::{LOG_DIR, MakeFailure, Segment, segment_name};
+use crate::segment::{LOG_DIR, MakeFailure, Mark, Segment, segment_name};
 use crate::storage::{Access, Latch, LatchedFile, Storage};
 use crate::sync::{Arc, Mutex};
 use std::collections::VecDeque;
@@ -207,9 +207,11 @@ fn copy(
     };
     let segment = Segment::new(preamble, tail.before.next_position, copied.file, options.read_mode, copied.end)
         .map_err(|error| Error::io("mapping a new segment", error))?;
-    segment.mark(tail.before.next_position, crate::segment::FIRST_BATCH);
+    segment.mark(tail.before.mark(crate::segment::FIRST_BATCH));
+    let mut time = tail.before.last_time;
     for (batch, offset) in tail.batches().zip(new_offsets(&tail)) {
-        segment.mark(batch.header.first_position, offset);
+        segment.mark(Mark { position: batch.header.first_position, offset, time });
+        time = batch.header.time;
     }
     let end = Place { segment: sequence, offset: copied.end };
     recovered.segments.push(Arc::new(segment));

@@ -292,7 +292,7 @@ impl Scan<'_> {
             let (verdict, batch) = self.examine(scanned, place, proven.filter(|end| offset < *end), to);
             match (verdict, batch) {
                 (Verdict::Accept, Some((batch, next))) => {
-                    segment.mark(self.sequence.next_position, offset);
+                    segment.mark(self.sequence.mark(offset));
                     let events = batch.records().filter(|record| record.header.kind == Kind::Event).count() as u64;
                     walked.tally.add(batch.bytes, events, 1);
                     walked.last_checksum = batch.checksum;
@@ -319,7 +319,7 @@ impl Scan<'_> {
                     if let Some((next_offset, first_position)) = found {
                         damage.positions = self.pass_to(first_position);
                         walked.offset = next_offset;
-                        segment.mark_here(self.sequence.next_position, next_offset);
+                        segment.mark_here(self.sequence.mark(next_offset));
                     }
                     segment.pass_over(offset, found.map_or(to, |(next_offset, _)| next_offset));
                     walked.last_checksum = 0;

@@ -2,7 +2,7 @@
 
 use crate::format::{BatchView, Fault, KeyFact, Kind, Loss, Range, Start, decode_session};
 use crate::position::{POSITION_MAX, Place, Position};
-use crate::segment::FIRST_BATCH;
+use crate::segment::{FIRST_BATCH, Mark};
 use crate::time::Timestamp;
 
 /// Where the log stands behind some batch: what the next one must go on from.
@@ -25,6 +25,11 @@ impl Sequence {
         facts_epoch: 0,
         last_time: Timestamp::from_nanos(i64::MIN),
     };
+
+    /// A mark before a batch at an offset, behind which the log stands so.
+    pub(crate) fn mark(&self, offset: u32) -> Mark {
+        Mark { position: self.next_position, offset, time: self.last_time }
+    }
 
     /// The last position that was given.
     pub(crate) fn last_position(&self) -> Position {

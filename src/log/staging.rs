@@ -12,7 +12,7 @@ use crate::mutant::Mutant;
 use crate::options::Durability;
 use crate::position::{POSITION_MAX, Place, Position, Version};
 use crate::receipt::Receipt;
-use crate::segment::{FIRST_BATCH, Segment, batches_end, events_end, segment_name};
+use crate::segment::{FIRST_BATCH, Mark, Segment, batches_end, events_end, segment_name};
 use crate::storage::LatchedFile;
 use crate::sync::{Arc, MutexGuard};
 use crate::time::Timestamp;
@@ -42,7 +42,7 @@ pub(super) struct Entry {
     pub(super) terms: Arc<BatchTerms>,
     /// Where the record of its `once` key stands.
     pub(super) key: Option<u32>,
-    pub(super) mark: Option<(Position, u32)>,
+    pub(super) mark: Option<Mark>,
 }
 
 impl Entry {
@@ -205,11 +205,12 @@ impl<'a> Staging<'a> {
         receipt: impl FnOnce(Position, Position, Timestamp) -> Receipt,
     ) -> &Receipt {
         self.prepare(batch.buffer.len());
+        let mark = self.core.sequence.mark(self.next_offset());
         let time = self.now();
         let stamp = self.stamp(time);
         let mut offsets = Vec::with_capacity(events.len());
         batch.buffer.place(&stamp, |index| events[index].1, &mut offsets);
-        let offset = self.next_offset();
+        let offset = mark.offset;
         let first = stamp.first_position.get();
         let places = events.iter().zip(&offsets).enumerate().map(|(index, ((stream, version), at))| EventPlace {
             stream: *stream,
@@ -222,7 +223,7 @@ impl<'a> Staging<'a> {
         let receipt = receipt(stamp.first_position, self.core.sequence.last_position(), time);
         batch.buffer.place_key(&receipt);
         self.seal(&mut batch.buffer, &stamp);
-        let entry = self.finish(batch, receipt, places, (stamp.first_position, offset));
+        let entry = self.finish(batch, receipt, places, mark);
         match &entry.answer {
             Answer::Receipt(receipt) => receipt,
             Answer::Conflict(_) => unreachable!("a batch of events is answered with its receipt"),
@@ -238,22 +239,22 @@ impl<'a> Staging<'a> {
     /// Stages a batch whose records were placed by the caller, who vouches that they go on from what is there. `next` is
     /// the position behind them; `events` says stream, version, position and offset in the batch.
     pub(crate) fn stage_placed(&mut self, mut batch: Batch, stamp: &Stamp, next: Position, events: &[EventPlace]) {
-        let offset = self.next_offset();
-        let places = events.iter().map(|event| EventPlace { offset: offset + event.offset, ..*event }).collect();
+        let mark = self.core.sequence.mark(self.next_offset());
+        let places = events.iter().map(|event| EventPlace { offset: mark.offset + event.offset, ..*event }).collect();
         self.seal(&mut batch.buffer, stamp);
         self.core.sequence.next_position = next;
         self.core.sequence.last_time = stamp.time;
-        self.finish(batch, no_receipt(stamp.time), places, (stamp.first_position, offset));
+        self.finish(batch, no_receipt(stamp.time), places, mark);
     }
 
-    fn finish(&mut self, batch: Batch, receipt: Receipt, events: Vec<EventPlace>, mark: (Position, u32)) -> &Entry {
+    fn finish(&mut self, batch: Batch, receipt: Receipt, events: Vec<EventPlace>, mark: Mark) -> &Entry {
         let last_position = self.core.sequence.last_position();
         self.core.is_watermarked = false;
         let group = self.core.groups.back_mut().expect("sealing made a group");
         group.must_sync |= batch.durability == Durability::Synced;
         group.last_position = last_position;
         let answer = Answer::Receipt(receipt);
-        let key = batch.buffer.key_offset().map(|offset| mark.1 + offset);
+        let key = batch.buffer.key_offset().map(|offset| mark.offset + offset);
         group.entries.push(Entry { ticket: batch.ticket, answer, events, terms: batch.terms, key, mark: Some(mark) });
         group.entries.last().expect("pushed above")
     }

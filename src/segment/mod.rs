@@ -9,7 +9,7 @@ mod scan;
 pub(crate) use cursor::{Cursor, Passed};
 pub(crate) use maker::{MakeFailure, make_ready};
 pub(crate) use name::{LOG_DIR, parse_segment_name, segment_name, segment_path};
-pub(crate) use reader::{Chunk, Segment};
+pub(crate) use reader::{Chunk, Mark, Segment};
 pub(crate) use scan::{Found, ScannedSegment, read_whole};
 
 use crate::format::{CONTROL_BATCH_LEN, FOOTER_LEN, PREAMBLE_LEN};

@@ -7,13 +7,17 @@ use crate::options::ReadMode;
 use crate::position::{Place, Position};
 use crate::storage::File;
 use crate::sync::{Arc, AtomicU32, Ordering, RwLock};
+use crate::time::Timestamp;
 use std::io;
 
-/// Where a batch begins and which position is the next to be given there: a place to start reading from.
+/// Where a batch begins, and which position and time are reached there: a place to start reading from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
+    /// The next to be given: every event before the mark has a lower one.
     pub(crate) position: Position,
     pub(crate) offset: u32,
+    /// No event before the mark has a later one, and none behind it an earlier one.
+    pub(crate) time: Timestamp,
 }
 
 /// Marks stand at least this many bytes apart, so that their number follows the bytes and not the events.
@@ -138,17 +142,17 @@ impl Segment {
         self.end.set(end);
     }
 
-    /// Notes that a batch begins at `offset`, before which `position` was the next to be given.
-    pub(crate) fn mark(&self, position: Position, offset: u32) {
+    /// Notes where a batch begins.
+    pub(crate) fn mark(&self, mark: Mark) {
         let mut marks = self.marks.write();
-        if marks.last().is_none_or(|last| MARK_EVERY <= offset - last.offset) {
-            marks.push(Mark { position, offset });
+        if marks.last().is_none_or(|last| MARK_EVERY <= mark.offset - last.offset) {
+            marks.push(mark);
         }
     }
 
     /// The same, however near the mark before stands: reading must be able to begin behind damage.
-    pub(crate) fn mark_here(&self, position: Position, offset: u32) {
-        self.marks.write().push(Mark { position, offset });
+    pub(crate) fn mark_here(&self, mark: Mark) {
+        self.marks.write().push(mark);
     }
 
     /// Notes that nothing between two offsets counts, because of damage.
@@ -174,6 +178,20 @@ impl Segment {
     pub(crate) fn mark_above(&self, position: Position) -> Option<Mark> {
         let marks = self.marks.read();
         let behind = marks.partition_point(|mark| mark.position <= position);
+        marks.get(behind).copied()
+    }
+
+    /// The last mark before which every event is earlier than this.
+    pub(crate) fn mark_earlier(&self, time: Timestamp) -> Option<Mark> {
+        let marks = self.marks.read();
+        let behind = marks.partition_point(|mark| mark.time < time);
+        marks.get(behind.checked_sub(1)?).copied()
+    }
+
+    /// The first mark behind which no event is earlier than this.
+    pub(crate) fn mark_not_earlier(&self, time: Timestamp) -> Option<Mark> {
+        let marks = self.marks.read();
+        let behind = marks.partition_point(|mark| mark.time < time);
         marks.get(behind).copied()
     }
 

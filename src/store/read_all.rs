@@ -242,6 +242,7 @@ impl AllEvents {
             return AllEvents { state: None, error: Some(unreadable(hole.range, hole.kind)) };
         }
         bounds.to(view.head.get());
+        view.narrow(&mut bounds, read.wanted.since, read.wanted.until);
         if bounds.are_empty() {
             return AllEvents { state: None, error: None };
         }

@@ -81,6 +81,7 @@ impl Reader {
             );
             // What cannot be followed is opened anew, which says what is wrong if that does not help.
             if followed.unwrap_or(false) {
+                shared.pack();
                 state.facts.ends.visible = live.visible_end;
                 state.facts.ends.durable = live.durable_end;
                 state.facts.ends.visible_position = live.visible_position;

@@ -1,5 +1,6 @@
 //! What readers see: the segments, the stream table and the head, changed together under one lock.
 
+use super::read::Bounds;
 use crate::format::{BatchView, Fault};
 use crate::index::{Lookup, StreamTable, TermIndex};
 use crate::log::{EventPlace, Opened, Publish, Published, Visitor};
@@ -7,6 +8,7 @@ use crate::mutant::Mutant;
 use crate::position::{Place, Position};
 use crate::segment::Segment;
 use crate::sync::{Arc, RwLock};
+use crate::time::Timestamp;
 
 /// The visible state of a store.
 #[derive(Debug)]
@@ -50,6 +52,20 @@ impl View {
         (begin..end).map(move |index| (&self.segments[index], behind(index)))
     }
 
+    /// Narrows bounds of positions to where events of a time may stand: from `since` on and before `until`. Not where
+    /// events are missing of which nobody knows the time.
+    pub(crate) fn narrow(&self, bounds: &mut Bounds, since: Option<Timestamp>, until: Option<Timestamp>) {
+        if self.table.holes().doubt_between(Position::BEGINNING, Position::new(u64::MAX)).is_some() {
+            return;
+        }
+        if let Some(mark) = since.and_then(|time| self.segments.iter().rev().find_map(|seg| seg.mark_earlier(time))) {
+            bounds.from(mark.position.get());
+        }
+        if let Some(mark) = until.and_then(|time| self.segments.iter().find_map(|seg| seg.mark_not_earlier(time))) {
+            bounds.before(mark.position.get());
+        }
+    }
+
     /// Makes a stored batch visible, all of it or nothing.
     pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
         self.table.batch(place, batch)?;
@@ -89,6 +105,16 @@ impl View {
 /// seen an event finds a head at or behind it, and the other way round.
 #[derive(Debug)]
 pub(crate) struct SharedView(pub(crate) RwLock<View>);
+
+impl SharedView {
+    /// Packs what is remembered of segments that have ended, while others read and write.
+    pub(crate) fn pack(&self) {
+        loop {
+            let Some(terms) = self.0.read().terms.to_be_packed() else { return };
+            terms.pack();
+        }
+    }
+}
 
 impl Publish for SharedView {
     fn publish(&self, published: &Published<'_>) {

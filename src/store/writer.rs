@@ -383,6 +383,8 @@ impl Writer {
                 }
             }
         }
+        // Room is wanted when a segment has ended.
+        self.view.pack();
     }
 
     fn admit_waiting(&self) {
@@ -424,9 +426,12 @@ impl Writer {
     pub(crate) fn wait_for(&self, ticket: &Ticket, limit: Option<Duration>) -> Option<Outcome> {
         let outcome = self.log.wait_for(ticket, limit);
         // Without threads of its own the log makes room ahead on this one; others may have begun to wait for it meanwhile.
-        if self.jobs.is_none() && !self.intake.lock().waiting.is_empty() {
-            self.admit_waiting();
-            self.log.demand();
+        if self.jobs.is_none() {
+            if !self.intake.lock().waiting.is_empty() {
+                self.admit_waiting();
+                self.log.demand();
+            }
+            self.view.pack();
         }
         outcome
     }

@@ -210,6 +210,72 @@ fn times_bound_a_read_at_both_ends_and_in_both_directions() {
 }
 
 #[test]
+fn times_by_chance_give_what_a_filter_over_all_events_gives() {
+    let disk = scorebook::testing::SimulatedDisk::new(seed());
+    let options = EventStore::options().segment_bytes_max(32 * 1024);
+    let mut chance = Chance(seed());
+    let mut store = options.open_simulated(&disk).expect("a store");
+    let mut clock = 1_000;
+    for round in 0..60 {
+        clock += [0, 1, 7, 100][chance.below(4)] - if round % 20 == 9 { 300 } else { 0 };
+        disk.set_time(Timestamp::from_nanos(clock));
+        fill(&store, &mut chance, 10);
+        if round == 30 {
+            store.close().expect("closing");
+            store = options.open_simulated(&disk).expect("it opens");
+        }
+    }
+    assert!(3 < store.stats().expect("numbers").segments());
+    let reader = options.open_simulated_read_only(&disk).expect("a reader");
+    let all: Vec<RecordedEvent> = store.read_all().iter().map(|event| event.expect("an event")).collect();
+    for number in 0..300 {
+        let (since, until) = (900 + chance.below(2_500) as i64, 900 + chance.below(2_500) as i64);
+        let event_type = chance.one_in(2).then(|| *chance.pick(&TYPES));
+        let is_wanted = |event: &&RecordedEvent| {
+            (since..until).contains(&event.time().nanos())
+                && event_type.is_none_or(|wanted| wanted == event.event_type())
+        };
+        let mut expected: Vec<u64> = all.iter().filter(is_wanted).map(|event| event.position().get()).collect();
+        for store in [&store, &reader] {
+            let read = store.read_all().since(Timestamp::from_nanos(since)).until(Timestamp::from_nanos(until));
+            let read = event_type.iter().fold(read, |read, wanted| read.matching(Query::all().of_type(wanted)));
+            let whence = format!("read {number} of seed {}: {since} to {until}, {event_type:?}", seed());
+            assert_eq!(read.count().expect("a number"), expected.len() as u64, "{whence}");
+            assert_eq!(positions(&read), expected, "{whence}");
+            expected.reverse();
+            assert_eq!(positions(read.backwards()), expected, "{whence}, backwards");
+            expected.reverse();
+        }
+    }
+}
+
+#[test]
+fn where_events_are_missing_nobody_knows_whether_they_are_of_a_time() {
+    let disk = scorebook::testing::SimulatedDisk::new(seed());
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    for number in 1..=4 {
+        disk.set_time(Timestamp::from_nanos(number * 100_000_000_000));
+        let event = NewEvent::bytes("a", vec![number as u8; 900]);
+        store.append(&name("s"), Any, [event]).wait().expect("a receipt");
+    }
+    let second = store.event_at(Position::new(2)).expect("an event").place();
+    store.close().expect("closing");
+    disk.garble("log/0000000001.log", u64::from(second.offset) + 400..u64::from(second.offset) + 500, 1);
+    let copy = scorebook::testing::SimulatedDisk::new(seed() + 1);
+    scorebook::testing::salvage_simulated(&disk, &copy).expect("a copy");
+    let damaged = EventStore::options().open_simulated_read_only(&disk).expect("damage is passed over");
+    let salvaged = EventStore::options().open_simulated(&copy).expect("it opens");
+    for (store, kind) in [(damaged, ErrorKind::Damaged), (salvaged, ErrorKind::Lost)] {
+        let since = |seconds: i64| store.read_all().since(Timestamp::from_nanos(seconds * 1_000_000_000));
+        let error = since(150).iter().next().expect("an item").expect_err("the second may have come behind that");
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(since(350).count().is_err(), "all that stands before the fourth is looked at");
+        assert_eq!(positions(since(350).skipping_lost()), [4]);
+        assert_eq!(positions(since(150).from(Position::new(3))), [3, 4]);
+    }
+}
+
+#[test]
 fn a_predicate_narrows_what_a_query_finds_and_the_limit_counts_what_is_left() {
     let store = EventStore::open_in_memory().expect("a store");
     let events = (1..=20).map(|n| NewEvent::json(if n % 2 == 0 { "even" } else { "odd" }, &n).expect("JSON"));
