@@ -70,6 +70,8 @@ mutants! {
     JudgesByWhatIsVisible,
     /// A condition is held against what is visible, not against what was admitted.
     OverlooksWhatIsStaged,
+    /// What is admitted between the look at what is visible and the judgement is not judged.
+    KeepsNothingForWhoHasLooked,
     /// A key of a batch that is only staged is not known yet.
     ForgetsStagedKeys,
     /// Whoever comes with a key again gets the first receipt, whatever he hands in.

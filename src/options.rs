@@ -126,7 +126,8 @@ impl Options {
     }
 
     /// Fields of metadata that are also made tags of every event that is appended, so that queries find events by them.
-    /// They count among the event's tags. Default: none; events that are stored already stay as they are.
+    /// They count among the event's tags; where there are 64 already, or the text cannot be a tag's, there is no tag of it.
+    /// Default: none; events that are stored already stay as they are.
     ///
     /// ```
     /// use scorebook::{EventStore, ExpectedVersion, MetadataField, NewEvent, Query, StreamName};

@@ -216,7 +216,10 @@ impl NewEvent {
                 Value::Text(text) if *name == key => Some(text.clone()),
                 _ => None,
             });
+            // What makes no tag stays metadata alone: the event is none the worse.
             if let Some(text) = of_field
+                && tag_fault(key, &text).is_none()
+                && self.tags.len() < TAGS_MAX
                 && !self.tags.iter().any(|(name, value)| *name == key && *value == text)
             {
                 self = self.tag(key, text);

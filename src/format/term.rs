@@ -1,7 +1,7 @@
 //! Terms: what events are found by, each known by 128 bits.
 //!
-//! The hash is seeded with the store's id, which nobody outside knows: names that come from outside cannot be chosen to
-//! meet. Two terms that meet by chance would take 2^64 of them.
+//! The hash is seeded with the store's id, so that names can be chosen to meet only by somebody who knows it. Two terms
+//! that meet by chance would take 2^64 of them. Whatever is given to a caller is compared with what was asked all the same.
 
 use super::event::decode_event_terms;
 use super::key::KeyFact;
@@ -111,6 +111,11 @@ impl BatchTerms {
             }
         }
         terms
+    }
+
+    /// All terms of all events, and that of the key.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Term> {
+        self.terms.iter().copied().chain(self.key)
     }
 
     /// The term of the batch's `once` key, if it has one.

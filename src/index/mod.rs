@@ -11,6 +11,6 @@ mod terms;
 
 pub(crate) use holes::{Hole, HoleKind, Holes};
 pub(crate) use lookup::{Lookup, TermIndex};
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Demand, Plan};
 pub(crate) use streams::{Stream, StreamTable};
 pub(crate) use terms::{Page, SegmentTerms};

@@ -11,7 +11,7 @@ pub(crate) struct Plan {
 }
 
 /// One of these terms.
-pub(super) type Demand = Vec<Term>;
+pub(crate) type Demand = Vec<Term>;
 
 impl Plan {
     /// The terms of a query. An item that asks for nothing has no demands: every event meets it. Prefixes and positions
@@ -36,6 +36,11 @@ impl Plan {
     /// What the record of a `once` key is found by.
     pub(crate) fn of_key(key: Term) -> Plan {
         Plan { items: vec![vec![vec![key]]] }
+    }
+
+    /// Its items.
+    pub(crate) fn items(&self) -> &[Vec<Demand>] {
+        &self.items
     }
 
     /// Whether terms narrow it: no item is met by every event.

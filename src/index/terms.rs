@@ -62,9 +62,10 @@ pub(crate) struct Page {
     pub(crate) rest: Option<u32>,
 }
 
-/// A page holds at most so many events, and no more steps are made for one: nobody who writes waits longer than that.
+/// A page holds at most so many events, and no more looks into postings are made for one: nobody who writes waits longer
+/// than that.
 const PAGE_EVENTS: usize = 256;
-const PAGE_STEPS: usize = 4 * PAGE_EVENTS;
+const PAGE_LOOKS: usize = 8 * PAGE_EVENTS;
 
 impl SegmentTerms {
     pub(super) fn new(sequence: u32) -> SegmentTerms {
@@ -115,7 +116,7 @@ impl SegmentTerms {
         let sought = Sought::new(plan, &body);
         let mut page = Page::default();
         let mut at = from;
-        for _ in 0..PAGE_STEPS {
+        for _ in 0..sought.steps() {
             match sought.step_forwards(at) {
                 Some(found) if to <= found.offset() => return page,
                 Some(Step::Met(offset)) => {
@@ -139,7 +140,7 @@ impl SegmentTerms {
         let sought = Sought::new(plan, &body);
         let mut page = Page::default();
         let mut before = to;
-        for _ in 0..PAGE_STEPS {
+        for _ in 0..sought.steps() {
             match sought.step_backwards(before) {
                 Some(found) if found.offset() < from => return page,
                 Some(Step::Met(offset)) => {
@@ -192,6 +193,12 @@ impl<'a> Sought<'a> {
             demands.iter().all(|demand| !demand.is_empty()).then_some(demands)
         };
         Sought { items: plan.items.iter().filter_map(of_item).collect() }
+    }
+
+    /// How many steps a page may take.
+    fn steps(&self) -> usize {
+        let looks: usize = self.items.iter().flatten().map(Vec::len).sum();
+        (PAGE_LOOKS / looks.max(1)).max(1)
     }
 
     /// The nearest event at or behind an offset, or one that none stands before; of an item that is where the furthest of

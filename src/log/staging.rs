@@ -84,6 +84,8 @@ pub(crate) struct Published<'a> {
     /// The segment begins to count.
     pub(crate) is_start: bool,
     pub(crate) head: Position,
+    /// Where it ends in the segment.
+    pub(crate) end: u32,
     entries: &'a [Entry],
 }
 
@@ -93,6 +95,7 @@ impl<'a> Published<'a> {
             segment: &group.segment,
             is_start: group.is_start,
             head: group.last_position,
+            end: group.offset + group.bytes.len() as u32,
             entries: &group.entries,
         }
     }
@@ -278,16 +281,17 @@ impl<'a> Staging<'a> {
         }
     }
 
-    /// Answers a ticket with the receipt of a batch that was admitted before, once that is visible and, where `durability`
-    /// asks for it, synced. Gives the receipt back where it is and can be answered at once.
+    /// Answers a ticket with the receipt of a batch that was admitted before and holds a place, once that is visible and,
+    /// where `durability` asks for it, synced. Gives the receipt back where it is and can be answered at once.
     pub(crate) fn repeat(
         &mut self,
         ticket: &Arc<Ticket>,
         mut receipt: Receipt,
+        place: Place,
         durability: Durability,
         is_staged: bool,
     ) -> Option<Receipt> {
-        let is_durable = self.core.durable == self.place();
+        let is_durable = place < self.core.durable;
         let is_on_its_way = is_staged && (!self.core.groups.is_empty() || self.core.is_led);
         let wants_sync = durability == Durability::Synced && !is_durable;
         if self.core.active.is_none() || !(is_on_its_way || wants_sync) {
@@ -479,7 +483,8 @@ impl<'a> Staging<'a> {
         self.core.active.as_ref().map_or(FIRST_BATCH, |active| active.next_offset)
     }
 
-    fn place(&self) -> Place {
+    /// Where the next batch goes, if it goes into this segment.
+    pub(crate) fn place(&self) -> Place {
         let active = self.core.active.as_ref();
         active.map_or(Place::NONE, |active| Place { segment: active.segment.sequence(), offset: active.next_offset })
     }

@@ -17,7 +17,8 @@ use std::str::FromStr;
 /// `data.guesses.0.word`; a key that is more than letters, digits, `_` and `-` stands in quotes, as a JSON string. A
 /// literal is a JSON string, number, `true`, `false` or `null`.
 ///
-/// A comparison is false where nothing stands at the path, and where the payload is no JSON. Numbers are compared as
+/// A comparison is false where nothing stands at the path, and where the payload is no JSON that can be read: a number
+/// beyond those of 64 bits, such as `1e400`, makes it none. Numbers are compared as
 /// numbers, exactly; strings by their bytes; a value of another kind is equal to none and has no order.
 ///
 /// ```

@@ -21,6 +21,8 @@ pub(crate) struct Cursor {
     offset: u32,
     records_left: u16,
     batch_end: u32,
+    /// Events before this position are passed over, whatever their bodies hold.
+    first: Position,
 }
 
 /// A record that a cursor came by.
@@ -46,13 +48,20 @@ impl Passed {
 impl Cursor {
     /// A cursor before the batch that begins at `offset`, which will stop at `end`.
     pub(crate) fn new(segment: Arc<Segment>, offset: u32, end: u32) -> Cursor {
-        Cursor { segment, end, chunk: None, offset, records_left: 0, batch_end: offset }
+        Cursor { segment, end, chunk: None, offset, records_left: 0, batch_end: offset, first: Position::BEGINNING }
+    }
+
+    /// Passes over events before a position: nobody asks whether their bodies are sound.
+    pub(crate) fn skipping_to(mut self, first: Position) -> Cursor {
+        self.first = first;
+        self
     }
 
     /// A cursor behind the place where this one failed, from which reading can go on, and the next position there.
     pub(crate) fn behind_damage(&self) -> Option<(Cursor, Position)> {
         let mark = self.segment.mark_behind(self.offset).filter(|mark| mark.offset < self.end)?;
-        Some((Cursor::new(self.segment.clone(), mark.offset, self.end), mark.position))
+        let cursor = Cursor::new(self.segment.clone(), mark.offset, self.end).skipping_to(self.first);
+        Some((cursor, mark.position))
     }
 
     /// The next record that stands for positions; `None` at the end.
@@ -91,6 +100,11 @@ impl Cursor {
         let header = self.verified(offset, |bytes, salt| RecordHeader::verify(bytes, salt, offset))?;
         let end = offset.checked_add(header.record_len() as u32).filter(|end| *end <= self.batch_end);
         let end = end.ok_or_else(|| self.segment.damaged(offset))?;
+        if header.kind == Kind::Event && header.position < self.first {
+            self.offset = end;
+            self.records_left -= 1;
+            return Ok(None);
+        }
         self.load(offset, end)?;
         let passed =
             match header.kind {

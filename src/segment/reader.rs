@@ -245,6 +245,14 @@ impl Segment {
         self.event_in(near.insert(chunk), offset, header)
     }
 
+    /// The position of the event whose record begins at `offset`, if its header verifies.
+    pub(crate) fn position_at(&self, offset: u32) -> Option<Position> {
+        let end = offset + RECORD_HEADER_LEN as u32;
+        let chunk = self.chunk(offset, end, 0).ok()?;
+        let header = RecordHeader::verify(chunk.get(offset, end)?, self.salt, offset).ok()?;
+        Some(header.position)
+    }
+
     /// What the record of a `once` key says that begins at `offset`, verified.
     pub(crate) fn key_fact(&self, offset: u32) -> Result<KeyFact, Error> {
         let header_end = offset + RECORD_HEADER_LEN as u32;

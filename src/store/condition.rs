@@ -1,15 +1,16 @@
 //! What a batch asks of the store before it is accepted.
 
 use super::view::{SharedView, View};
-use crate::error::Conflict;
-use crate::format::{BatchTerms, KeyFact};
-use crate::index::Plan;
+use crate::error::{Conflict, Error};
+use crate::format::{BatchTerms, KeyFact, Term, TermHasher};
+use crate::index::{Demand, Plan};
 use crate::mutant::Mutant;
 use crate::name::StreamName;
-use crate::position::{ExpectedVersion, Position, Version};
+use crate::position::{ExpectedVersion, Place, Position, Version};
 use crate::query::Query;
 use crate::sync::Arc;
-use std::collections::{BTreeMap, VecDeque};
+use foldhash::fast::RandomState;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Weak;
 
@@ -29,7 +30,7 @@ pub(super) struct Unless {
     /// Where a decision read saw the store, if it handed this out.
     pub(super) seen_in: Option<Weak<SharedView>>,
     /// What was found of it in what was visible, once that was looked through.
-    pub(super) looked: Option<Looked>,
+    pub(super) looked: Option<Result<Looked, Error>>,
 }
 
 /// What a look at all that is visible up to some position has found.
@@ -46,15 +47,28 @@ pub(super) struct Once {
     /// Of what was handed in.
     pub(super) digest: u128,
     /// What is visible of the batch that came with it first, once that was looked for.
-    pub(super) found: Option<KeyFact>,
+    pub(super) found: Option<KnownKey>,
+}
+
+/// What came with a key.
+#[derive(Clone)]
+pub(super) struct KnownKey {
+    pub(super) fact: KeyFact,
+    /// Somewhere in the batch.
+    pub(super) place: Place,
 }
 
 impl Once {
     /// What is known of the batch that came with the key first, and whether it is only staged. To be called under the lock
     /// of admission.
-    pub(super) fn first<'a>(&'a self, view: &View, recent: &'a Recent) -> Option<(&'a KeyFact, bool)> {
-        let fact = self.found.as_ref().or_else(|| recent.with_key(&self.key))?;
-        Some((fact, view.head < fact.receipt.last_position))
+    pub(super) fn first<'a>(
+        &'a self,
+        view: &View,
+        recent: &'a Recent,
+        hasher: &TermHasher,
+    ) -> Option<(&'a KnownKey, bool)> {
+        let known = self.found.as_ref().or_else(|| recent.with_key(&self.key, hasher))?;
+        Some((known, view.head < known.fact.receipt.last_position))
     }
 }
 
@@ -83,37 +97,58 @@ impl fmt::Debug for Guard {
     }
 }
 
+/// Why a batch is not accepted.
+pub(super) enum Refusal {
+    /// A condition does not hold, and whether only staged events are the reason.
+    Conflict(Conflict, bool),
+    /// Nobody can say whether it holds.
+    Trouble(Error),
+}
+
 impl Condition {
-    /// The conflict where it does not hold, and whether only staged events are the reason. To be called under the lock of
-    /// admission.
-    pub(super) fn judge(&self, view: &View, recent: &Recent) -> Option<(Conflict, bool)> {
+    /// Why it does not hold, if so. To be called under the lock of admission.
+    pub(super) fn judge(&self, view: &View, recent: &Recent) -> Option<Refusal> {
         match self {
             Condition::Version(stream, expected) => judge_version(view, stream, *expected),
             Condition::Unless(unless) => {
-                let looked = unless.looked.as_ref().expect("what is visible was looked through before");
-                let from = looked.up_to.max(unless.query.after_position());
-                let found = looked.found.or_else(|| recent.first(looked, &unless.query, from, view));
+                let looked = match unless.looked.as_ref().expect("what is visible was looked through before") {
+                    Ok(looked) => looked,
+                    Err(error) => return Some(Refusal::Trouble(error.clone())),
+                };
                 let after = unless.query.after_position();
-                found
-                    .map(|position| (Conflict::Unless { number: unless.number, after, position }, view.head < position))
+                let found = looked.found.or_else(|| recent.first(looked, &unless.query, view));
+                found.map(|position| {
+                    let conflict = Conflict::Unless { number: unless.number, after, position };
+                    Refusal::Conflict(conflict, view.head < position)
+                })
             }
         }
     }
 }
 
-fn judge_version(view: &View, stream: &StreamName, expected: ExpectedVersion) -> Option<(Conflict, bool)> {
+fn judge_version(view: &View, stream: &StreamName, expected: ExpectedVersion) -> Option<Refusal> {
     let known = view.table.number(stream.as_str()).map(|number| view.table.stream(number));
     let (actual, visible) = known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
     let actual = if Mutant::JudgesByWhatIsVisible.is_on() { visible } else { actual };
-    (!expected.admits(actual))
-        .then(|| (Conflict::Version { stream: stream.clone(), expected, actual }, actual != visible))
+    (!expected.admits(actual)).then(|| {
+        let conflict = Conflict::Version { stream: stream.clone(), expected, actual };
+        Refusal::Conflict(conflict, actual != visible)
+    })
 }
 
 /// The batches admitted last: all that are not visible, and all behind a position up to which somebody has looked who is
 /// still to be judged.
+///
+/// INVARIANT: each has events, and their positions rise from batch to batch.
 #[derive(Default)]
 pub(super) struct Recent {
     batches: VecDeque<Admitted>,
+    /// How many batches were forgotten: the number of the first that is there.
+    forgotten: u64,
+    /// The numbers of the batches that have a term, or a key. Only batches with lower numbers than `indexed` are in it:
+    /// where nobody asks, nothing is put in.
+    table: HashMap<Term, VecDeque<u64>, RandomState>,
+    indexed: u64,
     /// Up to which positions those have looked who are still to be judged, and how many of them.
     held: BTreeMap<Position, usize>,
 }
@@ -125,7 +160,7 @@ pub(super) struct Admitted {
     pub(super) streams: Vec<u32>,
     pub(super) terms: Arc<BatchTerms>,
     /// What came with a key.
-    pub(super) key: Option<Box<KeyFact>>,
+    pub(super) key: Option<Box<KnownKey>>,
 }
 
 /// The positions of a batch's events.
@@ -165,35 +200,95 @@ impl Recent {
 
     /// Adds a batch behind all others, and forgets those that nobody can ask for any more.
     pub(super) fn push(&mut self, admitted: Admitted, head: Position) {
-        self.batches.push_back(admitted);
-        let needed_behind = self.held.keys().next().map_or(head, |held| head.min(*held));
-        while self.batches.front().is_some_and(|batch| batch.last_position() <= needed_behind) {
-            self.batches.pop_front();
+        if !admitted.streams.is_empty() {
+            self.batches.push_back(admitted);
         }
+        let held = if Mutant::KeepsNothingForWhoHasLooked.is_on() { None } else { self.held.keys().next() };
+        let needed_behind = held.map_or(head, |held| head.min(*held));
+        while self.batches.front().is_some_and(|batch| batch.last_position() <= needed_behind)
+            && let Some(batch) = self.batches.pop_front()
+        {
+            if self.forgotten < self.indexed {
+                self.forget(&batch);
+            }
+            self.forgotten += 1;
+        }
+        self.indexed = self.indexed.max(self.forgotten);
+    }
+
+    /// Takes the first batch out of the table.
+    fn forget(&mut self, batch: &Admitted) {
+        for term in batch.terms.all() {
+            if let Some(numbers) = self.table.get_mut(&term) {
+                if numbers.front() == Some(&self.forgotten) {
+                    numbers.pop_front();
+                }
+                if numbers.is_empty() {
+                    self.table.remove(&term);
+                }
+            }
+        }
+    }
+
+    /// Puts into the table what was admitted since: to be called before anything is asked.
+    pub(super) fn index(&mut self) {
+        let known = (self.indexed - self.forgotten) as usize;
+        for batch in self.batches.range(known..) {
+            for term in batch.terms.all() {
+                let numbers = self.table.entry(term).or_default();
+                if numbers.back() != Some(&self.indexed) {
+                    numbers.push_back(self.indexed);
+                }
+            }
+            self.indexed += 1;
+        }
+    }
+
+    /// The batches with a term, behind a position.
+    fn with_term(&self, term: Term, behind: Position) -> impl Iterator<Item = &Admitted> {
+        let numbers = self.table.get(&term);
+        let batch = |number: &u64| &self.batches[(number - self.forgotten) as usize];
+        let begin = numbers.map_or(0, |all| all.partition_point(|number| batch(number).last_position() <= behind));
+        numbers.into_iter().flat_map(move |all| all.range(begin..)).map(batch)
     }
 
     /// The batch that came with a key.
-    fn with_key(&self, key: &str) -> Option<&KeyFact> {
+    fn with_key(&self, key: &str, hasher: &TermHasher) -> Option<&KnownKey> {
         if Mutant::ForgetsStagedKeys.is_on() {
             return None;
         }
-        self.batches.iter().filter_map(|batch| batch.key.as_deref()).find(|fact| fact.key == key)
+        let known = self.with_term(hasher.key(key), Position::BEGINNING).filter_map(|batch| batch.key.as_deref());
+        known.into_iter().find(|known| known.fact.key == key)
     }
 
-    /// The first event behind a position that a query asks for.
-    fn first(&self, looked: &Looked, query: &Query, behind: Position, view: &View) -> Option<Position> {
+    /// The first event that a query asks for behind what was looked through.
+    fn first(&self, looked: &Looked, query: &Query, view: &View) -> Option<Position> {
         if Mutant::OverlooksWhatIsStaged.is_on() {
             return None;
         }
-        let begin = self.batches.partition_point(|batch| batch.last_position() <= behind);
-        self.batches.range(begin..).find_map(|batch| {
+        let behind = looked.up_to.max(query.after_position());
+        let of_batch = |batch: &Admitted| {
             let of_event = |(index, terms)| {
                 let position = batch.position(index);
                 let is_named = || view.table.stream(batch.streams[index]).name.starts_with(query.stream_prefix());
                 (behind < position && looked.plan.is_met_by(terms) && is_named()).then_some(position)
             };
             batch.terms.events().enumerate().find_map(of_event)
-        })
+        };
+        let of_item = |demands: &Vec<Demand>| {
+            // Whatever meets the item has one of the terms of each demand: the rarest is looked through.
+            let count = |demand: &&Demand| {
+                demand.iter().filter_map(|term| self.table.get(term)).map(VecDeque::len).sum::<usize>()
+            };
+            match demands.iter().min_by_key(count) {
+                Some(rarest) => rarest.iter().filter_map(|term| self.with_term(*term, behind).find_map(of_batch)).min(),
+                None => {
+                    let begin = self.batches.partition_point(|batch| batch.last_position() <= behind);
+                    self.batches.range(begin..).find_map(of_batch)
+                }
+            }
+        };
+        looked.plan.items().iter().filter_map(of_item).min()
     }
 }
 
@@ -208,6 +303,31 @@ mod tests {
 
     fn kept(recent: &Recent) -> Vec<u64> {
         recent.batches.iter().map(|batch| batch.position(0).get()).collect()
+    }
+
+    #[test]
+    fn a_batch_without_events_hides_nothing_that_came_before_it() {
+        let hasher = TermHasher::new([1; 16]);
+        let mut buffer = crate::format::BatchBuffer::new();
+        let event = crate::event::NewEvent::bytes("joined", []);
+        buffer.push_event(&StreamName::new("team-1").expect("a name"), &event).expect("an event");
+        let terms = Arc::new(buffer.terms(&hasher));
+        let mut recent = Recent::default();
+        for (first, events) in [(7, 1), (8, 0), (8, 1), (9, 0)] {
+            let terms = if events == 0 { Arc::default() } else { terms.clone() };
+            recent.push(Admitted { terms, ..admitted(first, events) }, Position::new(5));
+            recent.index();
+        }
+        assert_eq!(kept(&recent), [7, 8]);
+        let behind = |position| {
+            let found = recent.with_term(hasher.event_type("joined"), Position::new(position));
+            found.map(|batch| batch.position(0).get()).collect::<Vec<_>>()
+        };
+        assert_eq!((behind(5), behind(7), behind(8)), (vec![7, 8], vec![8], vec![]));
+        recent.push(admitted(10, 1), Position::new(8));
+        assert_eq!((kept(&recent), recent.table.len()), (vec![10], 0), "what is forgotten is in no table");
+        recent.index();
+        assert_eq!(recent.with_term(hasher.event_type("joined"), Position::new(5)).count(), 0);
     }
 
     #[test]

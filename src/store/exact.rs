@@ -28,7 +28,8 @@ pub struct ExactEvent {
     pub event: NewEvent,
 }
 
-/// An import into an empty store that keeps positions, versions, ids and times.
+/// An import into an empty store that keeps positions, versions, ids and times. It knows of events alone: `once` keys do not
+/// come along, and a batch that comes again under one is accepted once more.
 ///
 /// ```
 /// use scorebook::{EventId, EventStore, ExactEvent, NewEvent, Position, StreamName, Timestamp, Version};

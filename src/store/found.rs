@@ -7,7 +7,7 @@ use crate::event::RecordedEvent;
 use crate::format::KeyFact;
 use crate::index::{Page, Plan, SegmentTerms};
 use crate::mutant::Mutant;
-use crate::position::Position;
+use crate::position::{Place, Position};
 use crate::segment::{Chunk, FIRST_BATCH, Segment};
 use crate::sync::Arc;
 
@@ -48,6 +48,20 @@ const AHEAD_FAR: u32 = 1_024;
 const AHEAD_NEAR: u32 = 128 * 1_024;
 
 impl Named {
+    pub(super) fn place(&self) -> Place {
+        Place { segment: self.segment.sequence(), offset: self.offset }
+    }
+
+    /// The lowest and the highest position that the event can have, as far as that can be told without its body.
+    pub(super) fn range(&self) -> Option<(u64, u64)> {
+        if let Some(position) = self.segment.position_at(self.offset) {
+            return Some((position.get(), position.get()));
+        }
+        let before = self.segment.mark_before_offset(self.offset + 1)?;
+        let behind = self.segment.mark_behind(self.offset);
+        Some((before.position.get(), behind.map_or(u64::MAX, |mark| mark.position.get().saturating_sub(1))))
+    }
+
     /// What the record says that stands here, where it is one of a `once` key.
     pub(super) fn key_fact(&self) -> Result<KeyFact, Error> {
         self.segment.key_fact(self.offset)
@@ -61,7 +75,7 @@ impl Found {
         let parts = view.segments_of(first, last).filter_map(|(segment, behind)| {
             let terms = view.terms.of(segment.sequence())?.clone();
             let from = segment.mark_before(first).map_or(FIRST_BATCH, |mark| mark.offset);
-            let to = segment.mark_above(last).map_or(segment.end(), |mark| mark.offset);
+            let to = segment.mark_above(last).map_or(view.end_of(segment), |mark| mark.offset);
             let is_inside = first <= segment.first_position && behind.get() <= last.get().saturating_add(1);
             Some(Part { segment: segment.clone(), terms, from, to, is_inside })
         });

@@ -218,14 +218,22 @@ impl EventStore {
     /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): an event cannot be read that may have it.
     /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
     pub fn event_by_id(&self, id: EventId) -> Result<RecordedEvent, Error> {
-        if let Some(position) = id.made_for().filter(|position| *position <= self.head().unwrap_or(Position::BEGINNING))
-            && let Ok(event) = self.event_at(position)
+        // An id the store made says where its event stands; that one may also have been given to another event is looked
+        // for where this one is not it.
+        let head = self.head()?;
+        let made = id.made_for().filter(|position| *position <= head).map(|position| self.event_at(position));
+        if let Some(Ok(event)) = &made
             && event.id() == id
         {
+            return Ok(event.clone());
+        }
+        if let Some(event) = self.read_all().with_id(id).into_iter().next().transpose()? {
             return Ok(event);
         }
-        let found = self.read_all().with_id(id).into_iter().next().transpose()?;
-        found.ok_or_else(|| Error::new(ErrorKind::EventNotFound, format!("there is no event with the id {id}")))
+        match made {
+            Some(Err(error)) if error.kind() != ErrorKind::EventNotFound => Err(error),
+            _ => Err(Error::new(ErrorKind::EventNotFound, format!("there is no event with the id {id}"))),
+        }
     }
 
     /// The last visible position, [`Position::BEGINNING`] where there is none.

@@ -76,6 +76,11 @@ impl Bounds {
         (self.first..=self.last).contains(&number)
     }
 
+    /// Whether any number from the first to the last lies within them.
+    pub(super) fn meet(&self, first: u64, last: u64) -> bool {
+        self.first <= last && first <= self.last
+    }
+
     pub(super) fn are_empty(&self) -> bool {
         self.is_empty || self.last < self.first || self.limit == 0
     }

@@ -1,6 +1,6 @@
 //! Reading all streams, in the order of the positions.
 
-use super::found::Found;
+use super::found::{Found, Named};
 use super::read::Bounds;
 use super::view::SharedView;
 use super::wanted::Wanted;
@@ -249,7 +249,7 @@ impl AllEvents {
         let (first, last) = (Position::new(bounds.first), Position::new(bounds.last));
         let plan = read.wanted.plan(view.terms.hasher());
         let found = plan.map(|plan| Found::new(&view, plan, &bounds));
-        let of_segment = |(segment, _): (&Arc<Segment>, Position)| (segment.clone(), segment.end());
+        let of_segment = |(segment, _): (&Arc<Segment>, Position)| (segment.clone(), view.end_of(segment));
         let mut segments = Vec::new();
         if found.is_none() {
             segments.extend(view.segments_of(first, last).map(of_segment));
@@ -304,7 +304,8 @@ impl State {
                 };
                 let mark = segment.mark_before(self.expected);
                 let offset = mark.map_or(crate::segment::FIRST_BATCH, |mark| mark.offset);
-                self.walk = Walk::Forwards(Cursor::new(segment, offset, end));
+                let first = Position::new(self.bounds.first);
+                self.walk = Walk::Forwards(Cursor::new(segment, offset, end).skipping_to(first));
                 continue;
             };
             let passed = match cursor.next() {
@@ -349,7 +350,7 @@ impl State {
             let met = match found.read(&named) {
                 Ok(event) if self.bounds.is_backwards => self.meet_backwards(event)?,
                 Ok(event) => self.meet(event)?,
-                Err(error) if self.bounds.skips_lost && error.kind() == ErrorKind::Damaged => Met::Other,
+                Err(error) if error.kind() == ErrorKind::Damaged && self.may_pass(&named) => Met::Other,
                 Err(error) => return Err(self.explain(error)),
             };
             match met {
@@ -365,6 +366,11 @@ impl State {
         .map(|()| None)
     }
 
+    /// Whether an event that cannot be read is none of those that are wanted, or nobody minds.
+    fn may_pass(&self, named: &Named) -> bool {
+        self.bounds.skips_lost || named.range().is_some_and(|(first, last)| !self.bounds.meet(first, last))
+    }
+
     /// How many events the read will give, where an index can say so.
     fn count_found(&mut self) -> Result<Option<u64>, Error> {
         let (below, above) = (self.bounds.first - 1, self.bounds.last.saturating_add(1));
@@ -375,10 +381,17 @@ impl State {
         }
         let mut count = 0;
         while let Some(named) = found.next() {
-            let is_wanted = named.is_inside || {
-                let event = found.read(&named)?;
-                self.bounds.hold(event.position().get()) && self.wanted.accepts(&event)
-            };
+            let is_wanted = named.is_inside
+                || match found.read(&named) {
+                    Ok(event) => self.bounds.hold(event.position().get()) && self.wanted.accepts(&event),
+                    Err(error) => {
+                        let range = named.range();
+                        if error.kind() != ErrorKind::Damaged || range.is_none_or(|(a, b)| self.bounds.meet(a, b)) {
+                            return Err(error);
+                        }
+                        false
+                    }
+                };
             count += u64::from(is_wanted);
         }
         Ok(Some(count.min(self.left)))

@@ -63,7 +63,7 @@ impl Reader {
         };
         if let Some(live) = live {
             let shared = state.view.clone();
-            let mut started = |segment: &Arc<crate::segment::Segment>| shared.0.write().segments.push(segment.clone());
+            let mut started = |segment: &Arc<crate::segment::Segment>| shared.0.write().begin(segment);
             let followed = state.follower.advance(
                 &**storage,
                 options.read_mode,
@@ -72,11 +72,7 @@ impl Reader {
                 &mut |segment, batch, head| {
                     let mut view = shared.0.write();
                     let place = Place { segment: segment.sequence(), offset: batch.offset };
-                    let is_sequel = view.batch(place, batch).is_ok();
-                    if is_sequel {
-                        view.head = head;
-                    }
-                    is_sequel
+                    view.batch(place, batch, head).is_ok()
                 },
             );
             // What cannot be followed is opened anew, which says what is wrong if that does not help.

@@ -19,6 +19,8 @@ use std::sync::Weak;
 pub(crate) struct Request {
     /// Which metadata of the events become tags.
     tagged_by: Vec<MetadataField>,
+    /// Where that is so, the events as they were handed in.
+    handed_in: Option<BatchBuffer>,
     pub(crate) buffer: BatchBuffer,
     /// What its events are found by, once they are all there.
     pub(crate) terms: Arc<BatchTerms>,
@@ -42,6 +44,7 @@ impl Request {
     pub(crate) fn new(options: &Options) -> Request {
         Request {
             tagged_by: options.tags_from_metadata.clone(),
+            handed_in: (!options.tags_from_metadata.is_empty()).then(BatchBuffer::new),
             buffer: BatchBuffer::new(),
             terms: Arc::default(),
             streams: Vec::new(),
@@ -87,7 +90,7 @@ impl Request {
     /// Ends the batch when all its events are there: behind them stands its key.
     pub(super) fn complete(&mut self) -> Result<(), Error> {
         if let Some(once) = &mut self.once {
-            once.digest = self.buffer.content_digest();
+            once.digest = self.handed_in.as_ref().unwrap_or(&self.buffer).content_digest();
             self.buffer.push_key(&once.key, once.digest, &self.streams);
             return self.check_size();
         }
@@ -123,8 +126,12 @@ impl Request {
                 let act = format!("a batch has more than {BATCH_EVENTS_MAX} events");
                 return Err(Error::new(ErrorKind::TooLarge, act));
             }
-            let event = event.tagged_by(&self.tagged_by);
-            self.buffer.push_event(stream, &event)?;
+            if let Some(handed_in) = &mut self.handed_in {
+                handed_in.push_event(stream, &event)?;
+                self.buffer.push_event(stream, &event.tagged_by(&self.tagged_by))?;
+            } else {
+                self.buffer.push_event(stream, &event)?;
+            }
             self.check_size()?;
             let number = *index.get_or_insert_with(|| self.number(stream));
             self.event_streams.push(number);
@@ -149,6 +156,11 @@ impl Request {
             }
             number
         })
+    }
+
+    /// Whether its key was found in what is visible.
+    pub(crate) fn is_repeat(&self) -> bool {
+        self.once.as_ref().is_some_and(|once| once.found.is_some())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::index::{Lookup, StreamTable, TermIndex};
 use crate::log::{EventPlace, Opened, Publish, Published, Visitor};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
-use crate::segment::Segment;
+use crate::segment::{FIRST_BATCH, Segment};
 use crate::sync::{Arc, RwLock};
 use crate::time::Timestamp;
 
@@ -19,6 +19,8 @@ pub(crate) struct View {
     pub(crate) terms: TermIndex,
     /// The last visible position.
     pub(crate) head: Position,
+    /// Where the events up to it end in the last segment, which may be written further by now.
+    end: u32,
 }
 
 impl View {
@@ -29,7 +31,8 @@ impl View {
             // A new store has got its id only now.
             terms = TermIndex::new(opened.store);
         }
-        View { segments: opened.segments, table, terms, head: opened.head }
+        let end = opened.segments.last().map_or(0, |last| last.end());
+        View { segments: opened.segments, table, terms, head: opened.head, end }
     }
 
     /// The segment with this sequence number.
@@ -66,18 +69,33 @@ impl View {
         }
     }
 
-    /// Makes a stored batch visible, all of it or nothing.
-    pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
+    /// Where a segment ends in this view.
+    pub(crate) fn end_of(&self, segment: &Segment) -> u32 {
+        let is_last = self.segments.last().is_some_and(|last| last.sequence() == segment.sequence());
+        if is_last { self.end } else { segment.end() }
+    }
+
+    /// A segment begins, with nothing visible in it yet.
+    pub(crate) fn begin(&mut self, segment: &Arc<Segment>) {
+        self.segments.push(segment.clone());
+        self.end = FIRST_BATCH;
+    }
+
+    /// Makes a stored batch of the last segment visible, all of it or nothing; `head` is the last position behind it.
+    pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>, head: Position) -> Result<(), Fault> {
         self.table.batch(place, batch)?;
         self.terms.batch(place, batch);
+        self.end = batch.end();
+        self.head = head;
         Ok(())
     }
 
     /// Makes events of a stream visible.
     fn publish(&mut self, published: &Published<'_>) {
         if published.is_start {
-            self.segments.push(published.segment.clone());
+            self.begin(published.segment);
         }
+        self.end = published.end;
         let segment = published.segment.sequence();
         for batch in published.batches() {
             for event in batch.events {
@@ -96,6 +114,7 @@ impl View {
         let segment = published.segment.sequence();
         self.table.publish(event.stream, event.version, event.position, Place { segment, offset: event.offset });
         self.head = event.position;
+        self.end = published.end;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The writing side of a store: admission over the log and the view.
 
 use super::AllRead;
-use super::condition::{Admitted, Looked, Once, Positions, Recent, Unless};
+use super::condition::{Admitted, KnownKey, Looked, Once, Positions, Recent, Refusal, Unless};
 use super::found::Found;
 use super::read::Bounds;
 use super::request::Request;
@@ -15,7 +15,7 @@ use crate::log::{
 use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::options::{Durability, Options};
-use crate::position::{Position, Version};
+use crate::position::{Place, Position, Version};
 use crate::receipt::{Receipt, StreamReceipt};
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock, Sender};
@@ -121,8 +121,8 @@ impl Writer {
             }
             Ok(mut staging) => {
                 let mut intake = self.intake.lock();
-                // Whoever waits for room came first.
-                let left = match intake.waiting.is_empty() {
+                // Whoever waits for room came first; a repeat needs none.
+                let left = match intake.waiting.is_empty() || request.is_repeat() {
                     true => self.admit(&mut staging, &mut intake.recent, request, &mut answers),
                     false => Some(request),
                 };
@@ -147,40 +147,54 @@ impl Writer {
     }
 
     /// Looks for what a batch wants to be absent in all that is visible, before anything is locked, and keeps what is
-    /// admitted from then on.
+    /// admitted from then on. Where much has come in by the time that is done, it looks on from there: what is left to be
+    /// judged under the lock is little.
     fn look(&self, request: &mut Request) -> Result<(), Error> {
+        const ROUNDS_MAX: u32 = 8;
+        const LITTLE: u64 = 256;
         if request.absences_mut().next().is_none() && request.once.is_none() {
             return Ok(());
         }
-        let head = {
-            let mut intake = self.intake.lock();
+        let mut up_to = self.hold_from(None);
+        for _ in 0..ROUNDS_MAX {
+            request.held = Some(up_to);
+            if let Some(once) = &mut request.once {
+                once.found = self.look_for_key(&once.key, up_to)?;
+                if once.found.is_some() {
+                    // A repeat is answered whatever else it asks.
+                    return Ok(());
+                }
+            }
+            for unless in request.absences_mut() {
+                let looked = self.look_for(unless, up_to);
+                unless.looked = Some(looked);
+            }
             let head = self.view.0.read().head;
-            intake.recent.hold(head);
-            head
-        };
-        request.held = Some(head);
-        if let Some(once) = &mut request.once {
-            once.found = self.look_for_key(&once.key, head)?;
+            if head.get() <= up_to.get() + LITTLE {
+                break;
+            }
+            up_to = self.hold_from(Some(up_to));
         }
-        // A repeat is answered whatever else it asks.
-        if request.once.as_ref().is_some_and(|once| once.found.is_some()) {
-            return Ok(());
+        request.held = Some(up_to);
+        Ok(())
+    }
+
+    /// Keeps what is admitted behind all that is visible now, and no longer what lies behind an earlier position.
+    fn hold_from(&self, before: Option<Position>) -> Position {
+        let recent = &mut self.intake.lock().recent;
+        let head = self.view.0.read().head;
+        recent.hold(head);
+        if let Some(before) = before {
+            recent.release(before);
         }
-        request.absences_mut().try_for_each(|unless| {
-            unless.looked = Some(self.look_for(unless, head)?);
-            Ok(())
-        })
+        head
     }
 
     /// Looks for the batch that came with a key, in what is visible up to a position.
-    fn look_for_key(&self, key: &str, up_to: Position) -> Result<Option<KeyFact>, Error> {
+    fn look_for_key(&self, key: &str, up_to: Position) -> Result<Option<KnownKey>, Error> {
         let act = |said: String| format!("key `{}` of a batch: {said}", key.escape_debug());
         let view = self.view.0.read();
-        if let Some(hole) = view.table.holes().doubt_behind(Position::BEGINNING) {
-            let (first, last) = (hole.range.first, hole.range.last);
-            let said = format!("a batch with it may be lost at positions {first} to {last}, accept the loss first");
-            return Err(Error::new(ErrorKind::Lost, act(said)));
-        }
+        let doubt = view.table.holes().doubt_behind(Position::BEGINNING);
         let mut found = Found::new(&view, Plan::of_key(self.hasher.key(key)), &Bounds::ALL);
         drop(view);
         while let Some(named) = found.next() {
@@ -188,16 +202,25 @@ impl Writer {
                 Error::with_source(error.kind(), act("the batch that came with it cannot be read".to_owned()), error)
             })?;
             if fact.key == key && fact.receipt.last_position <= up_to {
-                return Ok(Some(fact));
+                return Ok(Some(KnownKey { fact, place: named.place() }));
             }
         }
-        Ok(None)
+        let Some(hole) = doubt else { return Ok(None) };
+        let (first, last) = (hole.range.first, hole.range.last);
+        let said = format!("a batch with it may be lost at positions {first} to {last}, accept the loss first");
+        Err(Error::new(ErrorKind::Lost, act(said)))
     }
 
-    /// Looks for the first event that is to be absent in what is visible up to a position.
-    fn look_for(&self, unless: &Unless, up_to: Position) -> Result<Looked, Error> {
+    /// Looks for the first event that is to be absent in what is visible up to a position, behind what was looked through
+    /// before.
+    fn look_for(&self, unless: &mut Unless, up_to: Position) -> Result<Looked, Error> {
         let act = |said: String| format!("condition {} of a batch: {said}", unless.number);
         let after = unless.query.after_position();
+        let before = match unless.looked.take() {
+            Some(Ok(looked)) if looked.found.is_none() => looked.up_to.max(after),
+            Some(looked) => return looked,
+            None => after,
+        };
         if unless.seen_in.as_ref().is_some_and(|seen_in| !std::ptr::eq(seen_in.as_ptr(), Arc::as_ptr(&self.view))) {
             let said = act("its guard was read from another store, or before this one was opened again".to_owned());
             return Err(Error::new(ErrorKind::InvalidArgument, said));
@@ -211,8 +234,8 @@ impl Writer {
             let said = format!("what it asks for may be lost at positions {first} to {last}, accept the loss first");
             return Err(Error::new(ErrorKind::Lost, act(said)));
         }
-        let read = AllRead::new(Ok(self.view.clone())).matching(unless.query.clone()).to(up_to).passing_accepted();
-        let found = read.into_iter().next().transpose().map_err(|error| {
+        let read = AllRead::new(Ok(self.view.clone())).matching(unless.query.clone()).passing_accepted();
+        let found = read.after(before).to(up_to).into_iter().next().transpose().map_err(|error| {
             Error::with_source(error.kind(), act("what it asks for cannot be read".to_owned()), error)
         })?;
         let plan = Plan::new(&unless.query, &self.hasher);
@@ -231,29 +254,40 @@ impl Writer {
         &self,
         staging: &mut Staging<'_>,
         recent: &mut Recent,
-        request: Request,
+        mut request: Request,
         answers: &mut Answers,
     ) -> Option<Request> {
+        if request.once.is_some() || request.absences_mut().next().is_some() {
+            recent.index();
+        }
         let view = self.view.0.read();
-        let first = request.once.as_ref().and_then(|once| Some((once, once.first(&view, recent)?)));
-        if let Some((once, (fact, is_staged))) = first {
-            let (fact, is_same) = (fact.clone(), once.digest == fact.digest);
+        let first = request.once.as_ref().and_then(|once| Some((once, once.first(&view, recent, &self.hasher)?)));
+        if let Some((once, (known, is_staged))) = first {
+            let (known, is_same) = (known.clone(), once.digest == known.fact.digest);
             drop(view);
             release(recent, &request);
-            answer_again(staging, request, fact, is_same, is_staged, answers);
+            answer_again(staging, request, known, is_same, is_staged, answers);
             return None;
         }
         let judged = if Mutant::JudgesTheFirstConditionOnly.is_on() { 1 } else { usize::MAX };
-        let conflict = request.conditions.iter().take(judged).find_map(|condition| condition.judge(&view, recent));
+        let refusal = request.conditions.iter().take(judged).find_map(|condition| condition.judge(&view, recent));
         let doubt = if view.table.holes().is_empty() { None } else { doubt(&view, &request) };
         let head = view.head;
         drop(view);
-        if let Some((conflict, is_caused_by_staged)) = conflict {
-            release(recent, &request);
-            if let Some(conflict) = staging.refuse(&request.ticket, conflict, is_caused_by_staged) {
-                answers.push(request.ticket, Err(AppendError::Conflict(conflict)));
+        match refusal {
+            None => {}
+            Some(Refusal::Conflict(conflict, is_caused_by_staged)) => {
+                release(recent, &request);
+                if let Some(conflict) = staging.refuse(&request.ticket, conflict, is_caused_by_staged) {
+                    answers.push(request.ticket, Err(AppendError::Conflict(conflict)));
+                }
+                return None;
             }
-            return None;
+            Some(Refusal::Trouble(error)) => {
+                release(recent, &request);
+                answers.push(request.ticket, Err(AppendError::Store(error)));
+                return None;
+            }
         }
         let room = match doubt {
             Some(error) => Err(NoRoom::Refused(error)),
@@ -305,9 +339,11 @@ impl Writer {
                 .collect(),
         };
         let receipt = staging.stage_events(Batch { buffer, terms, durability, ticket }, &events, receipt);
-        let key = once.map(|Once { key, digest, .. }| {
-            let receipt = Receipt { is_repeat: true, ..receipt.clone() };
-            Box::new(KeyFact { key, digest, receipt })
+        let receipt = once.is_some().then(|| receipt.clone());
+        let key = once.zip(receipt).map(|(Once { key, digest, .. }, receipt)| {
+            let fact = KeyFact { key, digest, receipt: Receipt { is_repeat: true, ..receipt } };
+            let end = staging.place();
+            Box::new(KnownKey { fact, place: Place { offset: end.offset - 1, ..end } })
         });
         recent.push(Admitted { positions, streams: numbers, terms: of_batch, key }, head);
         None
@@ -467,14 +503,15 @@ impl Writer {
 fn answer_again(
     staging: &mut Staging<'_>,
     request: Request,
-    first: KeyFact,
+    first: KnownKey,
     is_same: bool,
     is_staged: bool,
     answers: &mut Answers,
 ) {
-    let KeyFact { key, receipt, .. } = first;
+    let KnownKey { fact: KeyFact { key, receipt, .. }, place } = first;
     if is_same || Mutant::ComparesNoContent.is_on() {
-        if let Some(receipt) = staging.repeat(&request.ticket, receipt, request.durability, is_staged) {
+        let again = staging.repeat(&request.ticket, receipt, place, request.durability, is_staged);
+        if let Some(receipt) = again {
             answers.push(request.ticket, Ok(receipt));
         }
         return;

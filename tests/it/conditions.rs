@@ -119,6 +119,35 @@ fn each_condition_has_its_own_position_and_the_first_in_the_order_they_were_aske
 }
 
 #[test]
+fn many_staged_batches_are_judged_by_every_kind_of_query() {
+    let disk = SimulatedDisk::new(seed());
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    add(&store, &name("a"), [tagged("other", 0)]);
+    let staged: Vec<_> = (0..500).map(|n| store.append(&name(&format!("game-{n}")), Any, [tagged("a", n)])).collect();
+    let batch = |query| store.batch().append(&name("b"), Any, [tagged("x", 900)]).unless(query).commit();
+    let answers = [
+        (batch(Query::all().tag("player", 499)), Some(501)),
+        (batch(Query::all().of_type("a").tag("player", 7)), Some(9)),
+        (batch(Query::all().of_type("b").tag("player", 7)), None),
+        (batch(Query::all().of_type("a").after(Position::new(1))), Some(2)),
+        (batch(Query::all().tag("player", 80).or(Query::all().tag("player", 30))), Some(32)),
+        (batch(Query::all().prefix("game-49")), Some(51)),
+        (batch(Query::all().prefix("b").of_type("x")), Some(502)),
+    ];
+    for (number, (pending, expected)) in answers.into_iter().enumerate() {
+        match (pending.wait(), expected) {
+            (Ok(_), None) => {}
+            (answer, Some(position)) => {
+                let Conflict::Unless { position: actual, .. } = conflict(answer) else { panic!("number {number}") };
+                assert_eq!(actual.get(), position, "number {number}");
+            }
+            (answer, None) => panic!("number {number}: {answer:?}"),
+        }
+    }
+    staged.into_iter().for_each(|pending| drop(pending.wait().expect("accepted")));
+}
+
+#[test]
 fn a_query_with_a_fault_refuses_the_batch() {
     let store = EventStore::open_in_memory().expect("a store");
     let error = trouble(join(&store, 1, Query::all().of_type("no type")));

@@ -8,8 +8,8 @@ use crate::model::seed;
 use scorebook::ExpectedVersion::{Any, Exact, NoStream};
 use scorebook::testing::{CrashChoice, SimulatedDisk};
 use scorebook::{
-    BatchBuilder, Codec, Conflict, Durability, ErrorKind, EventId, EventStore, NewEvent, Position, Query, Receipt,
-    Timestamp, Version,
+    BatchBuilder, Codec, Conflict, Durability, ErrorKind, EventId, EventStore, MetadataField, NewEvent, Position,
+    Query, Receipt, Timestamp, Version,
 };
 
 fn guess(word: &str) -> NewEvent {
@@ -134,6 +134,74 @@ fn a_repeat_is_answered_before_anything_else_is_judged() {
 }
 
 #[test]
+fn a_repeat_is_answered_whatever_is_wrong_with_the_rest_also_while_the_first_is_staged() {
+    let disk = SimulatedDisk::new(seed());
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    add(&store, &name("a"), [guess("a")]);
+    let (_, guard) = store.read_for_decision(Query::all()).expect("a read");
+    store.reopen().expect("it opens again");
+    let beyond = || Query::all().of_type("guessed").after(Position::new(99));
+    let first = one(&store, "key").commit();
+    let staged = [one(&store, "key").unless(beyond()).commit(), one(&store, "key").guarded_by(&guard).commit()];
+    let wrong = store.batch().append(&name("b"), Any, [guess("b")]).once("other").unless(beyond()).commit();
+    let first = first.wait().expect("accepted");
+    for repeat in staged {
+        again(&first, &repeat.wait().expect("a repeat"));
+    }
+    check_says(&trouble(wrong.wait()), ErrorKind::InvalidArgument, &["position 99"]);
+    again(&first, &accepted(one(&store, "key").unless(beyond()).guarded_by(&guard)));
+}
+
+#[test]
+fn tags_that_the_store_made_of_metadata_are_not_what_was_handed_in() {
+    let disk = SimulatedDisk::new(seed());
+    let open = |fields: &[MetadataField]| {
+        let options = EventStore::options().tags_from_metadata(fields.iter().copied());
+        options.open_simulated(&disk).expect("a store")
+    };
+    let fields: [&[MetadataField]; 4] =
+        [&[], &[MetadataField::Actor], &[MetadataField::Actor, MetadataField::Causation], &[]];
+    let mut first: Option<Receipt> = None;
+    for fields in fields {
+        let store = open(fields);
+        let receipt = accepted(one(&store, "key"));
+        match &first {
+            Some(first) => again(first, &receipt),
+            None => first = Some(receipt),
+        }
+        let other = accepted(store.batch().append(&name("b"), Any, [guess("c")]).once(format!("{fields:?}")));
+        let event = store.event_at(other.first_position()).expect("an event");
+        assert_eq!(event.tag("actor"), (!fields.is_empty()).then_some("x"), "{fields:?}");
+        store.close().expect("closing");
+    }
+    // What makes no tag is no reason to refuse an event.
+    let store = open(&[MetadataField::Actor]);
+    let full = (0..64).fold(NewEvent::bytes("full", []), |event, n| event.tag("n", n)).actor("x");
+    add(&store, &name("c"), [NewEvent::bytes("odd", []).actor("a\nb"), full]);
+}
+
+#[test]
+fn what_a_salvage_has_copied_keeps_its_keys() {
+    let disk = SimulatedDisk::new(seed());
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    let first = accepted(one(&store, "key"));
+    for player in 0..4 {
+        add(&store, &name("noise"), [NewEvent::bytes("noise", vec![player; 700])]);
+    }
+    let lost = store.event_at(Position::new(4)).expect("an event").place();
+    store.close().expect("closing");
+    disk.garble("log/0000000001.log", u64::from(lost.offset) + 300..u64::from(lost.offset) + 400, 1);
+    let copy = SimulatedDisk::new(seed() + 1);
+    scorebook::testing::salvage_simulated(&disk, &copy).expect("a copy");
+    let store = EventStore::options().open_simulated(&copy).expect("it opens");
+    again(&first, &accepted(one(&store, "key")));
+    let unknown = || store.batch().append(&name("noise"), Any, [guess("a")]).once("unknown").commit().wait();
+    check_says(&trouble(unknown()), ErrorKind::Lost, &["key `unknown`", "positions 4 to 4"]);
+    store.accept_losses().expect("accepting");
+    assert!(!unknown().expect("accepted").is_repeat());
+}
+
+#[test]
 fn a_repeat_that_asks_for_more_is_answered_when_the_first_is_as_durable() {
     let disk = SimulatedDisk::new(seed());
     let store = EventStore::options().open_simulated(&disk).expect("a store");
@@ -145,6 +213,10 @@ fn a_repeat_that_asks_for_more_is_answered_when_the_first_is_as_durable() {
     let repeat = accepted(one(&store, "key").durability(Durability::Synced));
     again(&first, &repeat);
     assert_eq!(repeat.durability(), Durability::Synced);
+    let later = store.batch().append(&name("b"), Any, [guess("b")]).durability(Durability::Written).once("later");
+    assert_eq!(accepted(later).durability(), Durability::Written);
+    let repeat = accepted(one(&store, "key").durability(Durability::Written));
+    assert_eq!(repeat.durability(), Durability::Synced, "what came behind it takes nothing from it");
     let store = EventStore::options().open_simulated(&disk.crash(&CrashChoice::LoseAll)).expect("it opens");
     assert_eq!(store.head().expect("a head"), first.last_position(), "what was called synced is there");
     again(&first, &accepted(one(&store, "key")));

@@ -3,8 +3,10 @@
 use super::support::{name, positions, wherever_it_lasts};
 use crate::model::{Chance, Choices, seed};
 use scorebook::ExpectedVersion::Any;
+use scorebook::testing::{DiskFault, DiskOperation};
 use scorebook::{
-    ErrorKind, EventStore, GroupKey, Grouping, NewEvent, Position, Predicate, Query, ReadMode, RecordedEvent, Timestamp,
+    Durability, ErrorKind, EventStore, GroupKey, Grouping, NewEvent, Position, Predicate, Query, ReadMode,
+    RecordedEvent, Timestamp,
 };
 
 const TYPES: [&str; 4] = ["game_started", "guess_made", "guess.scored", "game-ended"];
@@ -308,6 +310,52 @@ fn a_query_fails_where_an_event_that_may_be_wanted_cannot_be_read() {
     assert_eq!(positions(tagged(2).limit(1)), [2], "what stands before it is not in doubt");
     assert_eq!(positions(tagged(4).after(Position::new(3))), [4]);
     assert_eq!(positions(tagged(4).skipping_lost()), [4]);
+}
+
+#[test]
+fn what_is_damaged_outside_of_the_bounds_is_of_no_matter_and_an_id_in_doubt_is_not_missing() {
+    let disk = scorebook::testing::SimulatedDisk::new(seed());
+    let store = EventStore::options().read_mode(ReadMode::Positioned).open_simulated(&disk).expect("a store");
+    for number in 1..=3 {
+        store.append(&name("s"), Any, [NewEvent::bytes("a", vec![number; 900])]).wait().expect("a receipt");
+    }
+    let second = store.event_at(Position::new(2)).expect("an event");
+    let body = u64::from(second.place().offset) + 400..u64::from(second.place().offset) + 500;
+    disk.garble("log/0000000001.log", body, 1);
+    let typed = || store.read_all().matching(Query::all().of_type("a"));
+    assert_eq!(positions(typed().to(Position::new(1)).backwards()), [1]);
+    assert_eq!(positions(typed().to(Position::new(1))), [1]);
+    assert_eq!(positions(typed().after(Position::new(2))), [3]);
+    assert_eq!(typed().to(Position::new(1)).count().expect("a number"), 1);
+    assert_eq!(typed().after(Position::new(2)).count().expect("a number"), 1);
+    let error = typed().after(Position::new(1)).iter().next().expect("an item").expect_err("it is damaged");
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert_eq!(store.event_by_id(second.id()).expect_err("it is damaged").kind(), ErrorKind::Damaged);
+    let third = store.event_at(Position::new(3)).expect("an event").id();
+    disk.fail(DiskFault::new(DiskOperation::Read, std::io::ErrorKind::Other));
+    assert_eq!(store.event_by_id(third).expect_err("it cannot be read now").kind(), ErrorKind::Io);
+    disk.heal();
+    assert_eq!(store.event_by_id(third).expect("it is there").position(), Position::new(3));
+}
+
+#[test]
+fn a_count_up_to_the_head_counts_nothing_behind_it() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let store = EventStore::options().durability(Durability::Written).open_in_memory().expect("a store");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                store.append(&name("s"), Any, [NewEvent::bytes("a", [])]).wait().expect("a receipt");
+            }
+        });
+        for _ in 0..5_000 {
+            let head = store.head().expect("a head");
+            let count = store.read_all().to(head).matching(Query::all().of_type("a")).count().expect("a number");
+            assert_eq!(count, head.get());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

@@ -341,7 +341,11 @@ fn query_finds_by_type_tags_stream_category_time_and_payload() {
     check(&["--type", "guess_made", "--type", "game_started"], &[1, 2, 3]);
     check(&["--tag", "player:1", "--tag", "guild:7"], &[2]);
     check(&["--type", "guess_made", "--tag", "guild:8", "--or", "--category", "team"], &[3, 4, 5]);
-    check(&["--or", "--type", "nothing"], &[1, 2, 3, 4, 5]);
+    for void in
+        [&["--or", "--type", "a"][..], &["--type", "a", "--or"], &["--type", "a", "--or", "--or", "--tag", "a:b"]]
+    {
+        place.run(&[&["query"], void].concat()).is(2).says("asks for nothing");
+    }
     check(&["--type", "nothing", "--or", "--type", "none", "--or", "--stream", "team-2"], &[5]);
     check(&["--stream", "game-1", "--stream", "team-1"], &[1, 2, 4]);
     check(&["--prefix", "game-", "--after", "1"], &[2, 3]);

@@ -106,7 +106,7 @@ fn appending() -> Vec<Story> {
                 append(&[KEYED_TOO, KEYED_TOO]),
                 Close,
                 append(&[KEYED, ONE]),
-                Kill,
+                KillAndForget,
                 write(&[KEYED_TOO, KEYED_OTHERWISE]),
                 leave(&[KEYED_LAST, KEYED_LAST]),
                 append(&[KEYED_LAST]),

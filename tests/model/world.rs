@@ -372,6 +372,14 @@ impl World {
         assert_eq!(told, (behind.0 as u64 + 1, behind.1 as u64), "the positions of a repeat");
         assert!(durability <= receipt.durability(), "a weaker mode is never chosen silently");
         assert!(receipt.last_position() <= self.store().head().expect("a head"), "a receipt speaks of the visible");
+        let earlier: Vec<u8> = self.model.events().take(behind.0).map(|event| event.stream).collect();
+        for of in receipt.streams() {
+            let is_of = |number: &&u8| stream(**number) == *of.stream();
+            let before = earlier.iter().filter(is_of).count() as u64;
+            let count = events.iter().filter(|event| stream(event.stream) == *of.stream()).count() as u64;
+            let told = (of.first_version().get(), of.last_version().get(), of.is_new_stream());
+            assert_eq!(told, (before + 1, before + count, before == 0), "the versions of a repeat");
+        }
         let batch = &mut self.model.batches[first];
         batch.said = batch.said.max(receipt.durability().into());
     }

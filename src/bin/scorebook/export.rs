@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes out everything, as NDJSON.
+/// Writes out all events, as NDJSON. Keys of batches that were accepted once are not among them.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The file to write, over what is in it; standard output where there is none or it is `-`

@@ -118,6 +118,10 @@ impl FromArgMatches for Items {
             })
             .collect();
         told.sort_unstable();
+        let has_or = told.iter().any(|(_, name, _)| *name == OR);
+        if has_or && told.split(|(_, name, _)| *name == OR).any(<[_]>::is_empty) {
+            return Err(refused("an item beside `--or` asks for nothing"));
+        }
         let mut items = Vec::new();
         let mut item = Query::all();
         for (_, name, value) in told {

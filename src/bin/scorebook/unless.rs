@@ -16,7 +16,11 @@ impl FromStr for Unless {
         let mut items = Vec::new();
         let mut item = Query::all();
         let (mut prefix, mut after) = ("", Position::BEGINNING);
+        // Whether the item at hand asks for anything, and whether one before it did not.
+        let (mut asks, mut is_void) = (false, false);
         for word in text.split_whitespace() {
+            is_void |= word == "or" && !asks;
+            asks |= !word.starts_with("prefix=") && !word.starts_with("after=");
             item = match word.split_once('=') {
                 Some(("type", names)) => names.split(',').fold(item, |item, name| item.of_type(name)),
                 Some(("category", names)) => names.split(',').fold(item, |item, name| item.in_category(name)),
@@ -36,6 +40,7 @@ impl FromStr for Unless {
                 }
                 None if word == "or" => {
                     items.push(item);
+                    asks = false;
                     Query::all()
                 }
                 _ => {
@@ -46,6 +51,9 @@ impl FromStr for Unless {
         }
         if text.trim().is_empty() {
             return Err("it asks for nothing".to_owned());
+        }
+        if is_void || (!asks && !items.is_empty()) {
+            return Err("an item beside `or` asks for nothing".to_owned());
         }
         let query = items.into_iter().rev().fold(item, |later, earlier| earlier.or(later));
         match query.fault() {
@@ -86,6 +94,9 @@ mod tests {
     fn what_makes_no_condition_is_refused_by_name() {
         for (text, says) in [
             ("", "nothing"),
+            ("type=a or", "asks for nothing"),
+            ("or type=a", "asks for nothing"),
+            ("type=a or after=3", "asks for nothing"),
             ("limit=3", "`limit=3` is none of"),
             ("since=2h", "`since=2h`"),
             ("data.x", "payload"),
