@@ -18,6 +18,7 @@ use crate::name::StreamName;
 use crate::options::{Durability, Options, ReadMode, SEGMENT_BYTES_MIN};
 use crate::position::ExpectedVersion::{Any, Exact, NoStream};
 use crate::position::{ExpectedVersion, Position, Version};
+use crate::query::Query;
 use crate::receipt::Receipt;
 use crate::storage::{Act, CheckedDisk};
 use crate::sync::explore::{block_on, chance, explore, spawn};
@@ -235,6 +236,53 @@ impl Ground {
         store.close().expect("it closes");
         left
     }
+}
+
+/// What many want and one gets: those whose look found nothing are judged again under the lock.
+#[test]
+fn of_those_under_one_condition_one_wins_and_of_one_key_all_get_the_same_receipt() {
+    explore("conditions and keys", || {
+        let ground = Ground::new(&[]);
+        let store = ground.store.clone();
+        let begun = NewEvent::bytes("begun", 0_u64.to_le_bytes());
+        store.append(&name("game-1"), Any, [begun]).wait().expect("nothing fails here");
+        let attempt = |number: u64| {
+            let store = store.clone();
+            spawn(move || {
+                let (head, stream) = (store.head().expect("a head"), name(STREAMS[number as usize % 2]));
+                let seat = NewEvent::bytes("taken", number.to_le_bytes()).tag("seat", 1);
+                // Whoever saw the seat taken asks behind that, and so does not ask for it.
+                let is_free = store.read_all().matching(seats()).count().expect("a number") == 0;
+                let pending = store.batch().append(&stream, Any, [seat]).unless(seats()).commit();
+                let won = match if chance(2) == 0 { block_on(pending) } else { pending.wait() } {
+                    Ok(receipt) => {
+                        assert!(is_free && head < receipt.first_position());
+                        true
+                    }
+                    Err(AppendError::Conflict(_)) => {
+                        let seen = store.read_all().matching(seats()).count().expect("a number");
+                        assert_eq!(seen, 1, "what refused it can be seen");
+                        false
+                    }
+                    Err(error) => panic!("{error:?}"),
+                };
+                let same = NewEvent::bytes("commanded", 99_u64.to_le_bytes());
+                let pending = store.batch().append(&name("game-2"), Any, [same]).once("command").commit();
+                (won, pending.wait().expect("accepted, or accepted before"))
+            })
+        };
+        let threads: Vec<_> = (0..3).map(attempt).collect();
+        let answers: Vec<(bool, Receipt)> = threads.into_iter().map(|thread| thread.join().expect("it ends")).collect();
+        assert_eq!(answers.iter().filter(|(won, _)| *won).count(), 1);
+        assert_eq!(answers.iter().filter(|(_, receipt)| !receipt.is_repeat()).count(), 1);
+        assert!(answers.iter().all(|(_, receipt)| receipt.streams() == answers[0].1.streams()));
+        assert_eq!(read(&store).expect("everything can be read").len(), 3);
+        store.close().expect("nothing fails here");
+    });
+}
+
+fn seats() -> Query {
+    Query::all().of_type("taken").tag("seat", 1)
 }
 
 /// An event as a reader sees it.

@@ -345,16 +345,16 @@ fn a_count_up_to_the_head_counts_nothing_behind_it() {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
+            for _ in 0..5_000 {
                 store.append(&name("s"), Any, [NewEvent::bytes("a", [])]).wait().expect("a receipt");
             }
+            is_over.store(true, Ordering::Relaxed);
         });
-        for _ in 0..5_000 {
+        while !is_over.load(Ordering::Relaxed) {
             let head = store.head().expect("a head");
             let count = store.read_all().to(head).matching(Query::all().of_type("a")).count().expect("a number");
             assert_eq!(count, head.get());
         }
-        is_over.store(true, Ordering::Relaxed);
     });
 }
 

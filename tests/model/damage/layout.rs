@@ -201,6 +201,7 @@ struct Record<'a> {
 const EVENT: u8 = 1;
 const START: u8 = 2;
 const CLOSE: u8 = 5;
+const KEY: u8 = 6;
 const LOST: u8 = 15;
 const REMOVED: u8 = 17;
 
@@ -378,6 +379,11 @@ impl Walk {
                 self.next_position = last + 1;
             }
             LOST => {}
+            KEY => {
+                let behind_key = &record.body()[u32_at(record.bytes, 52) as usize..];
+                let last = u64_at(behind_key, 24);
+                assert_eq!(last + 1, self.next_position, "a key speaks of the events of its batch");
+            }
             kind => {
                 assert!((START..=CLOSE).contains(&kind), "kind {kind} is not written yet");
                 assert!(self.epoch <= epoch, "no marker lowers the epoch");
