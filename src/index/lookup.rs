@@ -2,7 +2,7 @@
 
 use super::streams::StreamTable;
 use super::terms::SegmentTerms;
-use crate::format::{BatchTerms, BatchView, Fault, Kind, Range, TermHasher};
+use crate::format::{BatchTerms, BatchView, Fault, Kind, Range, Term, TermHasher};
 use crate::log::Visitor;
 use crate::position::Place;
 use crate::sync::Arc;
@@ -40,6 +40,11 @@ impl TermIndex {
 
     pub(crate) fn hasher(&self) -> &TermHasher {
         &self.hasher
+    }
+
+    /// Whether anything in any segment has a term.
+    pub(crate) fn has(&self, term: Term) -> bool {
+        self.segments.iter().any(|segment| segment.has(term))
     }
 
     /// The terms of a segment; none where it holds no events.

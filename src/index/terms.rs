@@ -97,6 +97,11 @@ impl SegmentTerms {
         }
     }
 
+    /// Whether any event, or the record of a key, has a term.
+    pub(crate) fn has(&self, term: Term) -> bool {
+        self.body.read().find(&term).is_some()
+    }
+
     pub(crate) fn is_packed(&self) -> bool {
         matches!(*self.body.read(), Body::Packed(_))
     }

@@ -6,6 +6,7 @@ mod exact;
 mod found;
 mod groups;
 mod info;
+mod keys;
 #[cfg(all(test, scorebook_loom))]
 mod models;
 mod open;

@@ -2,8 +2,7 @@
 
 use super::AllRead;
 use super::condition::{Admitted, KnownKey, Looked, Once, Positions, Recent, Refusal, Unless};
-use super::found::Found;
-use super::read::Bounds;
+use super::keys::find_key;
 use super::request::Request;
 use super::view::{SharedView, View};
 use crate::error::{AppendError, Conflict, Error, ErrorKind};
@@ -159,7 +158,7 @@ impl Writer {
         for _ in 0..ROUNDS_MAX {
             request.held = Some(up_to);
             if let Some(once) = &mut request.once {
-                once.found = self.look_for_key(&once.key, up_to)?;
+                once.found = find_key(&self.view, &once.key, up_to)?;
                 if once.found.is_some() {
                     // A repeat is answered whatever else it asks.
                     return Ok(());
@@ -188,27 +187,6 @@ impl Writer {
             recent.release(before);
         }
         head
-    }
-
-    /// Looks for the batch that came with a key, in what is visible up to a position.
-    fn look_for_key(&self, key: &str, up_to: Position) -> Result<Option<KnownKey>, Error> {
-        let act = |said: String| format!("key `{}` of a batch: {said}", key.escape_debug());
-        let view = self.view.0.read();
-        let doubt = view.table.holes().doubt_behind(Position::BEGINNING);
-        let mut found = Found::new(&view, Plan::of_key(self.hasher.key(key)), &Bounds::ALL);
-        drop(view);
-        while let Some(named) = found.next() {
-            let fact = named.key_fact().map_err(|error| {
-                Error::with_source(error.kind(), act("the batch that came with it cannot be read".to_owned()), error)
-            })?;
-            if fact.key == key && fact.receipt.last_position <= up_to {
-                return Ok(Some(KnownKey { fact, place: named.place() }));
-            }
-        }
-        let Some(hole) = doubt else { return Ok(None) };
-        let (first, last) = (hole.range.first, hole.range.last);
-        let said = format!("a batch with it may be lost at positions {first} to {last}, accept the loss first");
-        Err(Error::new(ErrorKind::Lost, act(said)))
     }
 
     /// Looks for the first event that is to be absent in what is visible up to a position, behind what was looked through

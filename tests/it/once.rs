@@ -223,6 +223,32 @@ fn a_repeat_that_asks_for_more_is_answered_when_the_first_is_as_durable() {
 }
 
 #[test]
+fn the_receipt_of_a_key_is_found_by_whoever_reads() {
+    wherever_it_lasts(|home| {
+        let store = home.open_with(&small_segments());
+        assert!(store.receipt_of("key").expect("an answer").is_none());
+        let first = accepted(one(&store, "key"));
+        for filler in 0..60 {
+            add(&store, &name("noise"), [NewEvent::bytes("other", vec![filler; 2_000])]);
+        }
+        let written = store.batch().append(&name("b"), Any, [guess("b")]).durability(Durability::Written);
+        accepted(written.once("written"));
+        let check = |store: &EventStore| {
+            let found = store.receipt_of("key").expect("an answer").expect("it was accepted");
+            again(&first, &found);
+            assert_eq!(found.durability(), Durability::Synced);
+            assert!(store.receipt_of("ke").expect("an answer").is_none());
+        };
+        check(&store);
+        let store = home.reopen(store, &small_segments());
+        check(&store);
+        store.close().expect("closing");
+        check(&home.read_only().expect("a reader"));
+        assert_eq!(store.receipt_of("key").expect_err("it is closed").kind(), ErrorKind::Closed);
+    });
+}
+
+#[test]
 fn keys_that_cannot_be_are_refused() {
     let store = EventStore::open_in_memory().expect("a store");
     for (key, says) in [(String::new(), "0 bytes"), ("k".repeat(129), "129 bytes"), ("ü".repeat(65), "130 bytes")] {
