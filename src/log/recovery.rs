@@ -255,13 +255,32 @@ impl Recovered {
 
     /// Adds a warning when the log's time is far ahead of the clock: times stand still until the clock gets there.
     pub(crate) fn check_clock(&mut self, now: Timestamp) {
-        const DAY_NANOS: i64 = 24 * 60 * 60 * 1_000_000_000;
-        let ahead = self.sequence.last_time.nanos().saturating_sub(now.nanos());
-        if DAY_NANOS < ahead {
-            let hours = ahead / (DAY_NANOS / 24);
-            self.report
-                .notes
-                .push(format!("the last event is {hours} hours ahead of the clock; times stand still until then"));
-        }
+        self.report.notes.extend(clock_note(self.sequence.last_time, now));
+    }
+}
+
+/// A warning where the last time is over a day ahead of the clock.
+fn clock_note(last: Timestamp, now: Timestamp) -> Option<String> {
+    const HOUR_NANOS: i64 = 60 * 60 * 1_000_000_000;
+    let ahead = last.nanos().saturating_sub(now.nanos());
+    let hours = ahead / HOUR_NANOS;
+    let note = || format!("the last event is {hours} hours ahead of the clock; times stand still until then");
+    (24 * HOUR_NANOS < ahead).then(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_over_a_day_behind_is_told() {
+        let hour = |hours: i64| Timestamp::from_nanos(hours * 3_600 * 1_000_000_000);
+        let ahead = |by: i64| clock_note(Timestamp::from_nanos(hour(100).nanos() + by), hour(100));
+        assert_eq!(ahead(hour(24).nanos()), None);
+        assert_eq!(ahead(-1), None);
+        let note = "the last event is 24 hours ahead of the clock; times stand still until then";
+        assert_eq!(ahead(hour(24).nanos() + 1).as_deref(), Some(note));
+        assert!(ahead(hour(49).nanos()).is_some_and(|note| note.contains("is 49 hours")));
+        assert_eq!(clock_note(Timestamp::from_nanos(i64::MIN), hour(0)), None, "before the first event");
     }
 }

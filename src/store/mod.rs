@@ -1,5 +1,6 @@
 //! The store: open, append, read, ask.
 
+mod all_events;
 mod batch;
 mod condition;
 mod exact;
@@ -7,6 +8,7 @@ mod found;
 mod groups;
 mod info;
 mod keys;
+mod look;
 #[cfg(all(test, scorebook_loom))]
 mod models;
 mod open;
@@ -14,6 +16,7 @@ mod pending;
 mod read;
 mod read_all;
 mod reader;
+mod recent;
 mod request;
 #[cfg(all(test, scorebook_shuttle))]
 mod schedules;
@@ -23,6 +26,7 @@ mod view;
 mod wanted;
 mod writer;
 
+pub use all_events::AllEvents;
 pub use batch::BatchBuilder;
 pub use condition::Guard;
 pub use exact::{ExactEvent, ExactImport};
@@ -30,7 +34,7 @@ pub use groups::{Group, GroupKey, Grouping};
 pub use info::{Stats, Status, StoreId};
 pub use pending::PendingReceipt;
 pub use read::{StreamEvents, StreamRead};
-pub use read_all::{AllEvents, AllRead};
+pub use read_all::AllRead;
 pub use streams::{StreamInfo, StreamList};
 
 pub(crate) use open::StoreParts;

@@ -210,7 +210,7 @@ impl StreamList {
         let view = shared.0.read();
         let doubt = view.table.holes().doubt_behind(Position::BEGINNING).filter(|_| !self.skips_lost);
         if let Some(hole) = doubt {
-            return Err(super::read_all::unreadable(hole.range, hole.kind));
+            return Err(super::all_events::unreadable(hole.range, hole.kind));
         }
         let after = self.after.as_ref().map_or("", StreamName::as_str);
         let is_wanted = |name: &str| {

@@ -1,7 +1,10 @@
 //! Directories that are not what they should be, second writers, and readers that must change nothing.
 
+use super::support::name;
 use crate::model::{World, append, options, part, seed, stream, survive};
-use scorebook::{Error, ErrorKind, EventStore, ExpectedVersion, NewEvent};
+use scorebook::ExpectedVersion::Any;
+use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk};
+use scorebook::{Error, ErrorKind, EventStore, NewEvent};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -33,7 +36,7 @@ fn a_second_writer_is_refused_and_a_killed_owner_leaves_nothing_to_clean_up() {
 
 fn append_one(store: &EventStore) -> Result<(), Error> {
     let event = NewEvent::bytes("scored", b"1".to_vec());
-    store.append(&stream(1), ExpectedVersion::Any, [event]).wait().map_err(|error| error.into_error())?;
+    store.append(&stream(1), Any, [event]).wait().map_err(|error| error.into_error())?;
     Ok(())
 }
 
@@ -143,4 +146,50 @@ fn reading_only_creates_and_changes_nothing() {
         drop(reader);
         assert!(tree(&path) == before, "reading only changed something");
     }
+}
+
+/// A crash left a tail, and nothing can be removed while it is copied: what was passed by and what was made ready ahead
+/// stay, are told of, and are never taken for more than that.
+#[test]
+fn files_that_could_not_be_removed_do_not_count_and_go_with_the_next_segment() {
+    let options = EventStore::options().segment_bytes_max(32 * 1024);
+    let disk = SimulatedDisk::new(seed());
+    let store = options.open_simulated(&disk).expect("a store");
+    let large = |byte| NewEvent::bytes("large", vec![byte; 20_000]);
+    for byte in 1..=2 {
+        store.append(&name("game-1"), Any, [large(byte)]).wait().expect("a receipt");
+    }
+    let disk = disk.kill();
+    disk.remove_file("live");
+    let before = disk.file_names();
+    disk.fail(DiskFault::new(DiskOperation::Remove, std::io::ErrorKind::Other).repeat());
+    let store = options.open_simulated(&disk).expect("what cannot be removed is harmless");
+    assert_eq!(store.recovery_report().copied_events(), 1, "the tail was copied");
+    let left: Vec<String> = disk.file_names().into_iter().filter(|path| before.contains(path)).collect();
+    assert!(left.iter().filter(|path| path.ends_with(".log")).count() >= 2, "{left:?} of {before:?}");
+    store.close().expect("closing");
+    disk.heal();
+    let check = |events: u8| {
+        let store = options.open_simulated_read_only(&disk).expect("it opens");
+        let bytes: Vec<u8> = store.read_all().iter().map(|event| event.expect("an event").data()[0]).collect();
+        assert_eq!(bytes, (1..=events).collect::<Vec<_>>());
+        assert!(scorebook::testing::verify_simulated(&disk).expect("it can be verified").is_sound());
+        store.recovery_report().notes().to_vec()
+    };
+    let is_told = |notes: &[String], text: &str| notes.iter().any(|note| note.contains(text));
+    let notes = check(2);
+    assert!(is_told(&notes, "was passed by"), "{notes:?}");
+    // A file that was passed by may even be damaged.
+    let number = notes.iter().find_map(|note| note.split(".log was passed by").next()).expect("a number").to_owned();
+    let path = format!("log/{}.log", number.rsplit(['/', ' ']).next().expect("a name"));
+    disk.garble(&path, 0..100, 1);
+    assert!(is_told(&check(2), "does not count"));
+    let store = options.open_simulated(&disk).expect("it opens");
+    for byte in 3..=9 {
+        store.append(&name("game-1"), Any, [large(byte)]).wait().expect("a receipt");
+    }
+    check(9);
+    store.close().expect("closing");
+    let notes = check(9);
+    assert!(!is_told(&notes, "was passed by"), "{notes:?}");
 }
