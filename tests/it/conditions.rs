@@ -300,6 +300,41 @@ fn of_64_threads_under_one_condition_exactly_one_wins_and_unrelated_ones_never_c
 }
 
 #[test]
+fn what_comes_in_while_a_condition_is_looked_for_is_judged_too() {
+    let store = EventStore::open_in_memory().expect("a store");
+    for _ in 0..10 {
+        add(&store, &name("noise"), (0..5_000).map(|n| tagged("other", n)));
+    }
+    let mut met = 0;
+    for round in 0..30 {
+        // A prefix alone is looked for in every event: that takes longer than two appends.
+        let (prefix, noise) = (format!("late-{round}-"), name("noise"));
+        let begin = std::sync::Barrier::new(2);
+        let (asked, late) = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| {
+                let batch = store.batch().append(&name("asking"), Any, [tagged("asked", round)]);
+                let batch = batch.unless(Query::all().prefix(&prefix));
+                begin.wait();
+                batch.commit().wait()
+            });
+            begin.wait();
+            let late = store.append(&name(&format!("{prefix}1")), Any, [tagged("late", round)]).wait();
+            store.append(&noise, Any, [tagged("other", round)]).wait().expect("a receipt");
+            (asked.join().expect("it ends"), late.expect("a receipt").last_position())
+        });
+        match asked {
+            Ok(receipt) => assert!(receipt.last_position() < late, "accepted behind what it asked to be absent"),
+            Err(AppendError::Conflict(conflict)) => {
+                assert_eq!(conflict, unless(1, 0, late.get()));
+                met += 1;
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert!(0 < met, "nothing came in while a condition was looked for");
+}
+
+#[test]
 fn decisions_guarded_by_what_they_read_are_never_made_twice() {
     const THREADS: usize = 16;
     wherever_threads_are(|home| {

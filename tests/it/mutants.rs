@@ -44,10 +44,7 @@ const CAUGHT: &[(&str, &str)] = &[
     ("TakesAFullDiskForAFailure", RECEIPT),
     ("JudgesByWhatIsVisible", RECEIPT),
     ("OverlooksWhatIsStaged", "conditions::a_batch_is_judged_against_what_is_staged_before_it_and_not_against_itself"),
-    (
-        "KeepsNothingForWhoHasLooked",
-        "conditions::of_64_threads_under_one_condition_exactly_one_wins_and_unrelated_ones_never_conflict",
-    ),
+    ("KeepsNothingForWhoHasLooked", "conditions::what_comes_in_while_a_condition_is_looked_for_is_judged_too"),
     ("ForgetsStagedKeys", "once::while_the_first_is_only_staged_the_others_wait_for_it"),
     ("ComparesNoContent", "once::what_makes_events_the_same_is_what_was_handed_in_but_not_ids_and_times"),
     ("JudgesTheFirstConditionOnly", CONDITIONS),
