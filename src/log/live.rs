@@ -27,10 +27,11 @@ pub(crate) fn read_live(storage: &dyn Storage) -> Option<Live> {
 
 const READING: &str = "reading the file `live`";
 
+/// What is missing at the end of the file counts as zeros: that is what it will be once a slot is written behind it.
 fn read_slots(file: &dyn File) -> Result<Option<Live>, Error> {
     let mut bytes = [0; LIVE_LEN];
-    let read = file.read_at(&mut bytes, 0).map_err(|error| Error::io(READING, error))?;
-    Ok(Live::decode(&bytes[..read]))
+    file.read_at(&mut bytes, 0).map_err(|error| Error::io(READING, error))?;
+    Ok(Live::decode(&bytes))
 }
 
 /// How far the log reaches.

@@ -230,6 +230,23 @@ fn an_end_in_the_middle_of_a_batch_is_damage_to_everybody() {
     check_refused(&disk, ErrorKind::Damaged, "an end within a batch");
 }
 
+/// `live` had lost zeros at its end: it proved nothing when the store was opened, and proved damage once an append had
+/// written a slot behind them.
+#[test]
+fn zeros_that_live_has_lost_at_its_end_make_no_difference() {
+    let disk = closed();
+    let live = disk.read_file("live").expect("`live`");
+    let newest = live.chunks_exact(512).max_by_key(|slot| long(slot, 48)).expect("two slots");
+    let mut segment = disk.read_file(SEGMENT).expect("the first segment");
+    segment[520] ^= 1;
+    segment[512 + 136..].fill(0);
+    disk.write_file(SEGMENT, &segment);
+    for len in [93, 200, 511, 512] {
+        disk.write_file("live", &newest[..len]);
+        check_refused(&disk, ErrorKind::Damaged, &format!("no start record, and `live` has {len} bytes"));
+    }
+}
+
 /// A footer that verifies and says more than is known was taken for none.
 #[test]
 fn a_footer_that_says_more_than_is_known_is_refused() {
