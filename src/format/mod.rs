@@ -19,7 +19,7 @@ pub(crate) use control::{
     CONTROL_BATCH_LEN, Loss, Range, SESSION_BATCH_LEN, START_BATCH_LEN, Start, decode_session, encode_session,
 };
 pub(crate) use event::decode_event;
-pub(crate) use field::{Salt, is_blank};
+pub(crate) use field::{Field, Salt, is_blank};
 pub(crate) use footer::{FOOTER_LEN, Footer};
 pub(crate) use key::KeyFact;
 pub(crate) use live::{LIVE_LEN, Live, LiveState};

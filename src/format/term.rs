@@ -9,7 +9,8 @@ use super::record::{Kind, RecordView};
 use crate::event::EventId;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-/// Something events are found by: their type, stream, category, id, or one of their tags.
+/// Something events are found by: their type, stream, category, id, or one of their tags. The lowest bit tells streams from
+/// everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Term(u128);
 
@@ -27,9 +28,14 @@ impl Term {
         (((self.0 >> 64) * others as u128) >> 64) as usize
     }
 
+    /// Whether it is that of a stream.
+    pub(crate) fn is_stream(self) -> bool {
+        self.0 & 1 == 1
+    }
+
     /// Bits that are as good as any hash of the term.
     pub(crate) fn hash(self) -> u64 {
-        self.0 as u64
+        (self.0 >> 1) as u64
     }
 }
 
@@ -52,24 +58,24 @@ impl TermHasher {
     }
 
     pub(crate) fn event_type(&self, name: &str) -> Term {
-        Term(xxh3_128_with_seed(name.as_bytes(), self.event_type))
+        Term(xxh3_128_with_seed(name.as_bytes(), self.event_type) & !1)
     }
 
     pub(crate) fn stream(&self, name: &str) -> Term {
-        Term(xxh3_128_with_seed(name.as_bytes(), self.stream))
+        Term(xxh3_128_with_seed(name.as_bytes(), self.stream) | 1)
     }
 
     pub(crate) fn category(&self, name: &str) -> Term {
-        Term(xxh3_128_with_seed(name.as_bytes(), self.category))
+        Term(xxh3_128_with_seed(name.as_bytes(), self.category) & !1)
     }
 
     pub(crate) fn id(&self, id: EventId) -> Term {
-        Term(xxh3_128_with_seed(&id.to_bytes(), self.id))
+        Term(xxh3_128_with_seed(&id.to_bytes(), self.id) & !1)
     }
 
     /// A `once` key.
     pub(crate) fn key(&self, key: &str) -> Term {
-        Term(xxh3_128_with_seed(key.as_bytes(), self.key))
+        Term(xxh3_128_with_seed(key.as_bytes(), self.key) & !1)
     }
 
     pub(crate) fn tag(&self, key: &str, value: &str) -> Term {
@@ -82,7 +88,7 @@ impl TermHasher {
 
     /// A tag as it stands in a record.
     pub(super) fn encoded_tag(&self, encoded: &[u8]) -> Term {
-        Term(xxh3_128_with_seed(encoded, self.tag))
+        Term(xxh3_128_with_seed(encoded, self.tag) & !1)
     }
 }
 
@@ -168,5 +174,6 @@ mod tests {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 8);
+        assert_eq!(kinds.map(Term::is_stream), [false, true, false, false]);
     }
 }

@@ -64,6 +64,20 @@ impl Holes {
         self.accepted = mark.accepted;
     }
 
+    /// Those that were written down, and up to where losses were accepted.
+    pub(super) fn saved(holes: &[Hole], accepted: Option<Position>) -> Holes {
+        let mut all = Holes { accepted, ..Holes::default() };
+        holes.iter().for_each(|hole| all.add(hole.range, hole.kind));
+        all
+    }
+
+    /// Those up to a position, to be written down, and up to where losses were accepted.
+    pub(super) fn to_save(&self, head: Position) -> (Vec<Hole>, Option<Position>) {
+        let up_to_head = |hole: &Hole| Hole { range: Range { last: hole.range.last.min(head), ..hole.range }, ..*hole };
+        let before = self.holes.iter().filter(|hole| hole.range.first <= head);
+        (before.map(up_to_head).collect(), self.accepted)
+    }
+
     /// Notes that nothing says how much is missing behind the last hole.
     pub(crate) fn lose_end(&mut self) {
         self.is_end_lost = true;

@@ -1,17 +1,26 @@
 //! Everything events are found by: the stream table, and the terms of each segment.
 
+use super::part::{Step, StreamPart};
+use super::saved::SavedTable;
 use super::streams::StreamTable;
 use super::terms::SegmentTerms;
-use crate::format::{BatchTerms, BatchView, Fault, Kind, Range, Term, TermHasher};
+use super::terms_file::Shelf;
+use crate::format::{BatchTerms, BatchView, Fault, Kind, Preamble, Range, TermHasher};
 use crate::log::Visitor;
-use crate::position::Place;
+use crate::options::ReadMode;
+use crate::position::{Place, Version};
+use crate::segment::{KnownSegment, Sealed};
+use crate::storage::Storage;
 use crate::sync::Arc;
+use std::collections::HashMap;
 
 /// What is remembered of a whole log.
 #[derive(Debug)]
 pub(crate) struct Lookup {
     pub(crate) table: StreamTable,
     pub(crate) terms: TermIndex,
+    derived: Option<Derived>,
+    reading: Reading,
 }
 
 /// The terms of all segments.
@@ -22,10 +31,34 @@ pub(crate) struct TermIndex {
     segments: Vec<Arc<SegmentTerms>>,
 }
 
+/// What was derived from the log before, and may be relied on where it verifies.
+#[derive(Clone, Debug)]
+pub(crate) struct Derived {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) mode: ReadMode,
+    pub(crate) saved: Option<SavedTable>,
+}
+
+/// The segment that is read, where the table knows a part of its streams before.
+#[derive(Debug, Default)]
+struct Reading {
+    segment: u32,
+    /// The last version of each stream that was read there.
+    last: HashMap<String, Version>,
+}
+
 impl Lookup {
     /// Of a log of which nothing was read yet; one in which there is nothing may have no id.
     pub(crate) fn of_store(store: Option<[u8; 16]>) -> Lookup {
-        Lookup { table: StreamTable::default(), terms: TermIndex::new(store.unwrap_or_default()) }
+        let terms = TermIndex::new(store.unwrap_or_default());
+        Lookup { table: StreamTable::default(), terms, derived: None, reading: Reading::default() }
+    }
+
+    /// The same with the help of what was derived before. Only where damage is an error: segments of which all is known are
+    /// not read.
+    pub(crate) fn with_derived(store: Option<[u8; 16]>, derived: Derived) -> Lookup {
+        let saved = derived.saved.filter(|saved| Some(saved.store) == store);
+        Lookup { derived: Some(Derived { saved, ..derived }), ..Lookup::of_store(store) }
     }
 }
 
@@ -42,9 +75,9 @@ impl TermIndex {
         &self.hasher
     }
 
-    /// Whether anything in any segment has a term.
-    pub(crate) fn has(&self, term: Term) -> bool {
-        self.segments.iter().any(|segment| segment.has(term))
+    /// The terms of all segments that hold events, rising in sequence number.
+    pub(crate) fn segments(&self) -> &[Arc<SegmentTerms>] {
+        &self.segments
     }
 
     /// The terms of a segment; none where it holds no events.
@@ -53,20 +86,20 @@ impl TermIndex {
         self.segments.get(index)
     }
 
-    /// A segment that has ended and is not packed yet.
-    pub(crate) fn to_be_packed(&self) -> Option<Arc<SegmentTerms>> {
-        self.segments.iter().rev().skip(1).take_while(|segment| !segment.is_packed()).last().cloned()
+    /// The segments that have ended.
+    pub(crate) fn ended(&self) -> &[Arc<SegmentTerms>] {
+        self.segments.split_last().map_or(&[], |(_, ended)| ended)
     }
 
-    /// Adds the events of a stored batch, which stands or will stand at `place`.
-    pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>) {
+    /// Adds the events of a stored batch, which stands or will stand at `place`, with how each continues its stream.
+    pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>, steps: &[Step]) {
         let terms = batch.terms(&self.hasher);
         let moved = place.offset.wrapping_sub(batch.offset);
         let of_kind = |kind| {
             let records = batch.placed_records().filter(move |(_, record)| record.header.kind == kind);
             records.map(move |(offset, _)| offset.wrapping_add(moved))
         };
-        self.add(place.segment, of_kind(Kind::Event), &terms, of_kind(Kind::Key).next());
+        self.add(place.segment, of_kind(Kind::Event), &terms, steps, of_kind(Kind::Key).next());
     }
 
     /// Adds the events of a batch, which stand at these offsets of the last segment or of one behind it, and its `once`
@@ -76,26 +109,86 @@ impl TermIndex {
         sequence: u32,
         offsets: impl Iterator<Item = u32>,
         terms: &BatchTerms,
+        steps: &[Step],
         key_offset: Option<u32>,
     ) {
         if self.segments.last().is_none_or(|last| last.sequence() != sequence) {
-            self.segments.push(Arc::new(SegmentTerms::new(sequence)));
+            self.segments.push(Arc::new(SegmentTerms::new(sequence, self.hasher)));
         }
         let segment = self.segments.last().expect("pushed above");
         let key = terms.key();
-        let key = key_offset.zip(key.as_ref().map(std::slice::from_ref));
-        segment.add(offsets.zip(terms.events()).chain(key));
+        let key = key_offset.zip(key.as_ref().map(std::slice::from_ref)).map(|(offset, key)| (offset, key, None));
+        let events = offsets.zip(terms.events()).zip(steps);
+        segment.add(events.map(|((offset, terms), step)| (offset, terms, Some(*step))).chain(key));
+    }
+}
+
+impl Reading {
+    /// How each event of a batch continues its stream. To be asked before the table is told of the batch.
+    fn steps(&mut self, table: &StreamTable, place: Place, batch: &BatchView<'_>) -> Result<Vec<Step>, Fault> {
+        if self.segment != place.segment {
+            *self = Reading { segment: place.segment, last: HashMap::new() };
+        }
+        let mut steps = Vec::new();
+        for record in batch.records().filter(|record| record.header.kind == Kind::Event) {
+            let (name, version) = (record.stream()?, record.header.version);
+            let last = self.last.insert(name.to_owned(), version);
+            steps.push(match last {
+                None => {
+                    let before = table.before(name, version, place.segment);
+                    Step::Begins(StreamPart { first: version, has_jumps: false, before })
+                }
+                Some(last) if last.next() == Some(version) => Step::Follows,
+                Some(_) => Step::Jumps,
+            });
+        }
+        Ok(steps)
     }
 }
 
 impl Visitor for Lookup {
+    /// What was saved counts only if it speaks of this log, and of nothing behind an end that a later segment fixed.
+    fn chain(&mut self, links: &[(Preamble, Option<u32>)]) {
+        let Some(derived) = &mut self.derived else { return };
+        let is_in_log = |saved: &SavedTable| {
+            [saved.from, saved.upto].iter().all(|spot| {
+                let mut links = links.iter();
+                let link = links.find(|(preamble, _)| preamble.sequence == spot.place.segment);
+                link.is_some_and(|(preamble, end)| {
+                    preamble.segment == spot.segment && end.is_none_or(|end| spot.place.offset <= end)
+                })
+            })
+        };
+        derived.saved = derived.saved.take().filter(is_in_log);
+        match derived.saved.as_ref().map(StreamTable::saved) {
+            Some(Ok(table)) => self.table = table,
+            Some(Err(_)) => derived.saved = None,
+            None => {}
+        }
+    }
+
+    fn sealed(&mut self, sealed: &Sealed) -> Option<KnownSegment> {
+        let derived = self.derived.as_ref()?;
+        let terms = SegmentTerms::new(sealed.sequence, self.terms.hasher);
+        let known = terms.take_from(&Shelf { storage: &*derived.storage, mode: derived.mode }, sealed)?;
+        self.terms.segments.push(Arc::new(terms));
+        let end = Place { segment: sealed.sequence, offset: sealed.end };
+        derived.saved.as_ref().is_some_and(|saved| end <= saved.from.place).then_some(known)
+    }
+
     fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
+        let read = match self.table.is_known_in_part(place.segment) {
+            true => Some(self.reading.steps(&self.table, place, batch)?),
+            false => None,
+        };
         self.table.batch(place, batch)?;
         // Whoever reads a log from its beginning has left behind what comes before this segment.
         if let Some(last) = self.terms.segments.last().filter(|last| last.sequence() != place.segment) {
-            last.pack();
+            last.pack_all();
         }
-        self.terms.batch(place, batch);
+        if self.terms.of(place.segment).is_none_or(|terms| !terms.is_packed()) {
+            self.terms.batch(place, batch, read.as_deref().unwrap_or(self.table.steps()));
+        }
         Ok(())
     }
 

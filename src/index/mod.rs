@@ -1,16 +1,25 @@
 //! What is found fast because it is remembered: rebuilt from the log whenever we like.
 
+mod blocks;
+mod body;
+mod growing;
 mod holes;
 mod lookup;
 mod packed;
-mod places;
+mod part;
 mod plan;
 mod postings;
+mod saved;
+mod sought;
 mod streams;
 mod terms;
+mod terms_file;
 
 pub(crate) use holes::{Hole, HoleKind, Holes};
-pub(crate) use lookup::{Lookup, TermIndex};
+pub(crate) use lookup::{Derived, Lookup, TermIndex};
+pub(crate) use part::{Before, Step, StreamPart};
 pub(crate) use plan::{Demand, Plan};
-pub(crate) use streams::{Stream, StreamTable};
+pub(crate) use saved::{SavedStreams, SavedTable, Spot};
+pub(crate) use streams::{Extent, Stream, StreamTable};
 pub(crate) use terms::{Page, SegmentTerms};
+pub(crate) use terms_file::Shelf;

@@ -1,7 +1,9 @@
-//! The stream table: every stream's name, versions and places.
+//! The stream table: every stream's name, versions, and where it begins and ends.
 
+use super::blocks::Doubt;
 use super::holes::{HoleKind, Holes};
-use super::places::Places;
+use super::part::{Before, Step, StreamPart};
+use super::saved::{SavedStreams, SavedTable};
 use crate::format::{BatchView, Fault, Kind, Loss, Range};
 use crate::log::Visitor;
 use crate::position::{Place, Position, Version};
@@ -21,19 +23,53 @@ pub(crate) struct StreamTable {
     events: u64,
     /// Streams with at least one visible event.
     visible_streams: u64,
-    /// While a stored batch is made visible: the stream of each event that is, and its last position before.
-    replayed: Vec<(u32, Position)>,
+    /// Of the stored batch that was made visible last: the stream of each event and what was known of it before.
+    replayed: Vec<(u32, Extent)>,
+    /// And how each event continues its stream.
+    steps: Vec<Step>,
+    /// What was read from disk is of these places.
+    saved: Option<SavedPlaces>,
+}
+
+/// Between which places of the log a saved table was taken.
+#[derive(Clone, Copy, Debug)]
+struct SavedPlaces {
+    /// Everything before it is known.
+    from: Place,
+    /// Nothing behind it is.
+    upto: Place,
 }
 
 /// What is known of one stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) name: Arc<str>,
-    /// Of the visible events.
-    pub(crate) places: Places,
+    extent: Extent,
+    admitted: AdmittedVersion,
+}
+
+/// What is visible of a stream: which events, and where the first and the last of them stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) version: Version,
+    /// Lower than the version where versions are missing.
+    pub(crate) events: u64,
     pub(crate) first_position: Position,
     pub(crate) last_position: Position,
-    admitted: AdmittedVersion,
+    pub(crate) first_segment: u32,
+    pub(crate) last_segment: u32,
+}
+
+impl Extent {
+    /// Of a stream without visible events.
+    const NOTHING: Extent = Extent {
+        version: Version::NONE,
+        events: 0,
+        first_position: Position::BEGINNING,
+        last_position: Position::BEGINNING,
+        first_segment: 0,
+        last_segment: 0,
+    };
 }
 
 /// The version of the last event that was admitted, visible or not.
@@ -46,7 +82,16 @@ struct AdmittedVersion(AtomicU64);
 impl Stream {
     /// The version of the last visible event.
     pub(crate) fn version(&self) -> Version {
-        self.places.last_version()
+        self.extent.version
+    }
+
+    /// What is visible of it.
+    pub(crate) fn extent(&self) -> &Extent {
+        &self.extent
+    }
+
+    pub(crate) fn is_visible(&self) -> bool {
+        self.extent.events != 0
     }
 
     /// The version of the last admitted event. To be called under the lock of admission.
@@ -86,12 +131,12 @@ impl StreamTable {
 
     /// A stream with visible events.
     pub(crate) fn visible(&self, name: &str) -> Option<&Stream> {
-        self.number(name).map(|number| self.stream(number)).filter(|stream| stream.places.len() != 0)
+        self.number(name).map(|number| self.stream(number)).filter(|stream| stream.is_visible())
     }
 
     /// All streams with visible events, in no order.
     pub(crate) fn all_visible(&self) -> impl Iterator<Item = &Stream> {
-        self.streams.iter().filter(|stream| stream.places.len() != 0)
+        self.streams.iter().filter(|stream| stream.is_visible())
     }
 
     /// The number of a stream, which gets one where it has none.
@@ -100,13 +145,7 @@ impl StreamTable {
             return number;
         }
         let number = u32::try_from(self.streams.len()).expect("memory ends before four billion streams");
-        let stream = Stream {
-            name: name.clone(),
-            places: Places::default(),
-            first_position: Position::BEGINNING,
-            last_position: Position::BEGINNING,
-            admitted: AdmittedVersion::default(),
-        };
+        let stream = Stream { name: name.clone(), extent: Extent::NOTHING, admitted: AdmittedVersion::default() };
         self.streams.push(stream);
         let (hasher, streams) = (&self.hasher, &self.streams);
         let hash = hasher.hash_one(&**name);
@@ -114,16 +153,91 @@ impl StreamTable {
         number
     }
 
-    /// Makes an event visible.
-    pub(crate) fn publish(&mut self, number: u32, version: Version, position: Position, place: Place) {
-        let stream = &mut self.streams[number as usize];
-        if stream.places.len() == 0 {
-            self.visible_streams += 1;
-            stream.first_position = position;
+    /// The table that was saved: what stands in the log behind the place it was taken from is to be told to it.
+    pub(super) fn saved(table: &SavedTable) -> Result<StreamTable, Doubt> {
+        let saved = table.streams()?;
+        let mut streams = StreamTable {
+            holes: Holes::saved(&saved.holes, saved.accepted),
+            events: saved.events,
+            saved: Some(SavedPlaces { from: table.from.place, upto: table.upto.place }),
+            ..StreamTable::default()
+        };
+        streams.streams.reserve(saved.len());
+        streams.numbers.reserve(saved.len(), |_| unreachable!("it is empty"));
+        saved.each(|name, extent| {
+            let number = streams.intern(&name.into());
+            if number as usize + 1 != streams.streams.len() || streams.stream(number).is_visible() {
+                return Err(Doubt);
+            }
+            let stream = &mut streams.streams[number as usize];
+            stream.extent = extent;
+            stream.admit(extent.version);
+            streams.visible_streams += 1;
+            Ok(())
+        })?;
+        Ok(streams)
+    }
+
+    /// What is to be saved besides the streams, at a moment when `head` is the last visible position.
+    pub(crate) fn begin_save(&self, head: Position) -> SavedStreams {
+        let (holes, accepted) = self.holes.to_save(head);
+        SavedStreams::begin(self.events, holes, accepted)
+    }
+
+    /// Some of the visible streams, to be saved: those of so many numbers from one on. The number behind them, if there is one.
+    pub(crate) fn save(&self, from: usize, count: usize, to: usize, saved: &mut SavedStreams) -> Option<usize> {
+        let end = (from + count).min(to);
+        for stream in self.streams[from..end].iter().filter(|stream| stream.is_visible()) {
+            saved.push(&stream.name, &stream.extent);
         }
-        stream.places.push(version, place);
-        stream.last_position = position;
+        (end < to).then_some(end)
+    }
+
+    /// How many numbers of streams there are.
+    pub(crate) fn numbers(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Makes an event of a segment visible, and says how it continues its stream.
+    pub(crate) fn publish(&mut self, number: u32, version: Version, position: Position, segment: u32) -> Step {
+        let extent = &mut self.streams[number as usize].extent;
+        let before = *extent;
+        if before.events == 0 {
+            self.visible_streams += 1;
+            (extent.first_position, extent.first_segment) = (position, segment);
+        }
+        extent.events += 1;
+        (extent.version, extent.last_position, extent.last_segment) = (version, position, segment);
         self.events += 1;
+        if before.events == 0 || before.last_segment != segment {
+            let before = if before.events == 0 { Before::Nowhere } else { Before::Segment(before.last_segment) };
+            Step::Begins(StreamPart { first: version, has_jumps: false, before })
+        } else if before.version.next() == Some(version) {
+            Step::Follows
+        } else {
+            Step::Jumps
+        }
+    }
+
+    /// How each event of the stored batch that was made visible last continues its stream.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Whether events of a segment may have been known from what was saved, before they were read.
+    pub(super) fn is_known_in_part(&self, segment: u32) -> bool {
+        self.saved.is_some_and(|saved| segment <= saved.upto.segment)
+    }
+
+    /// Where a stream stands before a segment in which its event with this version is the first.
+    pub(super) fn before(&self, name: &str, version: Version, segment: u32) -> Before {
+        let known = self.visible(name).map(Stream::extent);
+        match known {
+            _ if version == Version::FIRST => Before::Nowhere,
+            Some(extent) if extent.first_segment == segment => Before::Nowhere,
+            Some(extent) if extent.last_segment < segment => Before::Segment(extent.last_segment),
+            _ => Before::Unknown,
+        }
     }
 
     /// Notes positions without events.
@@ -155,40 +269,41 @@ impl StreamTable {
             None => self.intern(&name.into()),
         };
         let stream = self.stream(number);
-        if !self.may_follow(stream.version(), stream.last_position, version, position) {
+        let before = stream.extent;
+        let may_be_known = self.saved.is_some_and(|saved| place < saved.upto);
+        if may_be_known && version <= before.version {
+            // It was there by the time the stream was saved.
+            self.replayed.push((number, before));
+            self.events += 1;
+            return Ok(());
+        }
+        if !self.may_follow(before.version, before.last_position, version, position) {
             return Err(Fault::Senseless);
         }
         stream.admit(version);
-        let last_position = stream.last_position;
-        self.replayed.push((number, last_position));
-        self.publish(number, version, position, place);
+        self.replayed.push((number, before));
+        let step = self.publish(number, version, position, place.segment);
+        self.steps.push(step);
         Ok(())
     }
 
     /// Makes what was replayed of a batch invisible again.
     fn take_back(&mut self) {
-        while let Some((number, last_position)) = self.replayed.pop() {
+        while let Some((number, before)) = self.replayed.pop() {
             let stream = &mut self.streams[number as usize];
-            stream.places.pop();
-            stream.last_position = last_position;
-            stream.admit(stream.version());
+            stream.extent = before;
+            stream.admit(before.version);
             self.events -= 1;
-            if stream.places.len() == 0 {
-                stream.first_position = Position::BEGINNING;
-                self.visible_streams -= 1;
-            }
+            self.visible_streams -= u64::from(before.events == 0);
         }
+        self.steps.clear();
     }
 
     fn replay_batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
-        let moved = place.offset.wrapping_sub(batch.offset);
-        for (offset, record) in batch.placed_records() {
+        for record in batch.records() {
             let header = &record.header;
             match header.kind {
-                Kind::Event => {
-                    let place = Place { segment: place.segment, offset: offset.wrapping_add(moved) };
-                    self.replay(record.stream()?, header.version, header.position, place)?;
-                }
+                Kind::Event => self.replay(record.stream()?, header.version, header.position, place)?,
                 Kind::Removed => self.add_hole(Range::decode_removed(record.body())?, HoleKind::Removed),
                 Kind::Lost => match Loss::decode(record.body())? {
                     Loss::Found(range) => self.add_hole(range, HoleKind::Lost),
@@ -205,6 +320,10 @@ impl Visitor for StreamTable {
     /// All of the batch or nothing: where the last event does not belong here, the first does not count either.
     fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
         self.replayed.clear();
+        self.steps.clear();
+        if self.saved.is_some_and(|saved| place < saved.from) {
+            return Ok(());
+        }
         let holes = self.holes.mark();
         let replayed = self.replay_batch(place, batch);
         if replayed.is_err() {

@@ -1,56 +1,28 @@
 //! The terms of one segment: which of its events have which.
 
-use super::packed::{Packed, PackedPostings};
-use super::plan::{Demand, Plan};
-use super::postings::Postings;
-use crate::format::Term;
-use crate::sync::RwLock;
-use hashbrown::HashTable;
+use super::blocks::{Blocks, Doubt};
+use super::body::Body;
+use super::growing::Growing;
+use super::packed::{Packed, Packing};
+use super::part::{Step, StreamPart};
+use super::plan::Plan;
+use super::sought::{Hit, Sought};
+use super::terms_file::{self, Shelf, TermsFile};
+use crate::error::Error;
+use crate::format::{Term, TermHasher};
+use crate::segment::{KnownSegment, Sealed, Segment};
+use crate::sync::{AtomicU32, Ordering, RwLock};
 
 /// An index of one segment, which grows while the segment is written and is packed when that has ended.
+///
+/// Every look is given the segment: where what was packed is in doubt, its terms are read from the segment again.
 #[derive(Debug)]
 pub(crate) struct SegmentTerms {
     sequence: u32,
+    hasher: TermHasher,
     body: RwLock<Body>,
-}
-
-#[derive(Debug)]
-enum Body {
-    Growing(HashTable<(Term, Postings)>),
-    Packed(Packed),
-}
-
-/// The events with one term.
-enum Events<'a> {
-    Listed(&'a Postings),
-    Packed(PackedPostings<'a>),
-}
-
-impl Body {
-    fn find(&self, term: &Term) -> Option<Events<'_>> {
-        match self {
-            Body::Growing(table) => {
-                table.find(term.hash(), |(known, _)| known == term).map(|(_, of_term)| Events::Listed(of_term))
-            }
-            Body::Packed(packed) => packed.find(*term).map(Events::Packed),
-        }
-    }
-}
-
-impl Events<'_> {
-    fn at_or_behind(&self, offset: u32) -> Option<u32> {
-        match self {
-            Events::Listed(postings) => postings.at_or_behind(offset),
-            Events::Packed(postings) => postings.at_or_behind(offset),
-        }
-    }
-
-    fn before(&self, offset: u32) -> Option<u32> {
-        match self {
-            Events::Listed(postings) => postings.before(offset),
-            Events::Packed(postings) => postings.before(offset),
-        }
-    }
+    /// They cannot be packed or written to a file, and stay as they are.
+    stays: AtomicU32,
 }
 
 /// A part of what was found in a segment.
@@ -68,190 +40,218 @@ const PAGE_EVENTS: usize = 256;
 const PAGE_LOOKS: usize = 8 * PAGE_EVENTS;
 
 impl SegmentTerms {
-    pub(super) fn new(sequence: u32) -> SegmentTerms {
-        SegmentTerms { sequence, body: RwLock::new(Body::Growing(HashTable::new())) }
+    pub(super) fn new(sequence: u32, hasher: TermHasher) -> SegmentTerms {
+        SegmentTerms { sequence, hasher, body: RwLock::new(Body::default()), stays: AtomicU32::new(0) }
     }
 
     pub(crate) fn sequence(&self) -> u32 {
         self.sequence
     }
 
-    /// Adds events, each behind all that were added before.
-    pub(super) fn add<'a>(&self, events: impl Iterator<Item = (u32, &'a [Term])>) {
-        let mut body = self.body.write();
-        let Body::Growing(postings) = &mut *body else { unreachable!("nothing is added to a segment that has ended") };
-        for (offset, terms) in events {
-            for (number, term) in terms.iter().enumerate() {
-                // A tag may be given twice.
-                if terms[..number].contains(term) {
-                    continue;
-                }
-                match postings.find_mut(term.hash(), |(known, _)| known == term) {
-                    Some((_, of_term)) => of_term.push(offset),
-                    None => {
-                        let new = (*term, Postings::new(offset));
-                        postings.insert_unique(term.hash(), new, |(term, _)| term.hash());
-                    }
-                }
-            }
+    /// Adds events, each behind all that were added before, with how they continue their streams; or the record of a key.
+    pub(super) fn add<'a>(&self, events: impl Iterator<Item = (u32, &'a [Term], Option<Step>)>) {
+        let growing = &mut self.body.write().growing;
+        for (offset, terms, step) in events {
+            growing.add(offset, terms, step);
         }
     }
 
     /// Whether any event, or the record of a key, has a term.
-    pub(crate) fn has(&self, term: Term) -> bool {
-        self.body.read().find(&term).is_some()
+    pub(crate) fn has(&self, segment: &Segment, term: Term) -> Result<bool, Error> {
+        self.look(segment, |body| Ok(body.find(term)?.next().is_some()))
     }
 
-    pub(crate) fn is_packed(&self) -> bool {
-        matches!(*self.body.read(), Body::Packed(_))
+    /// What stands here of a stream, and how many events that is.
+    pub(crate) fn part(&self, segment: &Segment, stream: Term) -> Result<Option<(StreamPart, usize)>, Error> {
+        self.look(segment, |body| {
+            let Some(part) = body.part(stream)? else { return Ok(None) };
+            Ok(Some((part, body.find(stream)?.map(|events| events.len()).sum())))
+        })
     }
 
-    /// Packs the terms of a segment that has ended: nothing may be added from now on.
-    pub(crate) fn pack(&self) {
-        let packed = match &*self.body.read() {
-            Body::Growing(table) => Packed::new(table.iter()),
-            Body::Packed(_) => return,
-        };
-        *self.body.write() = Body::Packed(packed);
+    /// Where the events with a term stand, from the one at an index on; at most so many.
+    pub(crate) fn slice(&self, segment: &Segment, term: Term, from: usize, count: usize) -> Result<Vec<u32>, Error> {
+        self.look(segment, |body| {
+            let (mut offsets, mut skipped) = (Vec::new(), from);
+            for events in body.find(term)? {
+                events.slice(skipped, count - offsets.len(), &mut offsets)?;
+                skipped = skipped.saturating_sub(events.len());
+            }
+            Ok(offsets)
+        })
     }
 
     /// The events from offset `from` on and before `to` that meet a plan.
-    pub(crate) fn forwards(&self, plan: &Plan, from: u32, to: u32) -> Page {
-        let body = self.body.read();
-        let sought = Sought::new(plan, &body);
-        let mut page = Page::default();
-        let mut at = from;
-        for _ in 0..sought.steps() {
-            match sought.step_forwards(at) {
-                Some(found) if to <= found.offset() => return page,
-                Some(Step::Met(offset)) => {
-                    page.offsets.push(offset);
-                    at = offset + 1;
+    pub(crate) fn forwards(&self, segment: &Segment, plan: &Plan, from: u32, to: u32) -> Result<Page, Error> {
+        self.look(segment, |body| {
+            let sought = Sought::new(plan, body)?;
+            let mut page = Page::default();
+            let mut at = from;
+            for _ in 0..steps(&sought) {
+                match sought.at_or_behind(at)? {
+                    Some(found) if to <= found.offset() => return Ok(page),
+                    Some(Hit::Met(offset)) => {
+                        page.offsets.push(offset);
+                        at = offset + 1;
+                    }
+                    Some(Hit::Nearer(offset)) => at = offset,
+                    None => return Ok(page),
                 }
-                Some(Step::Nearer(offset)) => at = offset,
-                None => return page,
+                if page.offsets.len() == PAGE_EVENTS {
+                    break;
+                }
             }
-            if page.offsets.len() == PAGE_EVENTS {
-                break;
-            }
-        }
-        page.rest = Some(at);
-        page
+            page.rest = Some(at);
+            Ok(page)
+        })
     }
 
     /// The events before offset `to` and not before `from` that meet a plan, the last first.
-    pub(crate) fn backwards(&self, plan: &Plan, from: u32, to: u32) -> Page {
-        let body = self.body.read();
-        let sought = Sought::new(plan, &body);
-        let mut page = Page::default();
-        let mut before = to;
-        for _ in 0..sought.steps() {
-            match sought.step_backwards(before) {
-                Some(found) if found.offset() < from => return page,
-                Some(Step::Met(offset)) => {
-                    page.offsets.push(offset);
-                    before = offset;
+    pub(crate) fn backwards(&self, segment: &Segment, plan: &Plan, from: u32, to: u32) -> Result<Page, Error> {
+        self.look(segment, |body| {
+            let sought = Sought::new(plan, body)?;
+            let mut page = Page::default();
+            let mut before = to;
+            for _ in 0..steps(&sought) {
+                match sought.before(before)? {
+                    Some(found) if found.offset() < from => return Ok(page),
+                    Some(Hit::Met(offset)) => {
+                        page.offsets.push(offset);
+                        before = offset;
+                    }
+                    // It may be there itself.
+                    Some(Hit::Nearer(offset)) => before = offset + 1,
+                    None => return Ok(page),
                 }
-                // It may be there itself.
-                Some(Step::Nearer(offset)) => before = offset + 1,
-                None => return page,
+                if page.offsets.len() == PAGE_EVENTS {
+                    break;
+                }
             }
-            if page.offsets.len() == PAGE_EVENTS {
-                break;
-            }
+            page.rest = Some(before);
+            Ok(page)
+        })
+    }
+
+    pub(crate) fn is_packed(&self) -> bool {
+        let body = self.body.read();
+        body.packed.is_some() && body.growing.is_empty()
+    }
+
+    /// Whether the terms of a segment that has ended are still to be packed, or, where that may be, to be written down.
+    pub(crate) fn is_due(&self, may_be_kept: bool) -> bool {
+        let body = self.body.read();
+        let is_in_file = body.packed.as_ref().is_some_and(|packed| !packed.is_in_memory());
+        let is_done = body.growing.is_empty() && body.packed.is_some() && (is_in_file || !may_be_kept);
+        !is_done && self.stays.load(Ordering::Relaxed) == 0
+    }
+
+    /// Takes the terms of a segment that has ended from their file, if there is one that speaks of it.
+    pub(crate) fn take_from(&self, shelf: &Shelf<'_>, sealed: &Sealed) -> Option<KnownSegment> {
+        let TermsFile { packed, marks } = terms_file::open(shelf, sealed)?;
+        let events = packed.sections().events as u64;
+        *self.body.write() = Body { packed: Some(packed), growing: Growing::default() };
+        Some(KnownSegment { marks, events })
+    }
+
+    /// Writes the terms of a segment that has ended and is packed to their file. Where that cannot be, they stay in memory.
+    pub(crate) fn keep_in(&self, shelf: &Shelf<'_>, segment: &Segment, sealed: &Sealed) {
+        let kept = match &self.body.read().packed {
+            Some(packed) => packed
+                .memory()
+                .map(|bytes| terms_file::write(shelf, sealed, &segment.marks(), bytes, packed.sections())),
+            None => None,
+        };
+        match kept {
+            Some(Ok(packed)) => *self.body.write() = Body { packed: Some(packed), growing: Growing::default() },
+            _ => self.leave(),
         }
-        page.rest = Some(before);
-        page
     }
-}
 
-/// What a plan asks for, with the postings of one segment. Items that nothing here can meet are left out.
-struct Sought<'a> {
-    items: Vec<SoughtItem<'a>>,
-}
+    /// Leaves them as they are for good.
+    pub(crate) fn leave(&self) {
+        self.stays.store(1, Ordering::Relaxed);
+    }
 
-/// For each demand of an item the events that have one of its terms.
-type SoughtItem<'a> = Vec<Vec<Events<'a>>>;
+    /// Packs the terms of a segment that has ended: nothing may be added from now on.
+    pub(crate) fn pack(&self, segment: &Segment) -> Result<(), Error> {
+        if self.is_packed() {
+            return Ok(());
+        }
+        let packed = self.look(segment, |body| {
+            let Some(packed) = &body.packed else { return Ok(pack(&body.growing)) };
+            let mut whole = Growing::unpacked(packed)?;
+            whole.absorb(&body.growing, 0);
+            Ok(pack(&whole))
+        })?;
+        *self.body.write() = Body { packed: Some(packed), growing: Growing::default() };
+        Ok(())
+    }
 
-/// How far a look for the next event has come.
-enum Step {
-    /// The event here is one.
-    Met(u32),
-    /// None stands before this one.
-    Nearer(u32),
-}
-
-impl Step {
-    fn offset(&self) -> u32 {
-        match self {
-            Step::Met(offset) | Step::Nearer(offset) => *offset,
+    /// The same where nothing was packed before.
+    pub(super) fn pack_all(&self) {
+        let body = &mut *self.body.write();
+        if body.packed.is_none() {
+            *body = Body { packed: Some(pack(&body.growing)), growing: Growing::default() };
         }
     }
-}
 
-impl<'a> Sought<'a> {
-    fn new(plan: &Plan, body: &'a Body) -> Sought<'a> {
-        let of_item = |item: &Vec<Demand>| {
-            let of_demand = |demand: &Demand| demand.iter().filter_map(|term| body.find(term)).collect::<Vec<_>>();
-            let demands = item.iter().map(of_demand);
-            let demands: Vec<_> = demands.collect();
-            demands.iter().all(|demand| !demand.is_empty()).then_some(demands)
-        };
-        Sought { items: plan.items.iter().filter_map(of_item).collect() }
+    fn look<T>(&self, segment: &Segment, find: impl Fn(&Body) -> Result<T, Doubt>) -> Result<T, Error> {
+        let found = find(&self.body.read());
+        if let Ok(found) = found {
+            return Ok(found);
+        }
+        self.read_again(segment)?;
+        let found = find(&self.body.read());
+        found.map_err(|Doubt| segment.damaged(0))
     }
 
-    /// How many steps a page may take.
-    fn steps(&self) -> usize {
-        let looks: usize = self.items.iter().flatten().map(Vec::len).sum();
-        (PAGE_LOOKS / looks.max(1)).max(1)
-    }
-
-    /// The nearest event at or behind an offset, or one that none stands before; of an item that is where the furthest of
-    /// its demands is met next.
-    fn step_forwards(&self, at: u32) -> Option<Step> {
-        let of_item = |item: &SoughtItem<'_>| {
-            let (first, last) = span(item, |terms| terms.at_or_behind(at), u32::min)?;
-            Some((last, first == last))
-        };
-        let (offset, is_met) =
-            self.items.iter().filter_map(of_item).min_by_key(|(offset, is_met)| (*offset, !is_met))?;
-        Some(if is_met { Step::Met(offset) } else { Step::Nearer(offset) })
-    }
-
-    /// The same towards the beginning, for what stands before an offset.
-    fn step_backwards(&self, before: u32) -> Option<Step> {
-        let of_item = |item: &SoughtItem<'_>| {
-            let (first, last) = span(item, |terms| terms.before(before), u32::max)?;
-            Some((first, first == last))
-        };
-        let (offset, is_met) = self.items.iter().filter_map(of_item).max_by_key(|found| *found)?;
-        Some(if is_met { Step::Met(offset) } else { Step::Nearer(offset) })
+    /// Reads the terms from the segment.
+    fn read_again(&self, segment: &Segment) -> Result<(), Error> {
+        let end = segment.end();
+        let mut growing = Growing::of_segment(segment, &self.hasher, end)?;
+        let mut body = self.body.write();
+        // What came in meanwhile.
+        growing.absorb(&body.growing, end);
+        *body = Body { packed: None, growing };
+        Ok(())
     }
 }
 
-/// The lowest and the highest of the events at which the demands of an item are met next; none where one never is. Of the
-/// terms of one demand the `nearer` event counts.
-fn span(
-    item: &[Vec<Events<'_>>],
-    next: impl Fn(&Events<'_>) -> Option<u32>,
-    nearer: fn(u32, u32) -> u32,
-) -> Option<(u32, u32)> {
-    item.iter().try_fold((u32::MAX, 0), |(first, last), demand| {
-        let at = demand.iter().filter_map(&next).reduce(nearer)?;
-        Some((first.min(at), last.max(at)))
-    })
+fn pack(growing: &Growing) -> Packed {
+    let mut packing = Packing::default();
+    growing.pack(&mut packing);
+    let (bytes, sections) = packing.finish();
+    Packed::new(Blocks::in_memory(bytes), sections)
+}
+
+/// How many steps a page may take.
+fn steps(sought: &Sought<'_>) -> usize {
+    (PAGE_LOOKS / sought.looks().max(1)).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Preamble;
     use crate::format::TermHasher;
+    use crate::position::Position;
     use crate::query::Query;
+    use crate::segment::FIRST_BATCH;
+    use crate::storage::{Access, SimulatedDisk, Storage};
 
     /// Numbers that are as good as random.
     fn next(state: &mut u64) -> usize {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (*state >> 33) as usize
+    }
+
+    /// A segment with nothing in it, which is looked at only where something is in doubt.
+    fn segment() -> Segment {
+        let preamble = Preamble { store: [1; 16], segment: [2; 16], sequence: 1, size: 32 * 1024 };
+        let disk = SimulatedDisk::new(1);
+        disk.write_file("segment", &[]);
+        let file = disk.open("segment", Access::Read).expect("the file");
+        Segment::with_map(preamble, Position::new(1), file, None, FIRST_BATCH)
     }
 
     const TYPES: [&str; 3] = ["a", "b", "c"];
@@ -264,7 +264,7 @@ mod tests {
             (1_000 + number * 10, terms)
         };
         let events: Vec<_> = (0..events).map(event).collect();
-        index.add(events.iter().map(|(offset, terms)| (*offset, &terms[..])));
+        index.add(events.iter().map(|(offset, terms)| (*offset, &terms[..], None)));
         events
     }
 
@@ -282,28 +282,30 @@ mod tests {
     fn pages_in_both_directions_hold_what_a_look_at_every_event_finds() {
         let mut state = 11;
         let hasher = TermHasher::new([1; 16]);
+        let segment = segment();
         let mut found = 0;
         for round in 0..300 {
-            let index = SegmentTerms::new(1);
+            let index = SegmentTerms::new(1, hasher);
             let count = if round % 10 == 0 { 3_000 } else { 40 };
             let events = fill(&index, &hasher, &mut state, count);
             let plan = Plan::new(&query(&mut state), &hasher);
             let (from, to) = (1_000 + next(&mut state) as u32 % 100, 1_000 + next(&mut state) as u32 % (12 * count));
             if round % 3 == 0 {
-                index.pack();
+                index.pack(&segment).expect("nothing is in doubt");
                 assert!(index.is_packed());
             }
             let is_within = |offset: &u32| (from..to).contains(offset);
             let met = events.iter().filter(|(_, terms)| plan.is_met_by(terms)).map(|(offset, _)| *offset);
             let mut expected: Vec<u32> = met.filter(is_within).collect();
             let (mut forwards, mut at) = (Vec::new(), Some(from));
-            while let Some(page) = at.map(|at| index.forwards(&plan, at, to)) {
+            while let Some(page) = at.map(|at| index.forwards(&segment, &plan, at, to).expect("a page")) {
                 forwards.extend(page.offsets);
                 at = page.rest;
             }
             assert_eq!(forwards, expected, "round {round}");
             let (mut backwards, mut before) = (Vec::new(), Some(to));
-            while let Some(page) = before.map(|before| index.backwards(&plan, from, before)) {
+            while let Some(page) = before.map(|before| index.backwards(&segment, &plan, from, before).expect("a page"))
+            {
                 backwards.extend(page.offsets);
                 before = page.rest;
             }
@@ -317,19 +319,21 @@ mod tests {
     #[test]
     fn a_page_is_bounded_in_events_and_in_steps() {
         let hasher = TermHasher::new([1; 16]);
-        let index = SegmentTerms::new(1);
+        let index = SegmentTerms::new(1, hasher);
         let (odd, even, all) = (hasher.event_type("odd"), hasher.event_type("even"), hasher.tag("all", "1"));
         let terms = [[odd, all], [even, all]];
-        index.add((0..10_000).map(|number| (number, &terms[number as usize % 2][..])));
+        index.add((0..10_000).map(|number| (number, &terms[number as usize % 2][..], None)));
         let plan = |query| Plan::new(&query, &hasher);
-        let page = index.forwards(&plan(Query::all().tag("all", 1)), 0, 10_000);
+        let segment = segment();
+        let forwards = |plan: &Plan, to| index.forwards(&segment, plan, 0, to).expect("a page");
+        let page = forwards(&plan(Query::all().tag("all", 1)), 10_000);
         assert_eq!((page.offsets.len(), page.rest), (PAGE_EVENTS, Some(PAGE_EVENTS as u32)));
         // Nothing is both, and finding that out takes a step for each.
-        index.add([(10_000, &[odd, even][..])].into_iter());
+        index.add([(10_000, &[odd, even][..], None)].into_iter());
         let both = Plan { items: vec![vec![vec![odd], vec![even]]] };
-        let page = index.forwards(&both, 0, 20_000);
+        let page = forwards(&both, 20_000);
         assert_eq!((page.offsets.len(), page.rest.is_some()), (0, true));
-        let page = index.backwards(&both, 0, 10_000);
+        let page = index.backwards(&segment, &both, 0, 10_000).expect("a page");
         assert_eq!((page.offsets.len(), page.rest.is_some()), (0, true));
     }
 }

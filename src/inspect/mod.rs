@@ -12,7 +12,7 @@ pub(crate) use salvage::salvage_on;
 pub(crate) use verify::verify_on;
 
 use crate::error::Error;
-use crate::index::StreamTable;
+use crate::index::{SavedTable, StreamTable};
 use crate::log::{CloseState, Opened, is_same_writer, living_writer, open_for_reading, read_live};
 use crate::options::{Options, ReadMode};
 use crate::storage::Storage;
@@ -34,7 +34,8 @@ fn scan(storage: &Arc<dyn Storage>) -> Result<Opened<StreamTable>, Error> {
     loop {
         attempt += 1;
         let said = read_live(&**storage);
-        let opened = open_for_reading(&**storage, &options(), |_| StreamTable::default());
+        let witness = SavedTable::read(&**storage).map(|table| table.witness());
+        let opened = open_for_reading(&**storage, &options(), witness.as_ref(), |_| StreamTable::default());
         let has_changed = read_live(&**storage) != said;
         let is_settled = opened.as_ref().is_ok_and(|opened| {
             let is_same = match opened.report.close_state() {

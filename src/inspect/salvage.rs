@@ -3,7 +3,7 @@
 use super::{options, scan};
 use crate::error::Error;
 use crate::format::{BatchView, Fault, Kind, Loss, Range, RecordView};
-use crate::index::StreamTable;
+use crate::index::{SavedTable, StreamTable};
 use crate::log::{Damage, Visitor, open_for_reading};
 use crate::options::Options;
 use crate::position::{Place, Position};
@@ -65,7 +65,8 @@ pub(crate) fn salvage_on(
     let target = open_destination(&Options { epoch_floor: surveyed.sequence.epoch, ..Options::default() })?;
     let fresh =
         |_| Copier { table: StreamTable::default(), target: target.clone(), epoch: 0, lost: Vec::new(), failure: None };
-    let mut copied = open_for_reading(&**storage, &options(), fresh)?;
+    let witness = SavedTable::read(&**storage).map(|table| table.witness());
+    let mut copied = open_for_reading(&**storage, &options(), witness.as_ref(), fresh)?;
     if let Some(failure) = copied.visitor.failure.take() {
         return Err(failure);
     }
@@ -81,7 +82,8 @@ pub(crate) fn salvage_on(
 }
 
 fn streams_in_doubt(table: &StreamTable) -> u64 {
-    table.all_visible().filter(|stream| table.holes().doubt_behind(stream.last_position).is_some()).count() as u64
+    table.all_visible().filter(|stream| table.holes().doubt_behind(stream.extent().last_position).is_some()).count()
+        as u64
 }
 
 /// Copies what it is told of.

@@ -85,16 +85,18 @@ impl Follower {
     ) -> Result<bool, Error> {
         let Some(mut segment) = self.segment.clone() else { return Ok(false) };
         while segment.sequence() < live.visible_end.segment {
-            let survey = Survey::take(storage, Some(*live), Access::Read)?;
+            let survey = Survey::take(storage, Some(*live), None, Access::Read)?;
             let next = survey.files.values().find_map(|file| match &file.state {
-                FileState::Started(next) if next.start.previous_end.segment == segment.sequence() => Some(next.clone()),
+                FileState::Started(next) if next.begun.start.previous_end.segment == segment.sequence() => {
+                    Some(next.clone())
+                }
                 _ => None,
             });
             let Some(next) = next else { return Ok(false) };
-            if !self.read_to(&segment, next.start.previous_end.offset, tell)? {
+            if !self.read_to(&segment, next.begun.start.previous_end.offset, tell)? {
                 return Ok(false);
             }
-            let first = next.start.first_position;
+            let first = next.begun.start.first_position;
             segment = Segment::new(next.preamble, first, next.file, mode, FIRST_BATCH)
                 .map(Arc::new)
                 .map_err(|error| Error::io("mapping a new segment", error))?;

@@ -34,6 +34,7 @@ pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
 pub(crate) use room::Making;
 pub(crate) use sequence::Sequence;
 pub(crate) use staging::{Batch, EventPlace, NoRoom, Published, Staging};
+pub(crate) use survey::Witness;
 pub(crate) use ticket::{Answers, Outcome, Ticket};
 
 use crate::error::{Error, ErrorKind};
@@ -143,6 +144,11 @@ impl Log {
 
     pub(crate) fn epoch(&self) -> u32 {
         self.core.lock().sequence.epoch
+    }
+
+    /// Whether this opening has written anything.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.core.lock().epoch_begun
     }
 
     pub(crate) fn bell(&self) -> &Bell {

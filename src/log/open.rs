@@ -5,7 +5,7 @@ use super::copy::{Begin, copy_tail, new_offsets, size_for};
 use super::live::{Ends, LiveFile, find_live, read_live};
 use super::recovery::{Footing, OnDamage, Reach, Recovered, Visitor, recover};
 use super::room::{Room, first_size, new_store_id};
-use super::survey::Survey;
+use super::survey::{Survey, Witness};
 use super::{Active, Core, Lead, Log, Publish, RecoveryReport, new_preamble};
 use crate::error::{Error, ErrorKind, is_no_room};
 use crate::format::{Fault, Live, LiveState, Range};
@@ -73,6 +73,7 @@ pub(crate) fn is_same_writer(storage: &dyn Storage, seen: Option<&Live>) -> bool
 pub(crate) fn open_for_reading<V: Visitor>(
     storage: &dyn Storage,
     options: &Options,
+    witness: Option<&Witness>,
     fresh: impl Fn(Option<[u8; 16]>) -> V,
 ) -> Result<Opened<V>, Error> {
     let writer = living_writer(storage);
@@ -80,7 +81,7 @@ pub(crate) fn open_for_reading<V: Visitor>(
         Some(live) => Some(live),
         None => find_live(storage)?,
     };
-    let survey = Survey::take(storage, live, Access::Read)?;
+    let survey = Survey::take(storage, live, witness, Access::Read)?;
     let reach = match writer.filter(|_| survey.live.is_some()) {
         // Where nothing is visible yet, nothing is read, whatever is on its way in.
         Some(live) => Reach::Visible(live.visible_end),
@@ -101,11 +102,12 @@ pub(crate) fn open_for_reading<V: Visitor>(
 pub(crate) fn open_for_writing<V: Visitor>(
     storage: &Arc<dyn Storage>,
     options: &Options,
+    witness: Option<&Witness>,
     fresh: impl Fn(Option<[u8; 16]>) -> V,
     publisher: impl FnOnce(Opened<V>) -> Arc<dyn Publish>,
 ) -> Result<Log, Error> {
     let (live, found) = LiveFile::mark_opening(&**storage)?;
-    let opened = prepare(storage, options, found, &fresh);
+    let opened = prepare(storage, options, (found, witness), &fresh);
     match opened {
         Ok((visitor, recovered, begun)) => {
             let was_closed = found.is_some_and(|found| found.state == LiveState::Closed);
@@ -124,11 +126,11 @@ type Begun = Option<u64>;
 fn prepare<V: Visitor>(
     storage: &Arc<dyn Storage>,
     options: &Options,
-    live: Option<Live>,
+    (live, witness): (Option<Live>, Option<&Witness>),
     fresh: &impl Fn(Option<[u8; 16]>) -> V,
 ) -> Result<(V, Recovered, Begun), Error> {
     storage.create_dir(LOG_DIR).map_err(|error| Error::io("creating the directory of the log", error))?;
-    let survey = Survey::take(&**storage, live, Access::ReadWrite)?;
+    let survey = Survey::take(&**storage, live, witness, Access::ReadWrite)?;
     let mut visitor = fresh(survey.store);
     let reach = if Mutant::TrustsTheOldTail.is_on() { Reach::Verified } else { Reach::Proven };
     let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, reach, &mut visitor)?;

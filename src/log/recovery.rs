@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::format::{BatchView, Fault, Footer, Preamble, Range};
 use crate::options::ReadMode;
 use crate::position::{Place, Position};
-use crate::segment::{Segment, segment_name};
+use crate::segment::{KnownSegment, Sealed, Segment, segment_name};
 use crate::storage::File;
 use crate::sync::Arc;
 use crate::time::Timestamp;
@@ -22,6 +22,15 @@ use xxhash_rust::xxh3::Xxh3;
 pub(crate) trait Visitor {
     /// A batch that counts; it stands, or will stand, at `place`. Refusing it as senseless makes it damage.
     fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault>;
+
+    /// The segments of the log, before anything of them is told: each by its random id and number, and how far it counts
+    /// where a successor says that.
+    fn chain(&mut self, _links: &[(Preamble, Option<u32>)]) {}
+
+    /// A segment that has ended comes next. What is known of it, if that is all, so that it need not be read.
+    fn sealed(&mut self, _sealed: &Sealed) -> Option<KnownSegment> {
+        None
+    }
 
     /// Positions that cannot be read because of damage.
     fn damaged(&mut self, range: Range);
@@ -150,6 +159,8 @@ pub(crate) fn recover(
         // What started behind the visible end is still on its way in.
         links.retain(|link| link.sequence() <= end.segment);
     }
+    let chain: Vec<_> = links.iter().map(|link| (link.preamble, link.fixed_end.map(|(end, _)| end))).collect();
+    visitor.chain(&chain);
     let mut scan = Scan {
         survey,
         on_damage,

@@ -12,7 +12,9 @@ use crate::format::{BATCH_HEADER_LEN, BatchView, Fault, Footer, Kind, Preamble, 
 use crate::mutant::Mutant;
 use crate::options::ReadMode;
 use crate::position::{POSITION_MAX, Place, Position};
-use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment, batches_end, read_whole, segment_name};
+use crate::segment::{
+    FIRST_BATCH, Found, KnownSegment, ScannedSegment, Segment, batches_end, read_whole, segment_name,
+};
 
 /// The last segment, as it was found.
 pub(super) struct Head {
@@ -101,6 +103,9 @@ impl Scan<'_> {
         mode: ReadMode,
         successor: Option<&Link>,
     ) -> Result<(Segment, u32), Error> {
+        if let Some(known) = self.known(link, mode, successor)? {
+            return Ok(known);
+        }
         let bytes = self.read(link)?;
         let scanned = scanned(link, &bytes);
         self.catch_up(link)?;
@@ -133,6 +138,36 @@ impl Scan<'_> {
         self.log_bytes += u64::from(end);
         self.buffer = bytes;
         Ok((segment, walked.last_checksum))
+    }
+
+    /// A segment that has a successor and of which all is known already: it is not read. Damage in it is found by whoever
+    /// reads it.
+    fn known(
+        &mut self,
+        link: &Link,
+        mode: ReadMode,
+        successor: Option<&Link>,
+    ) -> Result<Option<(Segment, u32)>, Error> {
+        let (Some(sealed), Some(next)) = (link.sealed(), successor.and_then(|successor| successor.begun)) else {
+            return Ok(None);
+        };
+        let is_possible = (FIRST_BATCH..=batches_end(link.preamble.size)).contains(&sealed.end)
+            && self.sequence.next_position <= next.start.first_position
+            && link.first_position().is_some_and(|first| first <= next.start.first_position);
+        if self.on_damage != OnDamage::Stop || !is_possible {
+            return Ok(None);
+        }
+        let Some(KnownSegment { marks, events }) = self.visitor.sealed(&sealed) else { return Ok(None) };
+        self.catch_up(link)?;
+        let segment = self.segment(link, mode, sealed.end)?;
+        segment.set_marks(marks);
+        // What the successor begins with is the end of this one, or behind it.
+        self.sequence.next_position = next.start.first_position;
+        self.sequence.epoch = self.sequence.epoch.max(next.epoch);
+        self.sequence.last_time = self.sequence.last_time.max(next.time);
+        self.report.events += events;
+        self.log_bytes += u64::from(sealed.end);
+        Ok(Some((segment, sealed.last_checksum)))
     }
 
     /// A footer repeats what the segment holds. A missing or torn one is no damage; one that verifies must be right.
@@ -187,7 +222,7 @@ impl Scan<'_> {
             self.is_end_lost = true;
         }
         let proven = self.proven_end(&scanned);
-        let previous_end = link.start.map_or(Place::NONE, |start| start.previous_end);
+        let previous_end = link.begun.map_or(Place::NONE, |begun| begun.start.previous_end);
         let (until, proven) = match (reach, proven) {
             (Reach::Visible(end), _) => (end.offset.clamp(FIRST_BATCH, batches_end(scanned.size)), Some(end.offset)),
             (Reach::Proven, Some(proven)) => (proven, Some(proven)),

@@ -2,12 +2,11 @@
 
 use super::report::{Damage, DamageKind};
 use crate::error::{Error, ErrorKind};
-use crate::format::{
-    BatchView, Fault, Kind, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, Start, is_blank,
-};
+use crate::format::{Fault, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, is_blank};
 use crate::position::{Place, Position};
 use crate::segment::{
-    FIRST_BATCH, LOG_DIR, ScannedSegment, parse_segment_name, read_whole, segment_name, segment_path,
+    Begun, FIRST_BATCH, LOG_DIR, ScannedSegment, Sealed, decode_start, is_terms_name, parse_segment_name, read_whole,
+    segment_name, segment_path,
 };
 use crate::storage::{Access, Entry, File, Storage};
 use crate::sync::Arc;
@@ -40,7 +39,7 @@ pub(crate) enum FileState {
 pub(crate) struct Legible {
     preamble: Preamble,
     file: Arc<dyn File>,
-    start: Option<Start>,
+    begun: Option<Begun>,
 }
 
 /// A segment with a valid start record.
@@ -48,7 +47,25 @@ pub(crate) struct Legible {
 pub(crate) struct Started {
     pub(crate) preamble: Preamble,
     pub(crate) file: Arc<dyn File>,
-    pub(crate) start: Start,
+    pub(crate) begun: Begun,
+}
+
+/// A derived file that verifies: it was written when the log was durable up to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Witness {
+    pub(crate) store: [u8; 16],
+    pub(crate) durable: Place,
+    /// The random id of the segment there.
+    pub(crate) segment: [u8; 16],
+}
+
+impl Witness {
+    /// Whether it speaks of this log, and of the segment that is there now, if one is.
+    fn is_of(&self, store: Option<[u8; 16]>, heads: &[Head]) -> bool {
+        let mut legible = heads.iter().filter_map(|head| head.preamble.as_ref().ok());
+        let is_there = |preamble: &&Preamble| preamble.sequence == self.durable.segment;
+        Some(self.store) == store && legible.find(is_there).is_none_or(|preamble| preamble.segment == self.segment)
+    }
 }
 
 /// All files of a log, and what `live` says.
@@ -58,7 +75,8 @@ pub(crate) struct Survey {
     pub(crate) store: Option<[u8; 16]>,
     /// What `live` says, if it verifies and is of this store.
     pub(crate) live: Option<Live>,
-    /// The furthest offset of each segment that batch headers name as durable in files without a valid start record.
+    /// The furthest offset of each segment that is named as durable by a derived file, or by batch headers in files
+    /// without a valid start record.
     named: BTreeMap<u32, u32>,
     pub(crate) notes: Vec<String>,
     /// Bytes of all files in the directory of the log.
@@ -68,7 +86,12 @@ pub(crate) struct Survey {
 impl Survey {
     /// Looks at every file and changes none. An error of the operating system is neither an end nor damage: the survey
     /// fails with it.
-    pub(crate) fn take(storage: &dyn Storage, live: Option<Live>, access: Access) -> Result<Survey, Error> {
+    pub(crate) fn take(
+        storage: &dyn Storage,
+        live: Option<Live>,
+        witness: Option<&Witness>,
+        access: Access,
+    ) -> Result<Survey, Error> {
         let entries = storage.list(LOG_DIR).map_err(|error| Error::io("listing the segments of the log", error))?;
         let mut survey = Survey {
             files: BTreeMap::new(),
@@ -83,6 +106,8 @@ impl Survey {
             survey.disk_bytes += entry.len;
             match parse_segment_name(&entry.name) {
                 Some(sequence) => found.push((sequence, entry)),
+                // Derived: whoever looks things up knows what it is worth.
+                None if is_terms_name(&entry.name) && entry.is_file => {}
                 None => survey.notes.push(format!("unknown file in the log: {}", entry.name.escape_debug())),
             }
         }
@@ -102,6 +127,9 @@ impl Survey {
         survey.live = live.filter(|live| survey.store.is_none_or(|store| store == live.store));
         if live.is_some() && survey.live.is_none() {
             survey.notes.push("the file `live` is of another store and was ignored".to_owned());
+        }
+        if let Some(witness) = witness.filter(|witness| witness.is_of(survey.store, &heads)) {
+            survey.named.insert(witness.durable.segment, witness.durable.offset);
         }
         // From the last one down: what stands in a file may prove something about those before it.
         for ((sequence, entry), head) in found.iter().zip(heads).rev() {
@@ -156,15 +184,15 @@ impl Survey {
             self.notes.push(format!("{} is longer than it was made", segment_name(sequence)));
         }
         match decode_start(&head.bytes, &preamble) {
-            Ok(start) if !is_short => return Ok(FileState::Started(Started { preamble, file, start })),
+            Ok(begun) if !is_short => return Ok(FileState::Started(Started { preamble, file, begun })),
             Err(Fault::Newer) => {
                 let act = format!("opening {}: its start record is of a newer version", segment_name(sequence));
                 return Err(Error::new(ErrorKind::TooNew, act));
             }
-            Ok(start) => {
+            Ok(begun) => {
                 let detail = format!("the file has {} bytes of the {size} it was made with", entry.len);
                 let place = Place { segment: sequence, offset: entry.len as u32 };
-                let legible = Legible { preamble, file, start: Some(start) };
+                let legible = Legible { preamble, file, begun: Some(begun) };
                 return Ok(FileState::Bad(Damage::new(DamageKind::Missing, place, detail), Some(legible)));
             }
             Err(_) => {}
@@ -192,7 +220,7 @@ impl Survey {
             let place = Place { segment: sequence, offset: FIRST_BATCH };
             let damage =
                 Damage::new(DamageKind::Unreadable, place, "its start record does not verify, and was durable");
-            return Ok(FileState::Bad(damage, Some(Legible { preamble, file, start: None })));
+            return Ok(FileState::Bad(damage, Some(Legible { preamble, file, begun: None })));
         }
         let behind = buffer.get(PREAMBLE_LEN..).unwrap_or_default();
         Ok(match is_blank(behind) {
@@ -254,7 +282,7 @@ impl Survey {
                 damage.push(found.clone());
             }
             let lower = self.files.range(..link.sequence()).rev();
-            next = match link.start {
+            next = match link.begun.map(|begun| begun.start) {
                 Some(start) if start.previous_end == Place::NONE => None,
                 Some(start) => {
                     let named =
@@ -282,12 +310,12 @@ impl Survey {
     }
 
     fn link(&self, file: &Surveyed, fixed: Option<(u32, u32)>) -> Option<Link> {
-        let (preamble, file, start) = match &file.state {
-            FileState::Started(started) => (started.preamble, &started.file, Some(started.start)),
-            FileState::Bad(_, Some(legible)) => (legible.preamble, &legible.file, legible.start),
+        let (preamble, file, begun) = match &file.state {
+            FileState::Started(started) => (started.preamble, &started.file, Some(started.begun)),
+            FileState::Bad(_, Some(legible)) => (legible.preamble, &legible.file, legible.begun),
             _ => return None,
         };
-        Some(Link { preamble, file: file.clone(), start, fixed_end: fixed })
+        Some(Link { preamble, file: file.clone(), begun, fixed_end: fixed })
     }
 
     /// The number for the next segment to be made: higher than any there is.
@@ -312,7 +340,7 @@ pub(crate) struct Link {
     pub(crate) preamble: Preamble,
     pub(crate) file: Arc<dyn File>,
     /// What its start record says; `None` where that is damaged.
-    pub(crate) start: Option<Start>,
+    pub(crate) begun: Option<Begun>,
     /// Where it ends and the checksum of its last batch, as its successor says.
     pub(crate) fixed_end: Option<(u32, u32)>,
 }
@@ -322,9 +350,14 @@ impl Link {
         self.preamble.sequence
     }
 
+    /// How it ended, as its successor says.
+    pub(crate) fn sealed(&self) -> Option<Sealed> {
+        self.fixed_end.map(|(end, last_checksum)| Sealed::new(&self.preamble, end, last_checksum))
+    }
+
     /// The position of its first event, as far as its start record says.
     pub(crate) fn first_position(&self) -> Option<Position> {
-        self.start.map(|start| start.first_position)
+        self.begun.map(|begun| begun.start.first_position)
     }
 }
 
@@ -346,14 +379,4 @@ fn look_at_head(storage: &dyn Storage, sequence: u32, entry: &Entry, access: Acc
     let read = file.read_at(&mut bytes, 0).map_err(|error| Error::io(act(), error))?;
     bytes.truncate(read);
     Ok(Head { preamble: Preamble::decode(&bytes), file: Some(file), bytes })
-}
-
-/// The start record behind the preamble, if it verifies.
-fn decode_start(head: &[u8], preamble: &Preamble) -> Result<Start, Fault> {
-    let bytes = head.get(PREAMBLE_LEN..).unwrap_or_default();
-    let batch = BatchView::verify(bytes, preamble.salt(), FIRST_BATCH)?;
-    match batch.records().next() {
-        Some(record) if record.header.kind == Kind::Start => Start::decode(record.body()),
-        _ => Err(Fault::Senseless),
-    }
 }

@@ -82,7 +82,7 @@ impl Cursor {
 
     fn enter_batch(&mut self) -> Result<(), Error> {
         let begin = self.offset;
-        if self.segment.passes_over(begin) {
+        if self.segment.passed_over(begin).is_some() {
             return Err(self.segment.damaged(begin));
         }
         self.load(begin, begin + BATCH_HEADER_LEN as u32)?;

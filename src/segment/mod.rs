@@ -5,12 +5,14 @@ mod maker;
 mod name;
 mod reader;
 mod scan;
+mod sealed;
 
 pub(crate) use cursor::{Cursor, Passed};
 pub(crate) use maker::{MakeFailure, make_ready};
-pub(crate) use name::{LOG_DIR, parse_segment_name, segment_name, segment_path};
+pub(crate) use name::{LOG_DIR, is_terms_name, parse_segment_name, segment_name, segment_path, terms_path};
 pub(crate) use reader::{Chunk, Mark, Segment};
-pub(crate) use scan::{Found, ScannedSegment, read_whole};
+pub(crate) use scan::{Begun, Found, ScannedSegment, decode_start, read_whole};
+pub(crate) use sealed::{KnownSegment, Sealed};
 
 use crate::format::{CONTROL_BATCH_LEN, FOOTER_LEN, PREAMBLE_LEN};
 

@@ -20,6 +20,16 @@ pub(crate) fn segment_path(sequence: u32) -> String {
     format!("{LOG_DIR}/{}", segment_name(sequence))
 }
 
+/// The path of the file with the terms of a segment, which is derived from it.
+pub(crate) fn terms_path(sequence: u32) -> String {
+    format!("{LOG_DIR}/{sequence:010}.idx")
+}
+
+/// Whether a file name is one of those.
+pub(crate) fn is_terms_name(name: &str) -> bool {
+    name.strip_suffix(".idx").is_some_and(|digits| parse_segment_name(&format!("{digits}.log")).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,10 +38,12 @@ mod tests {
     fn a_name_is_taken_only_in_the_form_it_is_made() {
         for sequence in [1, 42, u32::MAX] {
             assert_eq!(parse_segment_name(&segment_name(sequence)), Some(sequence));
+            assert!(is_terms_name(terms_path(sequence).strip_prefix("log/").expect("it is in the log")));
         }
         for name in ["1.log", "0000000000.log", "+000000001.log", "0000000001.LOG", "9999999999.log", "0000000001.log~"]
         {
             assert_eq!(parse_segment_name(name), None, "{name}");
+            assert!(!is_terms_name(&name.replace(".log", ".idx")), "{name}");
         }
     }
 }

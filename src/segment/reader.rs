@@ -1,8 +1,12 @@
 //! Reading events from a segment, sealed or active, up to its visible end.
 
+use super::{FIRST_BATCH, decode_start};
 use crate::error::{Error, ErrorKind};
 use crate::event::{RecordedEvent, SharedBytes};
-use crate::format::{Fault, KeyFact, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, Salt, decode_event};
+use crate::format::{
+    Fault, KeyFact, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, START_BATCH_LEN, Salt, Start,
+    decode_event,
+};
 use crate::options::ReadMode;
 use crate::position::{Place, Position};
 use crate::storage::File;
@@ -142,6 +146,24 @@ impl Segment {
         self.end.set(end);
     }
 
+    /// What the segment goes on from: its start record, verified.
+    pub(crate) fn start(&self) -> Result<Start, Error> {
+        let end = FIRST_BATCH + START_BATCH_LEN as u32;
+        let chunk = self.chunk(0, end, 0)?;
+        let bytes = chunk.get(0, end).ok_or_else(|| self.damaged(FIRST_BATCH))?;
+        decode_start(bytes, &self.preamble).map(|begun| begun.start).map_err(|fault| self.fault(FIRST_BATCH, fault))
+    }
+
+    /// All marks.
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        self.marks.read().clone()
+    }
+
+    /// Takes marks that were made before.
+    pub(crate) fn set_marks(&self, marks: Vec<Mark>) {
+        *self.marks.write() = marks;
+    }
+
     /// Notes where a batch begins.
     pub(crate) fn mark(&self, mark: Mark) {
         let mut marks = self.marks.write();
@@ -160,11 +182,11 @@ impl Segment {
         self.passed_over.write().push((from, to));
     }
 
-    /// Whether what stands at `offset` does not count, even if it verifies.
-    pub(crate) fn passes_over(&self, offset: u32) -> bool {
+    /// The end of what does not count, where `offset` lies in it, even if it verifies.
+    pub(crate) fn passed_over(&self, offset: u32) -> Option<u32> {
         let passed_over = self.passed_over.read();
         let behind = passed_over.partition_point(|(from, _)| *from <= offset);
-        behind.checked_sub(1).is_some_and(|last| offset < passed_over[last].1)
+        behind.checked_sub(1).map(|last| passed_over[last].1).filter(|end| offset < *end)
     }
 
     /// The last mark from which reading meets `position`, if the segment reaches that far back.

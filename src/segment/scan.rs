@@ -1,10 +1,13 @@
 //! A segment's bytes, read with positioned reads and walked batch by batch.
 
 use super::{FIRST_BATCH, batches_end};
-use crate::format::{BatchHeader, BatchView, Fault, Footer, Salt, find_batch_header, is_blank};
+use crate::format::{
+    BatchHeader, BatchView, Fault, Footer, Kind, PREAMBLE_LEN, Preamble, Salt, Start, find_batch_header, is_blank,
+};
 use crate::mutant::Mutant;
 use crate::position::Place;
 use crate::storage::File;
+use crate::time::Timestamp;
 use std::io;
 
 /// Reads the first `len` bytes of a file into `buffer`, which is reused, or as many as there are.
@@ -22,6 +25,27 @@ pub(crate) fn read_whole(file: &dyn File, len: usize, buffer: &mut Vec<u8>) -> i
     };
     buffer.truncate(read);
     Ok(())
+}
+
+/// How a segment began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    pub(crate) start: Start,
+    /// No batch before it has a higher epoch or a later time.
+    pub(crate) epoch: u32,
+    pub(crate) time: Timestamp,
+}
+
+/// The start record behind the preamble that a segment begins with, if it verifies.
+pub(crate) fn decode_start(head: &[u8], preamble: &Preamble) -> Result<Begun, Fault> {
+    let bytes = head.get(PREAMBLE_LEN..).unwrap_or_default();
+    let batch = BatchView::verify(bytes, preamble.salt(), FIRST_BATCH)?;
+    match batch.records().next() {
+        Some(record) if record.header.kind == Kind::Start => {
+            Ok(Begun { start: Start::decode(record.body())?, epoch: batch.header.epoch, time: batch.header.time })
+        }
+        _ => Err(Fault::Senseless),
+    }
 }
 
 /// The bytes of one segment, with what is needed to verify them.

@@ -81,6 +81,11 @@ pub(crate) trait Storage: Debug + Send + Sync {
     /// thread, one operation after the other, and can be repeated exactly.
     fn has_threads(&self) -> bool;
 
+    /// Whether files take other room than memory, so that writing there what is in memory is worth it.
+    fn is_apart_from_memory(&self) -> bool {
+        true
+    }
+
     /// How a person would name the store's directory, for errors.
     fn describe(&self) -> String;
 }

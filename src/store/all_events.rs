@@ -196,7 +196,7 @@ impl State {
     /// The next event that an index names and that is wanted.
     fn advance_found(&mut self) -> Result<Option<RecordedEvent>, Error> {
         while let Walk::Found(found) = &mut self.walk
-            && let Some(named) = found.next()
+            && let Some(named) = found.next()?
         {
             let met = match found.read(&named) {
                 Ok(event) if self.bounds.is_backwards => self.meet_backwards(event)?,
@@ -231,7 +231,7 @@ impl State {
             return Ok(None);
         }
         let mut count = 0;
-        while let Some(named) = found.next() {
+        while let Some(named) = found.next()? {
             let is_wanted = named.is_inside
                 || match found.read(&named) {
                     Ok(event) => self.bounds.hold(event.position().get()) && self.wanted.accepts(&event),

@@ -275,8 +275,8 @@ impl<'a> Placed<'a> {
         }
         let view = self.writer.view.0.read();
         let known = view.table.visible(name.as_str());
-        let (version, position) =
-            known.map_or((Version::NONE, Position::BEGINNING), |known| (known.admitted(), known.last_position));
+        let (version, position) = known
+            .map_or((Version::NONE, Position::BEGINNING), |known| (known.admitted(), known.extent().last_position));
         self.streams.push((name.clone(), version, position));
         self.streams.len() - 1
     }

@@ -90,11 +90,11 @@ impl Found {
     }
 
     /// The next event that is named.
-    pub(super) fn next(&mut self) -> Option<Named> {
+    pub(super) fn next(&mut self) -> Result<Option<Named>, Error> {
         loop {
-            let part = self.parts.last_mut()?;
+            let Some(part) = self.parts.last_mut() else { return Ok(None) };
             if let Some(offset) = self.page.pop() {
-                return Some(Named { segment: part.segment.clone(), offset, is_inside: part.is_inside });
+                return Ok(Some(Named { segment: part.segment.clone(), offset, is_inside: part.is_inside }));
             }
             if part.to <= part.from {
                 self.parts.pop();
@@ -102,8 +102,8 @@ impl Found {
                 continue;
             }
             let Page { mut offsets, rest } = match self.is_backwards {
-                false => part.terms.forwards(&self.plan, part.from, part.to),
-                true => part.terms.backwards(&self.plan, part.from, part.to),
+                false => part.terms.forwards(&part.segment, &self.plan, part.from, part.to)?,
+                true => part.terms.backwards(&part.segment, &self.plan, part.from, part.to)?,
             };
             match (rest, self.is_backwards) {
                 (Some(rest), false) => part.from = rest,

@@ -14,16 +14,24 @@ use crate::receipt::Receipt;
 /// The batch that came with a key, in what is visible up to a position.
 pub(super) fn find_key(view: &SharedView, key: &str, up_to: Position) -> Result<Option<KnownKey>, Error> {
     let act = |said: String| format!("key `{}` of a batch: {said}", key.escape_debug());
-    let view = view.0.read();
-    let doubt = view.table.holes().doubt_behind(Position::BEGINNING);
-    let term = view.terms.hasher().key(key);
+    let unreadable = |error: Error| {
+        Error::with_source(error.kind(), act("the batch that came with it cannot be read".to_owned()), error)
+    };
+    let visible = view.0.read();
+    let doubt = visible.table.holes().doubt_behind(Position::BEGINNING);
+    let term = visible.terms.hasher().key(key);
+    let indexed = visible.all_indexed();
+    drop(visible);
     // Most keys are new.
-    let mut found = view.terms.has(term).then(|| Found::new(&view, Plan::of_key(term), &Bounds::ALL));
-    drop(view);
-    while let Some(named) = found.as_mut().and_then(Found::next) {
-        let fact = named.key_fact().map_err(|error| {
-            Error::with_source(error.kind(), act("the batch that came with it cannot be read".to_owned()), error)
-        })?;
+    let mut is_known = false;
+    for (segment, terms) in &indexed {
+        is_known |= terms.has(segment, term).map_err(unreadable)?;
+    }
+    let mut found = is_known.then(|| Found::new(&view.0.read(), Plan::of_key(term), &Bounds::ALL));
+    while let Some(found) = &mut found
+        && let Some(named) = found.next().map_err(unreadable)?
+    {
+        let fact = named.key_fact().map_err(unreadable)?;
         if fact.key == key && fact.receipt.last_position <= up_to {
             return Ok(Some(KnownKey { fact, place: named.place() }));
         }

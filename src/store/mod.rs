@@ -7,6 +7,7 @@ mod exact;
 mod found;
 mod groups;
 mod info;
+mod keeper;
 mod keys;
 mod look;
 #[cfg(all(test, scorebook_loom))]
@@ -22,6 +23,7 @@ mod request;
 mod schedules;
 mod streams;
 mod threads;
+mod trail;
 mod view;
 mod wanted;
 mod writer;

@@ -32,8 +32,9 @@ impl EventStore {
     /// # Errors
     ///
     /// * [`Locked`](ErrorKind::Locked): another writer has it open; nothing was changed.
-    /// * [`Damaged`](ErrorKind::Damaged): acknowledged bytes do not verify; no file of the log was changed.
-    ///   [`open_read_only`](Self::open_read_only) reads what can be read.
+    /// * [`Damaged`](ErrorKind::Damaged): acknowledged bytes do not verify; no file of the log was changed. Segments of which
+    ///   all is known from derived files are not read: damage in those is told by whoever reads it, and by
+    ///   [`verify`](crate::verify). [`open_read_only`](Self::open_read_only) reads what can be read.
     /// * [`TooNew`](ErrorKind::TooNew): a newer version wrote it.
     /// * [`Full`](ErrorKind::Full): there is no room to create it.
     /// * [`Io`](ErrorKind::Io): the operating system refused something; the text says what.

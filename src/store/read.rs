@@ -1,13 +1,16 @@
 //! Reading one stream.
 
+use super::trail::{Stretch, Trail};
 use super::view::{SharedView, View};
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
-use crate::index::HoleKind;
+use crate::format::Term;
+use crate::index::{Extent, HoleKind};
 use crate::name::StreamName;
-use crate::position::{Place, Position, Version};
+use crate::position::{Position, Version};
 use crate::segment::Segment;
 use crate::sync::Arc;
+use std::ops::Range;
 
 /// A read of one stream: bounds choose the events, [`backwards`](Self::backwards) only the order.
 ///
@@ -176,17 +179,21 @@ pub struct StreamEvents {
 struct State {
     view: Arc<SharedView>,
     stream: StreamName,
-    number: u32,
+    term: Term,
     bounds: Bounds,
-    /// The indexes of events that are still to be read.
-    next: usize,
-    end: usize,
-    /// The version of the stream when the read began.
-    last_version: Version,
+    /// What was visible of the stream when the read began.
+    extent: Extent,
+    /// The stretches that are still to be looked at, downwards.
+    trail: Trail,
+    /// Those that were come by on the way to where the read begins, the next one last.
+    ahead: Option<Vec<Stretch>>,
+    /// The stretch at hand, and the indexes of its events that are still to be read.
+    open: Option<(Stretch, Range<usize>)>,
     /// The last event given: its version and position.
     given: Option<(Version, Position)>,
-    /// Looked up a page at a time, so that the lock is not taken for each event. In reading order, the next one last.
-    page: Vec<(Version, Place, Arc<Segment>)>,
+    /// Looked up a page at a time: where events stand, and their versions where those are known. In reading order, the
+    /// next one last.
+    page: Vec<(u32, Option<Version>, Arc<Segment>)>,
     left: u64,
 }
 
@@ -200,35 +207,27 @@ impl StreamEvents {
             Err(error) => return failed(error.clone()),
         };
         let view = source.0.read();
-        let Some(number) =
-            view.table.visible(read.stream.as_str()).and_then(|_| view.table.number(read.stream.as_str()))
-        else {
+        let Some(stream) = view.table.visible(read.stream.as_str()) else {
             return failed(missing(&view, &read.stream));
         };
-        let stream = view.table.stream(number);
         let bounds = read.bounds;
-        let (next, end) = if bounds.are_empty() {
-            (0, 0)
-        } else {
-            let behind = Version::new(bounds.last).next();
-            let end = behind.map_or(stream.places.len(), |version| stream.places.index_of(version));
-            (stream.places.index_of(Version::new(bounds.first)), end)
-        };
+        let extent = *stream.extent();
+        let term = view.terms.hasher().stream(read.stream.as_str());
+        drop(view);
         let state = State {
             view: source.clone(),
             stream: read.stream.clone(),
-            number,
+            term,
             bounds,
-            next,
-            end: end.max(next),
-            last_version: stream.version(),
+            extent,
+            trail: Trail::new(source, term, extent.last_segment),
+            ahead: None,
+            open: None,
             given: None,
             page: Vec::new(),
             left: bounds.limit,
         };
-        let is_over = bounds.are_empty();
-        drop(view);
-        StreamEvents { state: (!is_over).then_some(state), error: None }
+        StreamEvents { state: (!bounds.are_empty()).then_some(state), error: None }
     }
 }
 
@@ -253,38 +252,76 @@ impl State {
             return Ok(None);
         }
         if self.page.is_empty() {
-            self.turn_page();
+            self.turn_page()?;
         }
-        let Some((version, place, segment)) = self.page.pop() else { return self.end().map(|()| None) };
-        let event = segment.event(place.offset)?;
-        if event.version() != version || event.stream() != self.stream.as_str() {
-            return Err(segment.damaged(place.offset));
+        let Some((offset, version, segment)) = self.page.pop() else { return self.end().map(|()| None) };
+        let event = segment.event(offset)?;
+        let is_next = match (version, self.given, self.bounds.is_backwards) {
+            (Some(version), _, _) => event.version() == version,
+            (None, Some((given, _)), false) => given < event.version(),
+            (None, Some((given, _)), true) => event.version() < given,
+            (None, None, _) => true,
+        };
+        if !is_next || event.stream() != self.stream.as_str() {
+            return Err(segment.damaged(offset));
         }
+        let version = event.version();
         self.check_gap(version, event.position())?;
         self.given = Some((version, event.position()));
         self.left -= 1;
         Ok(Some(event))
     }
 
-    fn turn_page(&mut self) {
-        let view = self.view.0.read();
-        let places = &view.table.stream(self.number).places;
-        let count = (self.end - self.next).min(PAGE).min(usize::try_from(self.left).unwrap_or(PAGE));
-        let indexes = match self.bounds.is_backwards {
-            false => self.next..self.next + count,
-            true => self.end - count..self.end,
-        };
-        let entry = |index| {
-            let place: Place = places.get(index)?;
-            Some((places.version(index), place, view.segment(place.segment)?.clone()))
-        };
-        self.page.extend(indexes.clone().filter_map(entry));
+    /// Looks up where the next events stand; none where there are none within the bounds.
+    fn turn_page(&mut self) -> Result<(), Error> {
+        while self.open.as_ref().is_none_or(|(_, left)| left.is_empty()) {
+            let Some(stretch) = self.next_stretch()? else { return Ok(()) };
+            let last = self.last_wanted();
+            let from = stretch.index_of(Version::new(self.bounds.first))?;
+            let to = last.next().map_or(Ok(stretch.events()), |behind| stretch.index_of(behind))?;
+            self.open = Some((stretch, from..to.max(from)));
+        }
+        let Some((stretch, left)) = &mut self.open else { return Ok(()) };
+        let count = left.len().min(PAGE).min(usize::try_from(self.left).unwrap_or(PAGE));
+        let from = if self.bounds.is_backwards { left.end - count } else { left.start };
+        let offsets = stretch.offsets(from, count)?;
+        let entry = |(index, offset)| (offset, stretch.version(index), stretch.segment().clone());
+        self.page.extend((from..).zip(offsets).map(entry));
         if self.bounds.is_backwards {
-            self.end = indexes.start;
+            left.end = from;
         } else {
-            self.next = indexes.end;
+            left.start += count;
             self.page.reverse();
         }
+        Ok(())
+    }
+
+    /// The highest version that is read.
+    fn last_wanted(&self) -> Version {
+        Version::new(self.bounds.last).min(self.extent.version)
+    }
+
+    /// The next stretch in reading order that may hold events within the bounds.
+    fn next_stretch(&mut self) -> Result<Option<Stretch>, Error> {
+        let (first, last) = (Version::new(self.bounds.first), self.last_wanted());
+        if self.bounds.is_backwards {
+            let is_over = self.open.as_ref().is_some_and(|(stretch, _)| stretch.first() <= first);
+            return if is_over { Ok(None) } else { self.trail.next() };
+        }
+        if self.ahead.is_none() {
+            let mut ahead = Vec::new();
+            while let Some(stretch) = self.trail.next()? {
+                let is_enough = stretch.first() <= first;
+                if stretch.first() <= last {
+                    ahead.push(stretch);
+                }
+                if is_enough {
+                    break;
+                }
+            }
+            self.ahead = Some(ahead);
+        }
+        Ok(self.ahead.as_mut().and_then(Vec::pop))
     }
 
     /// Fails where versions are missing before this event that were not removed on purpose.
@@ -296,7 +333,7 @@ impl State {
             (None, false) => (first < version, Position::BEGINNING, position),
             (None, true) => {
                 self.check_behind()?;
-                (version.get() < self.bounds.last.min(self.last_version.get()), position, Position::new(u64::MAX))
+                (version.get() < self.last_wanted().get(), position, Position::new(u64::MAX))
             }
         };
         if is_gap { self.check_doubt(low, high) } else { Ok(()) }
@@ -305,7 +342,7 @@ impl State {
     /// Fails where events may be missing behind the last one of the read.
     fn end(&self) -> Result<(), Error> {
         let first = Version::new(self.bounds.first.max(1));
-        let last = Version::new(self.bounds.last).min(self.last_version);
+        let last = self.last_wanted();
         match (self.given, self.bounds.is_backwards) {
             (Some((version, at)), true) if first < version => self.check_doubt(Position::BEGINNING, at),
             (Some((version, at)), false) if version < last => self.check_doubt(at, self.next_position()?),
@@ -318,27 +355,27 @@ impl State {
 
     /// The position of the first event behind the bounds, which is known where the stream goes on behind them.
     fn next_position(&self) -> Result<Position, Error> {
-        let behind = {
-            let view = self.view.0.read();
-            let places = &view.table.stream(self.number).places;
-            let index = Version::new(self.bounds.last).next().map(|version| places.index_of(version));
-            let place = index.and_then(|index| places.get(index));
-            place.and_then(|place| Some((view.segment(place.segment)?.clone(), place.offset)))
-        };
-        match behind {
-            Some((segment, offset)) => Ok(segment.event(offset)?.position()),
-            None => Ok(Position::new(u64::MAX)),
+        let Some(version) = Version::new(self.bounds.last).next() else { return Ok(Position::new(u64::MAX)) };
+        let mut trail = Trail::new(&self.view, self.term, self.extent.last_segment);
+        let mut behind = None;
+        while let Some(stretch) = trail.next()? {
+            let (index, is_enough) = (stretch.index_of(version)?, stretch.first() <= version);
+            if index < stretch.events() {
+                behind = Some((stretch, index));
+            }
+            if is_enough {
+                break;
+            }
         }
+        behind.map_or(Ok(Position::new(u64::MAX)), |(stretch, index)| Ok(stretch.event(index)?.position()))
     }
 
     /// Fails where the bounds reach behind the last known event and it is in doubt whether that was the last.
     fn check_behind(&self) -> Result<(), Error> {
-        if self.bounds.last <= self.last_version.get() || self.bounds.skips_lost {
+        if self.bounds.last <= self.extent.version.get() || self.bounds.skips_lost {
             return Ok(());
         }
-        let view = self.view.0.read();
-        let last = view.table.stream(self.number).last_position;
-        match view.table.holes().doubt_behind(last) {
+        match self.view.0.read().table.holes().doubt_behind(self.extent.last_position) {
             Some(hole) => Err(in_hole(&self.stream, &hole)),
             None => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use super::view::{SharedView, View};
 use crate::error::Error;
-use crate::index::Lookup;
+use crate::index::{Lookup, SavedTable, Shelf};
 use crate::log::{CloseState, Follower, Look, Opened, RecoveryReport, is_same_writer, open_for_reading, read_live};
 use crate::options::Options;
 use crate::position::Place;
@@ -77,7 +77,7 @@ impl Reader {
             );
             // What cannot be followed is opened anew, which says what is wrong if that does not help.
             if followed.unwrap_or(false) {
-                shared.pack();
+                while shared.pack(None) {}
                 state.facts.ends.visible = live.visible_end;
                 state.facts.ends.durable = live.durable_end;
                 state.facts.ends.visible_position = live.visible_position;
@@ -99,7 +99,8 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
         let said = read_live(&**storage);
         // A writer may have come or gone while the log was read, so both moments count. One that came and went in between
         // is told by `live`, in which each leaves its mark.
-        let opened = open_for_reading(&**storage, options, Lookup::of_store);
+        let witness = SavedTable::read(&**storage).map(|table| table.witness());
+        let opened = open_for_reading(&**storage, options, witness.as_ref(), Lookup::of_store);
         let has_changed = read_live(&**storage) != said;
         let was_changing = has_changed || was_locked || storage.is_locked().unwrap_or(false);
         match opened {
@@ -127,6 +128,9 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
     let report = opened.report.clone();
     let facts = Facts { report, store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
     let view = Arc::new(SharedView(RwLock::new(View::new(opened))));
+    if facts.report.damage().is_empty() {
+        view.take_from(&Shelf { storage: &**storage, mode: options.read_mode });
+    }
     Ok(State { view, follower, facts })
 }
 

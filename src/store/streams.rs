@@ -2,12 +2,12 @@
 
 use super::EventStore;
 use super::read::missing;
+use super::trail::Stretch;
 use super::view::SharedView;
 use crate::error::{Error, ErrorKind};
-use crate::index::Stream;
+use crate::index::{Extent, Stream};
 use crate::name::StreamName;
-use crate::position::{Place, Position, Version};
-use crate::segment::Segment;
+use crate::position::{Position, Version};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 
@@ -82,9 +82,10 @@ impl EventStore {
         let view = shared.0.read();
         let known = view.table.visible(stream.as_str()).ok_or_else(|| missing(&view, stream))?;
         let holes = view.table.holes();
-        let between = holes.doubt_between(known.first_position, known.last_position);
-        let is_whole = known.places.len() as u64 == known.version().get();
-        if let Some(hole) = holes.doubt_behind(known.last_position).or(between.filter(|_| !is_whole)) {
+        let extent = known.extent();
+        let between = holes.doubt_between(extent.first_position, extent.last_position);
+        let is_whole = extent.events == extent.version.get();
+        if let Some(hole) = holes.doubt_behind(extent.last_position).or(between.filter(|_| !is_whole)) {
             return Err(super::read::in_hole(stream, &hole));
         }
         let draft = Draft::of(known);
@@ -120,7 +121,7 @@ impl EventStore {
         let shared = self.view()?;
         let view = shared.0.read();
         let known = view.table.visible(stream.as_str());
-        let last = known.map_or(Position::BEGINNING, |known| known.last_position);
+        let last = known.map_or(Position::BEGINNING, |known| known.extent().last_position);
         match view.table.holes().doubt_behind(last) {
             Some(hole) => Err(super::read::in_hole(stream, &hole)),
             None => Ok(known.map_or(Version::NONE, Stream::version)),
@@ -229,35 +230,36 @@ impl StreamList {
 
 /// What the table knows of a stream; the times stand in the events.
 struct Draft {
-    info: StreamInfo,
-    first: Place,
-    last: Place,
+    name: StreamName,
+    extent: Extent,
 }
 
 impl Draft {
     fn of(stream: &Stream) -> Draft {
-        let count = stream.places.len();
-        let place = |index| stream.places.get(index).expect("a visible stream has events");
-        let info = StreamInfo {
-            name: StreamName::trusted(stream.name.clone()),
-            version: stream.version(),
-            count: count as u64,
-            first_position: stream.first_position,
-            last_position: stream.last_position,
-            first_time: Timestamp::EPOCH,
-            last_time: Timestamp::EPOCH,
-        };
-        Draft { info, first: place(0), last: place(count - 1) }
+        Draft { name: StreamName::trusted(stream.name.clone()), extent: *stream.extent() }
     }
 
-    fn complete(mut self, shared: &SharedView) -> Result<StreamInfo, Error> {
-        let segment = |place: Place| -> Result<Arc<Segment>, Error> {
-            let act = || Error::new(ErrorKind::Damaged, format!("reading {place}: there is no such segment"));
-            shared.0.read().segment(place.segment).cloned().ok_or_else(act)
+    fn complete(self, shared: &SharedView) -> Result<StreamInfo, Error> {
+        let Extent { version, events, first_position, last_position, first_segment, last_segment } = self.extent;
+        let term = shared.0.read().terms.hasher().stream(self.name.as_str());
+        let within = |sequence: u32| {
+            let missing = || {
+                Error::new(ErrorKind::Damaged, format!("reading stream {}: it is not in segment {sequence}", self.name))
+            };
+            Stretch::within(shared, sequence, term)?.ok_or_else(missing)
         };
-        self.info.first_time = segment(self.first)?.event(self.first.offset)?.time();
-        self.info.last_time = segment(self.last)?.event(self.last.offset)?.time();
-        Ok(self.info)
+        let (first, last) = (within(first_segment)?, within(last_segment)?);
+        // More may have come in since.
+        let behind = version.next().map_or(Ok(last.events()), |next| last.index_of(next))?;
+        Ok(StreamInfo {
+            first_time: first.event(0)?.time(),
+            last_time: last.event(behind.saturating_sub(1))?.time(),
+            name: self.name,
+            version,
+            count: events,
+            first_position,
+            last_position,
+        })
     }
 }
 

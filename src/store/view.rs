@@ -2,11 +2,11 @@
 
 use super::read::Bounds;
 use crate::format::{BatchView, Fault};
-use crate::index::{Lookup, StreamTable, TermIndex};
+use crate::index::{Lookup, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex};
 use crate::log::{EventPlace, Opened, Publish, Published, Visitor};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
-use crate::segment::{FIRST_BATCH, Segment};
+use crate::segment::{FIRST_BATCH, Sealed, Segment};
 use crate::sync::{Arc, RwLock};
 use crate::time::Timestamp;
 
@@ -26,7 +26,7 @@ pub(crate) struct View {
 impl View {
     /// What opening a log has found.
     pub(crate) fn new(opened: Opened<Lookup>) -> View {
-        let Lookup { table, mut terms } = opened.visitor;
+        let Lookup { table, mut terms, .. } = opened.visitor;
         if terms.is_empty() {
             // A new store has got its id only now.
             terms = TermIndex::new(opened.store);
@@ -39,6 +39,23 @@ impl View {
     pub(crate) fn segment(&self, sequence: u32) -> Option<&Arc<Segment>> {
         let index = self.segments.binary_search_by_key(&sequence, |segment| segment.sequence()).ok()?;
         self.segments.get(index)
+    }
+
+    /// A segment that holds events, with its terms.
+    pub(crate) fn indexed(&self, sequence: u32) -> Option<(Arc<Segment>, Arc<SegmentTerms>)> {
+        Some((self.segment(sequence)?.clone(), self.terms.of(sequence)?.clone()))
+    }
+
+    /// All of them.
+    pub(crate) fn all_indexed(&self) -> Vec<(Arc<Segment>, Arc<SegmentTerms>)> {
+        self.terms.segments().iter().filter_map(|terms| self.indexed(terms.sequence())).collect()
+    }
+
+    /// The last segment before another one that holds events, with its terms.
+    pub(crate) fn indexed_before(&self, sequence: u32) -> Option<(Arc<Segment>, Arc<SegmentTerms>)> {
+        let all = self.terms.segments();
+        let behind = all.partition_point(|terms| terms.sequence() < sequence);
+        self.indexed(all.get(behind.checked_sub(1)?)?.sequence())
     }
 
     /// The segments that hold positions from the first to the last, each with the position that the one behind it begins
@@ -75,6 +92,18 @@ impl View {
         if is_last { self.end } else { segment.end() }
     }
 
+    /// Where the visible events end; none where there is no segment.
+    fn spot(&self) -> Option<Spot> {
+        let last = self.segments.last()?;
+        let place = Place { segment: last.sequence(), offset: self.end };
+        Some(Spot { place, segment: last.preamble.segment })
+    }
+
+    /// How many bytes the segments have up to their ends.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| u64::from(segment.end())).sum()
+    }
+
     /// A segment begins, with nothing visible in it yet.
     pub(crate) fn begin(&mut self, segment: &Arc<Segment>) {
         self.segments.push(segment.clone());
@@ -84,7 +113,7 @@ impl View {
     /// Makes a stored batch of the last segment visible, all of it or nothing; `head` is the last position behind it.
     pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>, head: Position) -> Result<(), Fault> {
         self.table.batch(place, batch)?;
-        self.terms.batch(place, batch);
+        self.terms.batch(place, batch, self.table.steps());
         self.end = batch.end();
         self.head = head;
         Ok(())
@@ -98,11 +127,11 @@ impl View {
         self.end = published.end;
         let segment = published.segment.sequence();
         for batch in published.batches() {
-            for event in batch.events {
-                let place = Place { segment, offset: event.offset };
-                self.table.publish(event.stream, event.version, event.position, place);
-            }
-            self.terms.add(segment, batch.events.iter().map(|event| event.offset), batch.terms, batch.key);
+            let of_event =
+                |event: &EventPlace| self.table.publish(event.stream, event.version, event.position, segment);
+            let steps: Vec<Step> = batch.events.iter().map(of_event).collect();
+            let offsets = batch.events.iter().map(|event| event.offset);
+            self.terms.add(segment, offsets, batch.terms, &steps, batch.key);
         }
         if !Mutant::LeavesTheHeadBehind.is_on() {
             self.head = published.head;
@@ -111,8 +140,7 @@ impl View {
 
     /// What no store may do: see [`Mutant::ShowsABatchInPart`].
     fn publish_event(&mut self, published: &Published<'_>, event: &EventPlace) {
-        let segment = published.segment.sequence();
-        self.table.publish(event.stream, event.version, event.position, Place { segment, offset: event.offset });
+        self.table.publish(event.stream, event.version, event.position, published.segment.sequence());
         self.head = event.position;
         self.end = published.end;
     }
@@ -126,13 +154,71 @@ impl View {
 pub(crate) struct SharedView(pub(crate) RwLock<View>);
 
 impl SharedView {
-    /// Packs what is remembered of segments that have ended, while others read and write.
-    pub(crate) fn pack(&self) {
-        loop {
-            let Some(terms) = self.0.read().terms.to_be_packed() else { return };
-            terms.pack();
+    /// Packs what is remembered of one segment that has ended, while others read and write, and writes it to a file if
+    /// that may be. Whether there was one.
+    pub(crate) fn pack(&self, keep: Option<&Keep<'_>>) -> bool {
+        let view = self.0.read();
+        let may_keep = |sequence: u32| keep.is_some_and(|keep| sequence < keep.durable.segment);
+        let is_due = |terms: &&Arc<SegmentTerms>| terms.is_due(may_keep(terms.sequence()));
+        let Some(terms) = view.terms.ended().iter().find(is_due).cloned() else { return false };
+        let Some(index) = view.segments.iter().position(|segment| segment.sequence() == terms.sequence()) else {
+            return false;
+        };
+        let (segment, next) = (view.segments[index].clone(), view.segments.get(index + 1).cloned());
+        drop(view);
+        // Whoever looks for something in a segment that cannot be read is told.
+        if terms.pack(&segment).is_err() {
+            terms.leave();
+            return true;
+        }
+        if let (Some(keep), Some(next)) = (keep.filter(|_| may_keep(terms.sequence())), next) {
+            match next.start().ok().and_then(|start| Sealed::by(&start, &segment)) {
+                Some(sealed) => terms.keep_in(&keep.shelf, &segment, &sealed),
+                None => terms.leave(),
+            }
+        }
+        true
+    }
+
+    /// The stream table as it is written down, a few streams at a time so that nobody waits for long; and between which
+    /// places it was taken. None where there is nothing yet.
+    pub(crate) fn save(&self) -> Option<(SavedStreams, Spot, Spot)> {
+        const STREAMS_AT_A_TIME: usize = 1_024;
+        let view = self.0.read();
+        let from = view.spot()?;
+        let mut saved = view.table.begin_save(view.head);
+        let (mut next, to) = (Some(0), view.table.numbers());
+        drop(view);
+        let mut upto = from;
+        while let Some(number) = next {
+            let view = self.0.read();
+            next = view.table.save(number, STREAMS_AT_A_TIME, to, &mut saved);
+            upto = view.spot()?;
+        }
+        Some((saved, from, upto))
+    }
+
+    /// Takes the terms of segments that have ended from their files, where those can be relied on.
+    pub(crate) fn take_from(&self, shelf: &Shelf<'_>) {
+        let view = self.0.read();
+        let ended =
+            view.segments.windows(2).filter_map(|pair| Some((view.terms.of(pair[0].sequence())?, &pair[0], &pair[1])));
+        let ended: Vec<_> =
+            ended.map(|(terms, segment, next)| (terms.clone(), segment.clone(), next.clone())).collect();
+        drop(view);
+        for (terms, segment, next) in ended {
+            if let Some(sealed) = next.start().ok().and_then(|start| Sealed::by(&start, &segment)) {
+                terms.take_from(shelf, &sealed);
+            }
         }
     }
+}
+
+/// Where the terms of segments are written to, and which segments may be spoken of.
+pub(crate) struct Keep<'a> {
+    pub(crate) shelf: Shelf<'a>,
+    /// A derived file speaks only of what is durable.
+    pub(crate) durable: Place,
 }
 
 impl Publish for SharedView {

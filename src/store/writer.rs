@@ -1,12 +1,13 @@
 //! The writing side of a store: admission over the log and the view.
 
 use super::condition::{KnownKey, Once, Refusal};
+use super::keeper::Keeper;
 use super::recent::{Admitted, Positions, Recent};
 use super::request::Request;
 use super::view::{SharedView, View};
 use crate::error::{AppendError, Conflict, Error, ErrorKind};
 use crate::format::{BatchTerms, KeyFact, TermHasher};
-use crate::index::Lookup;
+use crate::index::{Derived, Lookup, SavedTable};
 use crate::log::{
     Answers, Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing,
 };
@@ -28,6 +29,8 @@ pub(crate) struct Writer {
     pub(crate) hasher: TermHasher,
     /// What came in last, and what waits to. Taken after the lock of admission.
     pub(super) intake: Mutex<Intake>,
+    /// Whoever writes derived files.
+    pub(super) keeper: Mutex<Keeper>,
     pub(crate) report: RecoveryReport,
     /// Nothing may be built on the tail: there was no room to copy it.
     pub(crate) is_unproven: bool,
@@ -95,7 +98,12 @@ impl Writer {
         jobs: Option<Sender<Job>>,
     ) -> Result<Writer, Error> {
         let mut facts = None;
-        let log = open_for_writing(storage, options, Lookup::of_store, |opened: Opened<Lookup>| {
+        let saved = SavedTable::read(&**storage);
+        let witness = saved.as_ref().map(SavedTable::witness);
+        let keeper = Keeper::new(saved.as_ref());
+        let derived = Derived { storage: storage.clone(), mode: options.read_mode, saved };
+        let lookup = |store| Lookup::with_derived(store, derived.clone());
+        let log = open_for_writing(storage, options, witness.as_ref(), lookup, |opened: Opened<Lookup>| {
             let (report, is_unproven) = (opened.report.clone(), opened.is_unproven);
             let view = Arc::new(SharedView(RwLock::new(View::new(opened))));
             facts = Some((view.clone(), report, is_unproven));
@@ -103,7 +111,8 @@ impl Writer {
         })?;
         let (view, report, is_unproven) = facts.expect("an opened log told what it holds");
         let hasher = TermHasher::new(log.store());
-        Ok(Writer { log, view, hasher, intake: Mutex::new(Intake::default()), report, is_unproven, jobs })
+        let (intake, keeper) = (Mutex::new(Intake::default()), Mutex::new(keeper));
+        Ok(Writer { log, view, hasher, intake, keeper, report, is_unproven, jobs })
     }
 
     /// Queues a batch. The answer arrives at its ticket.
@@ -307,22 +316,26 @@ impl Writer {
 
     /// Makes room and admits what waits for it, until nothing does or there is none.
     pub(crate) fn make_room(&self) {
-        while self.log.wants_room() {
-            match self.log.make_room() {
-                Making::Nothing => break,
-                Making::Made => {
-                    self.admit_waiting();
-                    // Those who wait sleep, and none of them was called to lead.
-                    self.log.demand();
-                }
-                Making::Failed(error) => {
-                    self.refuse_waiting(&error);
-                    break;
+        loop {
+            while self.log.wants_room() {
+                match self.log.make_room() {
+                    Making::Nothing => break,
+                    Making::Made => {
+                        self.admit_waiting();
+                        // Those who wait sleep, and none of them was called to lead.
+                        self.log.demand();
+                    }
+                    Making::Failed(error) => {
+                        self.refuse_waiting(&error);
+                        break;
+                    }
                 }
             }
+            // Room is wanted when a segment has ended. One step at a time: somebody may wait for room again.
+            if !self.keep() {
+                return;
+            }
         }
-        // Room is wanted when a segment has ended.
-        self.view.pack();
     }
 
     fn admit_waiting(&self) {
@@ -369,7 +382,7 @@ impl Writer {
                 self.admit_waiting();
                 self.log.demand();
             }
-            self.view.pack();
+            while self.keep() {}
         }
         outcome
     }
@@ -396,6 +409,9 @@ impl Writer {
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.settle_waiting();
         let closed = self.log.close();
+        if closed.is_ok() {
+            self.keep_all();
+        }
         self.refuse_waiting(&Error::new(ErrorKind::Closed, "the store was closed"));
         closed
     }
@@ -434,7 +450,8 @@ fn release(recent: &mut Recent, request: &Request) {
 /// Why a stream takes no events: it may have ended in a loss that nobody accepted.
 fn doubt(view: &View, request: &Request) -> Option<Error> {
     request.streams.iter().find_map(|stream| {
-        let last = view.table.visible(stream.as_str()).map_or(Position::BEGINNING, |known| known.last_position);
+        let last =
+            view.table.visible(stream.as_str()).map_or(Position::BEGINNING, |known| known.extent().last_position);
         let hole = view.table.holes().doubt_behind(last)?;
         let (first, last) = (hole.range.first, hole.range.last);
         let lost = format!("events of it may be lost at positions {first} to {last}, accept the loss first");

@@ -161,6 +161,7 @@ fn files_that_could_not_be_removed_do_not_count_and_go_with_the_next_segment() {
     }
     let disk = disk.kill();
     disk.remove_file("live");
+    crate::model::forget_derived(&disk);
     let before = disk.file_names();
     disk.fail(DiskFault::new(DiskOperation::Remove, std::io::ErrorKind::Other).repeat());
     let store = options.open_simulated(&disk).expect("what cannot be removed is harmless");

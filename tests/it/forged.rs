@@ -1,7 +1,7 @@
 //! Forged logs: every checksum is right, and they say what no log can say. Each is refused by whoever writes, and told to
 //! whoever only reads or verifies. Most were found by fuzzing.
 
-use crate::model::{Operation, Part, World, append, options, part, seed, write};
+use crate::model::{Operation, Part, World, append, forget_derived, options, part, seed, write};
 use scorebook::testing::{SimulatedDisk, salvage_simulated, verify_simulated};
 use scorebook::{AllRead, ErrorKind};
 
@@ -16,7 +16,14 @@ const SECOND: &str = "log/0000000002.log";
 
 /// A closed store: a start record, two batches of which the second has events of two streams, and a close record.
 fn closed() -> SimulatedDisk {
-    tell(&[append(&[ONE, &[part(1, 1, 40), part(2, 1, 40)]]), Operation::Close]).disk.kill()
+    plain(tell(&[append(&[ONE, &[part(1, 1, 40), part(2, 1, 40)]]), Operation::Close]))
+}
+
+/// What a program left, without anything that is derived from the log: the log alone is forged.
+fn plain(world: World) -> SimulatedDisk {
+    let disk = world.disk.kill();
+    forget_derived(&disk);
+    disk
 }
 
 fn long(bytes: &[u8], at: usize) -> u32 {
@@ -30,7 +37,7 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
 /// A closed store of two segments, the first sealed.
 fn rolled_over() -> SimulatedDisk {
     let large: &[Part] = &[part(1, 1, 30_000)];
-    tell(&[append(&[ONE]), append(&[large, large]), Operation::Close]).disk.kill()
+    plain(tell(&[append(&[ONE]), append(&[large, large]), Operation::Close]))
 }
 
 /// Changes the last sector of the first segment, where its footer stands, and makes the checksum right.
@@ -129,7 +136,7 @@ fn a_record_that_says_more_than_its_kind_can_say_is_refused() {
 #[test]
 fn a_session_record_names_the_place_where_it_stands() {
     for (at, value) in [(48 + 64, 7_u32), (48 + 68, 512)] {
-        let disk = tell(&[append(&[ONE]), Operation::Close, append(&[ONE])]).disk.kill();
+        let disk = plain(tell(&[append(&[ONE]), Operation::Close, append(&[ONE])]));
         forge(&disk, SEGMENT, 3, |batch| put(batch, at, &value.to_le_bytes()));
         check_refused(&disk, ErrorKind::Damaged, "a session record that stands elsewhere");
     }
@@ -183,7 +190,7 @@ fn a_reader_gives_nothing_that_opening_passed_over() {
 /// more, and a reader that skips what is lost found nothing of the first.
 #[test]
 fn a_segment_that_claims_to_begin_too_early_hides_nothing_before_it() {
-    let disk = tell(&[append(&[ONE]), append(&[&[part(1, 1, 30_000)], &[part(1, 1, 30_000)]])]).disk.kill();
+    let disk = plain(tell(&[append(&[ONE]), append(&[&[part(1, 1, 30_000)], &[part(1, 1, 30_000)]])]));
     forge(&disk, SECOND, 0, |batch| {
         put(batch, 32, &1_u64.to_le_bytes());
         put(batch, 48 + 64, &1_u64.to_le_bytes());
@@ -262,7 +269,7 @@ fn a_footer_that_says_more_than_is_known_is_refused() {
 /// for one that was never begun, and the store for an empty one.
 #[test]
 fn a_footer_alone_proves_that_there_was_something_before_it() {
-    let disk = tell(&[append(&[ONE]), append(&[&[part(1, 1, 30_000)], &[part(1, 1, 30_000)]])]).disk.kill();
+    let disk = plain(tell(&[append(&[ONE]), append(&[&[part(1, 1, 30_000)], &[part(1, 1, 30_000)]])]));
     let mut segment = disk.read_file(SEGMENT).expect("the first segment");
     let behind = segment.len() - 512;
     assert_eq!(&segment[behind..behind + 4], b"SEAL", "the first segment is sealed");
@@ -359,7 +366,7 @@ fn a_preamble_of_a_size_that_is_never_made_is_refused() {
 #[test]
 fn a_tail_that_verifies_and_does_not_belong_is_refused() {
     let tail = || {
-        let disk = tell(&[append(&[ONE]), write(&[ONE, ONE])]).disk.kill();
+        let disk = plain(tell(&[append(&[ONE]), write(&[ONE, ONE])]));
         disk.remove_file("live");
         disk
     };
@@ -380,7 +387,7 @@ fn a_tail_that_verifies_and_does_not_belong_is_refused() {
 /// Losses are records too: of positions that come next, and of an acceptance of what is before it.
 #[test]
 fn a_loss_of_what_is_not_next_is_refused() {
-    let damaged = tell(&[append(&[ONE]), append(&[ONE]), append(&[ONE]), Operation::Close]).disk.kill();
+    let damaged = plain(tell(&[append(&[ONE]), append(&[ONE]), append(&[ONE]), Operation::Close]));
     let flipped = damaged.read_file(SEGMENT).expect("a segment").len() as u64;
     assert!(672 + 100 < flipped);
     let second = {

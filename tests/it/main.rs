@@ -5,6 +5,7 @@ mod concurrency;
 mod conditions;
 mod crash;
 mod damage;
+mod derived;
 mod directory;
 mod faults;
 mod forged;

@@ -227,9 +227,16 @@ fn a_killed_owner_leaves_nothing_to_clean_up() {
         let events = read(store.read(&name("game-1")));
         assert_eq!(events.len() as u64, round * 40);
         store.close().expect("it closes");
-        // The files of the log, all of them counted or ready, and nothing else.
+        // The files of the log, all of them counted or ready, what is derived from them, and nothing else.
         let contents = home.contents();
-        let is_ours = |path: &&String| ["LOCK", "live"].contains(&path.as_str()) || path.ends_with(".log");
+        let is_derived = |path: &str| {
+            path.strip_suffix(".idx").is_some_and(|segment| contents.contains_key(&format!("{segment}.log")))
+        };
+        let is_ours = |path: &&String| {
+            ["LOCK", "live", "index/streams.0", "index/streams.1"].contains(&path.as_str())
+                || path.ends_with(".log")
+                || is_derived(path)
+        };
         assert_eq!(contents.keys().filter(is_ours).count(), contents.len(), "{:?}", contents.keys());
         let segments = home.open().stats().expect("numbers").segments();
         let files = contents.keys().filter(|path| path.ends_with(".log")).count() as u64;

@@ -51,15 +51,25 @@ fn a_read_error_while_opening_fails_it_once_and_changes_nothing() {
             let disk = prepare();
             options().open_simulated(&disk).map(std::mem::forget).expect("it opens");
             let reads = disk.kind_count(DiskOperation::Read);
-            assert!(0 < reads);
+            let trace: Vec<String> = disk.trace().into_iter().filter(|line| line.contains(" Read ")).collect();
+            assert!(0 < reads && trace.len() as u64 == reads, "{trace:?}");
             for nth in 1..=reads {
+                // What is derived from the log is not missed.
+                let is_derived = [".idx`", " `index/"].iter().any(|name| trace[nth as usize - 1].contains(name));
                 let disk = prepare();
                 let before = log_files(&disk);
                 let whence = format!("{operations:?}, read {nth} of {reads}, `live` there: {is_live_there}");
                 disk.fail(DiskFault::new(DiskOperation::Read, io::ErrorKind::Other).nth(nth));
-                let error = options().open_simulated(&disk).expect_err(&whence);
-                assert_eq!(error.kind(), ErrorKind::Io, "{whence}: {error:?}");
-                assert!(log_files(&disk) == before, "{whence}: the log changed");
+                match options().open_simulated(&disk) {
+                    Ok(store) => {
+                        assert!(is_derived, "{whence}");
+                        drop(store);
+                    }
+                    Err(error) => {
+                        assert!(!is_derived && error.kind() == ErrorKind::Io, "{whence}: {error:?}");
+                        assert!(log_files(&disk) == before, "{whence}: the log changed");
+                    }
+                }
                 survive(disk, &world.model, world.model.len(), &whence);
 
                 let disk = prepare();
@@ -122,8 +132,11 @@ fn a_sector_that_cannot_be_read_is_an_error_of_the_system_and_nothing_changes() 
                 disk.break_sectors(&path, sector * 512..sector * 512 + 1);
                 let before = log_files(&disk);
                 match options().open_simulated(&disk) {
+                    // A segment whose terms and streams are written down is not read to open the log.
                     Ok(store) => {
-                        assert!(read_until_error(&store, model, &whence), "{whence}: opened, and not all is there")
+                        let is_all = read_until_error(&store, model, &whence);
+                        let is_known = disk.read_file(&path.replace(".log", ".idx")).is_some();
+                        assert!(is_all || is_known, "{whence}: opened, and not all is there");
                     }
                     Err(error) => {
                         refused += 1;

@@ -23,4 +23,4 @@ pub(crate) use ledger::{Fate, Found, Ledger};
 pub(crate) use operation::{Expect, Operation, Part, part};
 pub(crate) use stories::{Story, append, stories, write};
 pub(crate) use storm::{Storm, Tell, check_event};
-pub(crate) use world::{Stopped, World, options};
+pub(crate) use world::{Stopped, World, forget_derived, is_derived, options};

@@ -614,3 +614,15 @@ impl World {
         self.model.epoch = stats.epoch();
     }
 }
+
+/// Removes what is derived from the log: the terms of its segments, and the stream table.
+pub(crate) fn forget_derived(disk: &SimulatedDisk) {
+    for path in disk.file_names().iter().filter(|path| is_derived(path)) {
+        disk.remove_file(path);
+    }
+}
+
+/// Whether a file is derived from the log.
+pub(crate) fn is_derived(path: &str) -> bool {
+    path.ends_with(".idx") || path.starts_with("index/")
+}

@@ -66,7 +66,8 @@ impl Ground {
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
         let shown = Arc::new(Shown { disk: disk.clone(), durability, head: RwLock::new(Position::BEGINNING) });
         let publisher = shown.clone();
-        let log = open_for_writing(&storage, &options(), |_| Vec::<String>::new(), |_: Opened<Vec<String>>| publisher);
+        let log =
+            open_for_writing(&storage, &options(), None, |_| Vec::<String>::new(), |_: Opened<Vec<String>>| publisher);
         Ground { disk, log: Arc::new(log.expect("a log opens on an empty disk")), shown }
     }
 
@@ -132,7 +133,7 @@ impl Ground {
 
 /// What is found on a disk.
 fn found(disk: &CheckedDisk) -> Opened<Vec<String>> {
-    let opened = open_for_reading(disk, &options(), |_| Vec::<String>::new());
+    let opened = open_for_reading(disk, &options(), None, |_| Vec::<String>::new());
     let opened = opened.expect("what is left can be read");
     assert!(opened.report.damage().is_empty(), "what is unfinished is taken for damage: {:?}", opened.report);
     opened

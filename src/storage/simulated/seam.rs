@@ -160,6 +160,10 @@ impl Storage for SimulatedDisk {
         !self.shared.is_tracked
     }
 
+    fn is_apart_from_memory(&self) -> bool {
+        self.shared.is_tracked
+    }
+
     fn describe(&self) -> String {
         if self.shared.is_tracked { "a simulated disk".to_owned() } else { "memory".to_owned() }
     }

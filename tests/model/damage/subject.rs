@@ -2,6 +2,7 @@
 //! reading of its files.
 
 use super::super::chance::{Chance, Choices};
+use super::super::world::forget_derived;
 use super::layout::{self, Files, Layout};
 use scorebook::testing::{CrashChoice, SimulatedDisk};
 use scorebook::{
@@ -314,7 +315,10 @@ impl Scribe {
     }
 }
 
+/// The files that hold facts or are witnesses of their own. What is derived from the log makes no difference to what is
+/// acknowledged, and with it opening reads only a part of the log.
 fn files_of(disk: &SimulatedDisk) -> Files {
+    forget_derived(disk);
     disk.contents()
 }
 

@@ -1,0 +1,172 @@
+//! The file of a segment's terms: derived from the segment, written beside it, and never trusted.
+//!
+//! ```text
+//! header      512 bytes, see below
+//! sums        4 bytes for each 16 KiB of what follows
+//! marks       24 bytes a mark: the next position (8), the time (8), the offset (4), 0 (4)
+//! terms       see `packed`
+//! ```
+//!
+//! It is not synced. Whatever a crash leaves of it is told by the checksums, and what it holds is read from the segment then.
+
+use super::blocks::{BLOCK, Blocks, Doubt};
+use super::packed::{MARK_LEN, Packed, Sections};
+use crate::format::Field;
+use crate::options::ReadMode;
+use crate::position::Position;
+use crate::segment::{Mark, Sealed, terms_path};
+use crate::storage::{Access, File, Storage};
+use crate::sync::Arc;
+use crate::time::Timestamp;
+use std::io;
+
+const HEADER_LEN: usize = 512;
+
+const MAGIC: Field = Field::first(8, "magic");
+const CHECKSUM: Field = MAGIC.then(4, "checksum");
+const SEQUENCE: Field = CHECKSUM.then(4, "sequence");
+const STORE: Field = SEQUENCE.then(16, "store id");
+const SEGMENT: Field = STORE.then(16, "segment id");
+const END: Field = SEGMENT.then(4, "end");
+const LAST_CHECKSUM: Field = END.then(4, "last checksum");
+const EVENTS: Field = LAST_CHECKSUM.then(8, "events");
+const MARKS: Field = EVENTS.then(4, "marks");
+const STREAMS: Field = MARKS.then(4, "streams");
+const TERMS: Field = STREAMS.then(4, "terms");
+const POSTINGS: Field = TERMS.then(4, "bytes of postings");
+const PADDING: Field = POSTINGS.then(432, "padding");
+const _: () = assert!(PADDING.end() == HEADER_LEN);
+
+const MAGIC_BYTES: [u8; 8] = *b"SBTERMS1";
+
+/// What a file of terms holds.
+#[derive(Debug)]
+pub(super) struct TermsFile {
+    pub(super) packed: Packed,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// Where files of terms are, and how they are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Shelf<'a> {
+    pub(crate) storage: &'a dyn Storage,
+    pub(crate) mode: ReadMode,
+}
+
+/// Writes the terms of a segment beside it, in place of what was there; and gives them as they are read from there.
+pub(super) fn write(
+    shelf: &Shelf<'_>,
+    sealed: &Sealed,
+    marks: &[Mark],
+    packed: &[u8],
+    sections: Sections,
+) -> io::Result<Packed> {
+    let Shelf { storage, mode } = *shelf;
+    let sections = Sections { marks: marks.len(), ..sections };
+    let base = base_of(&sections);
+    let mut bytes = vec![0; base];
+    bytes.reserve_exact(sections.len());
+    for mark in marks {
+        bytes.extend_from_slice(&mark.position.get().to_le_bytes());
+        bytes.extend_from_slice(&mark.time.nanos().to_le_bytes());
+        bytes.extend_from_slice(&mark.offset.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+    }
+    bytes.extend_from_slice(packed);
+    let sums: Vec<u32> = Blocks::sums(&bytes[base..]).collect();
+    for (place, sum) in bytes[HEADER_LEN..base].chunks_exact_mut(4).zip(&sums) {
+        place.copy_from_slice(&sum.to_le_bytes());
+    }
+    MAGIC.put(&mut bytes, MAGIC_BYTES);
+    SEQUENCE.put_u32(&mut bytes, sealed.sequence);
+    STORE.put(&mut bytes, sealed.store);
+    SEGMENT.put(&mut bytes, sealed.segment);
+    END.put_u32(&mut bytes, sealed.end);
+    LAST_CHECKSUM.put_u32(&mut bytes, sealed.last_checksum);
+    EVENTS.put_u64(&mut bytes, sections.events as u64);
+    for (field, count) in [(MARKS, sections.marks), (STREAMS, sections.streams), (TERMS, sections.terms)] {
+        // A segment is no larger than this, and each takes a part of it.
+        field.put_u32(&mut bytes, count as u32);
+    }
+    POSTINGS.put_u32(&mut bytes, sections.postings as u32);
+    let sum = crc32fast::hash(&bytes[CHECKSUM.end()..base]);
+    CHECKSUM.put_u32(&mut bytes, sum);
+
+    let path = terms_path(sealed.sequence);
+    match storage.remove(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = storage.create(&path)?;
+    if let Err(error) = file.write_at(&bytes, 0) {
+        // What stays is told by its checksums; it only takes room.
+        let _ = storage.remove(&path);
+        return Err(error);
+    }
+    in_file(file, mode, base, sections, sums)
+}
+
+/// The file of terms of a segment, if there is one that speaks of it as it is.
+pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
+    let Shelf { storage, mode } = *shelf;
+    let file = storage.open(&terms_path(sealed.sequence), Access::Read).ok()?;
+    let len = file.len().ok()?;
+    let mut header = vec![0; HEADER_LEN];
+    let is_whole = file.read_at(&mut header, 0).ok()? == HEADER_LEN;
+    if !is_whole || MAGIC.get(&header) != MAGIC_BYTES {
+        return None;
+    }
+    let said = Sealed {
+        store: STORE.get(&header),
+        segment: SEGMENT.get(&header),
+        sequence: SEQUENCE.u32(&header),
+        end: END.u32(&header),
+        last_checksum: LAST_CHECKSUM.u32(&header),
+    };
+    let sections = Sections {
+        marks: MARKS.u32(&header) as usize,
+        streams: STREAMS.u32(&header) as usize,
+        terms: TERMS.u32(&header) as usize,
+        postings: POSTINGS.u32(&header) as usize,
+        events: EVENTS.u64(&header) as usize,
+    };
+    let base = base_of(&sections);
+    if said != *sealed || len < (base + sections.len()) as u64 {
+        return None;
+    }
+    header.resize(base, 0);
+    let is_whole = file.read_at(&mut header[HEADER_LEN..], HEADER_LEN as u64).ok()? == base - HEADER_LEN;
+    if !is_whole || CHECKSUM.u32(&header) != crc32fast::hash(&header[CHECKSUM.end()..]) {
+        return None;
+    }
+    let sum = |bytes: &[u8]| u32::from_le_bytes(*bytes.first_chunk().expect("chunks of four"));
+    let sums = header[HEADER_LEN..].chunks_exact(4).map(sum).collect();
+    let packed = in_file(file, mode, base, sections, sums).ok()?;
+    let marks = marks(&packed).ok()?;
+    Some(TermsFile { packed, marks })
+}
+
+/// Where the body begins, behind the header and the checksums of its blocks.
+fn base_of(sections: &Sections) -> usize {
+    HEADER_LEN + 4 * sections.len().div_ceil(BLOCK)
+}
+
+fn in_file(file: Arc<dyn File>, mode: ReadMode, base: usize, sections: Sections, sums: Vec<u32>) -> io::Result<Packed> {
+    let map = match mode {
+        ReadMode::Mapped => file.map()?,
+        ReadMode::Positioned => None,
+    };
+    file.retire();
+    Ok(Packed::new(Blocks::in_file(file, map, base, sections.len(), sums), sections))
+}
+
+fn marks(packed: &Packed) -> Result<Vec<Mark>, Doubt> {
+    let bytes = packed.blocks().get(0, packed.sections().marks * MARK_LEN)?;
+    let number = |bytes: &[u8]| u64::from_le_bytes(*bytes.first_chunk().expect("a mark has three numbers"));
+    let mark = |bytes: &[u8]| Mark {
+        position: Position::new(number(bytes)),
+        time: Timestamp::from_nanos(number(&bytes[8..]) as i64),
+        offset: number(&bytes[16..]) as u32,
+    };
+    Ok(bytes.chunks_exact(MARK_LEN).map(mark).collect())
+}

@@ -1,0 +1,91 @@
+//! Writing down what is derived from the log, beside whatever else happens.
+
+use super::view::Keep;
+use super::writer::Writer;
+use crate::index::{SavedTable, Shelf};
+use crate::position::Place;
+
+/// What is known of the derived files.
+#[derive(Default)]
+pub(super) struct Keeper {
+    /// Of the stream table that was written or read last.
+    counter: u64,
+    len: u64,
+    /// Where the log ended by then, and how many bytes it had.
+    place: Option<Place>,
+    log_bytes: u64,
+}
+
+/// A stream table is not written again before the log has grown by so many bytes, nor before it has grown by a few times
+/// the length of the table.
+const GROWTH_MIN: u64 = 32 * 1024;
+const GROWTH_TIMES: u64 = 2;
+
+impl Keeper {
+    /// Of a store in which this table was found.
+    pub(super) fn new(found: Option<&SavedTable>) -> Keeper {
+        found.map_or_else(Keeper::default, |table| Keeper {
+            counter: table.counter(),
+            len: table.len(),
+            place: Some(table.from.place),
+            log_bytes: 0,
+        })
+    }
+}
+
+impl Writer {
+    /// Takes one step: packs what is remembered of a segment that has ended and writes it down, or writes down the streams.
+    /// Whether there was anything to do.
+    pub(super) fn keep(&self) -> bool {
+        let keeper = &mut *self.keeper.lock();
+        let keep = Keep { shelf: self.shelf(), durable: self.log.ends().durable };
+        let may_write = self.may_write();
+        if self.view.pack(may_write.then_some(&keep)) {
+            return true;
+        }
+        let has_grown = || {
+            let grown = self.view.0.read().log_bytes().saturating_sub(keeper.log_bytes);
+            GROWTH_MIN.max(GROWTH_TIMES * keeper.len) <= grown
+        };
+        may_write && has_grown() && self.save(keeper)
+    }
+
+    /// Writes down all there is, before the store is closed.
+    pub(super) fn keep_all(&self) {
+        while self.keep() {}
+        if self.may_write() {
+            self.save(&mut self.keeper.lock());
+        }
+    }
+
+    /// Writes down the streams; whether that was done. Where it cannot be, it is left for the next time the log has grown.
+    fn save(&self, keeper: &mut Keeper) -> bool {
+        keeper.log_bytes = self.view.0.read().log_bytes();
+        let Some((streams, from, upto)) = self.view.save() else { return false };
+        if keeper.place == Some(from.place) {
+            return false;
+        }
+        // IMPORTANT: that a derived file is ahead of the log proves that something was lost, so it speaks of nothing that
+        // is not durable.
+        if self.log.ends().durable < upto.place && self.log.sync_behind().is_err() {
+            return false;
+        }
+        if self.log.ends().durable < upto.place || self.log.failure().is_some() {
+            return false;
+        }
+        let counter = keeper.counter + 1;
+        let written = SavedTable::write(&**self.log.storage(), self.log.store(), (from, upto), counter, &streams);
+        let Ok(len) = written else { return false };
+        (keeper.counter, keeper.len, keeper.place) = (counter, len, Some(from.place));
+        true
+    }
+
+    fn shelf(&self) -> Shelf<'_> {
+        Shelf { storage: &**self.log.storage(), mode: self.log.options().read_mode }
+    }
+
+    /// An opening that appends nothing changes nothing, and neither does a log that has failed.
+    fn may_write(&self) -> bool {
+        self.log.storage().is_apart_from_memory() && self.log.has_begun() && self.log.failure().is_none()
+    }
+}
