@@ -54,6 +54,7 @@ pub struct Options {
     pub(crate) segment_bytes_max: u32,
     pub(crate) staged_bytes_max: usize,
     pub(crate) tags_from_metadata: Vec<MetadataField>,
+    pub(crate) verify_at_open_max: u64,
     /// The epoch of the opening is higher than this: what is copied in from elsewhere keeps the epochs it has.
     pub(crate) epoch_floor: u32,
 }
@@ -73,6 +74,7 @@ impl Default for Options {
             segment_bytes_max: SEGMENT_BYTES_MAX,
             staged_bytes_max: 64 * 1024 * 1024,
             tags_from_metadata: Vec::new(),
+            verify_at_open_max: 4 * 1024 * 1024,
             epoch_floor: 0,
         }
     }
@@ -122,6 +124,15 @@ impl Options {
     #[must_use]
     pub fn staged_bytes_max(mut self, bytes: usize) -> Options {
         self.staged_bytes_max = bytes;
+        self
+    }
+
+    /// A log of at most so many bytes, room made ahead included, is read and verified from its first byte when it is opened
+    /// for writing. Of a larger one what is known from derived files is not read, so that opening takes no longer the more
+    /// events there are. Default: 4 MiB, which takes a few milliseconds; `u64::MAX` for always.
+    #[must_use]
+    pub fn verify_at_open_max(mut self, bytes: u64) -> Options {
+        self.verify_at_open_max = bytes;
         self
     }
 

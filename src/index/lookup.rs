@@ -5,7 +5,7 @@ use super::saved::SavedTable;
 use super::streams::StreamTable;
 use super::terms::SegmentTerms;
 use super::terms_file::Shelf;
-use crate::format::{BatchTerms, BatchView, Fault, Kind, Preamble, Range, TermHasher};
+use crate::format::{BatchTerms, BatchView, Fault, Kind, Preamble, Range, Term, TermHasher};
 use crate::log::Visitor;
 use crate::options::ReadMode;
 use crate::position::{Place, Version};
@@ -44,7 +44,7 @@ pub(crate) struct Derived {
 struct Reading {
     segment: u32,
     /// The last version of each stream that was read there.
-    last: HashMap<String, Version>,
+    last: HashMap<Term, Version>,
 }
 
 impl Lookup {
@@ -92,14 +92,13 @@ impl TermIndex {
     }
 
     /// Adds the events of a stored batch, which stands or will stand at `place`, with how each continues its stream.
-    pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>, steps: &[Step]) {
-        let terms = batch.terms(&self.hasher);
+    pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>, terms: &BatchTerms, steps: &[Step]) {
         let moved = place.offset.wrapping_sub(batch.offset);
         let of_kind = |kind| {
             let records = batch.placed_records().filter(move |(_, record)| record.header.kind == kind);
             records.map(move |(offset, _)| offset.wrapping_add(moved))
         };
-        self.add(place.segment, of_kind(Kind::Event), &terms, steps, of_kind(Kind::Key).next());
+        self.add(place.segment, of_kind(Kind::Event), terms, steps, of_kind(Kind::Key).next());
     }
 
     /// Adds the events of a batch, which stand at these offsets of the last segment or of one behind it, and its `once`
@@ -125,17 +124,24 @@ impl TermIndex {
 
 impl Reading {
     /// How each event of a batch continues its stream. To be asked before the table is told of the batch.
-    fn steps(&mut self, table: &StreamTable, place: Place, batch: &BatchView<'_>) -> Result<Vec<Step>, Fault> {
+    fn steps(
+        &mut self,
+        table: &StreamTable,
+        place: Place,
+        batch: &BatchView<'_>,
+        terms: &BatchTerms,
+    ) -> Result<Vec<Step>, Fault> {
         if self.segment != place.segment {
             *self = Reading { segment: place.segment, last: HashMap::new() };
         }
         let mut steps = Vec::new();
-        for record in batch.records().filter(|record| record.header.kind == Kind::Event) {
-            let (name, version) = (record.stream()?, record.header.version);
-            let last = self.last.insert(name.to_owned(), version);
-            steps.push(match last {
+        let events = batch.records().filter(|record| record.header.kind == Kind::Event);
+        for (record, terms) in events.zip(terms.events()) {
+            let version = record.header.version;
+            let stream = terms.iter().find(|term| term.is_stream()).ok_or(Fault::Senseless)?;
+            steps.push(match self.last.insert(*stream, version) {
                 None => {
-                    let before = table.before(name, version, place.segment);
+                    let before = table.before(record.stream()?, version, place.segment);
                     Step::Begins(StreamPart { first: version, has_jumps: false, before })
                 }
                 Some(last) if last.next() == Some(version) => Step::Follows,
@@ -148,8 +154,11 @@ impl Reading {
 
 impl Visitor for Lookup {
     /// What was saved counts only if it speaks of this log, and of nothing behind an end that a later segment fixed.
-    fn chain(&mut self, links: &[(Preamble, Option<u32>)]) {
+    fn chain(&mut self, links: &[(Preamble, Option<u32>)], are_all_read: bool) {
         let Some(derived) = &mut self.derived else { return };
+        if are_all_read {
+            derived.saved = None;
+        }
         let is_in_log = |saved: &SavedTable| {
             [saved.from, saved.upto].iter().all(|spot| {
                 let mut links = links.iter();
@@ -177,17 +186,21 @@ impl Visitor for Lookup {
     }
 
     fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
-        let read = match self.table.is_known_in_part(place.segment) {
-            true => Some(self.reading.steps(&self.table, place, batch)?),
-            false => None,
-        };
-        self.table.batch(place, batch)?;
         // Whoever reads a log from its beginning has left behind what comes before this segment.
         if let Some(last) = self.terms.segments.last().filter(|last| last.sequence() != place.segment) {
             last.pack_all();
         }
-        if self.terms.of(place.segment).is_none_or(|terms| !terms.is_packed()) {
-            self.terms.batch(place, batch, read.as_deref().unwrap_or(self.table.steps()));
+        if self.terms.of(place.segment).is_some_and(|terms| terms.is_packed()) {
+            return self.table.batch(place, batch);
+        }
+        let terms = batch.terms(&self.terms.hasher);
+        if self.table.is_known_in_part(place.segment) {
+            let steps = self.reading.steps(&self.table, place, batch, &terms)?;
+            self.table.batch(place, batch)?;
+            self.terms.batch(place, batch, &terms, &steps);
+        } else {
+            self.table.batch(place, batch)?;
+            self.terms.batch(place, batch, &terms, self.table.steps());
         }
         Ok(())
     }

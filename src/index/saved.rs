@@ -18,7 +18,7 @@ use super::streams::Extent;
 use crate::format::{Field, Range};
 use crate::log::Witness;
 use crate::position::{Place, Position, Version};
-use crate::storage::{Access, Storage};
+use crate::storage::{Access, File, Storage};
 use crate::sync::Arc;
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use std::borrow::Cow;
@@ -94,7 +94,7 @@ pub(crate) struct SavedTable {
     pub(crate) from: Spot,
     pub(crate) upto: Spot,
     counter: u64,
-    body: Arc<Vec<u8>>,
+    bytes: Arc<Vec<u8>>,
 }
 
 impl SavedStreams {
@@ -204,8 +204,9 @@ impl SavedStreams {
 impl SavedTable {
     /// The newest table in a store's directory that verifies.
     pub(crate) fn read(storage: &dyn Storage) -> Option<SavedTable> {
-        let tables = [0, 1].into_iter().filter_map(|slot| read_slot(storage, slot));
-        tables.max_by_key(|table| table.counter)
+        let mut slots: Vec<Slot> = [0, 1].into_iter().filter_map(|number| Slot::open(storage, number)).collect();
+        slots.sort_by_key(Slot::counter);
+        slots.into_iter().rev().find_map(Slot::read)
     }
 
     /// What it proves of the log.
@@ -214,7 +215,7 @@ impl SavedTable {
     }
 
     pub(super) fn streams(&self) -> Result<SavedStreams, Doubt> {
-        SavedStreams::decode(&self.body)
+        SavedStreams::decode(&self.bytes[HEADER_LEN..])
     }
 
     /// Writes a table, in place of the older of the two there may be, and syncs it. Its length.
@@ -259,7 +260,7 @@ impl SavedTable {
 
     /// How many bytes it takes.
     pub(crate) fn len(&self) -> u64 {
-        (HEADER_LEN + self.body.len()) as u64
+        self.bytes.len() as u64
     }
 }
 
@@ -267,33 +268,48 @@ fn slot_path(counter: u64) -> String {
     format!("{INDEX_DIR}/streams.{}", counter % 2)
 }
 
-fn read_slot(storage: &dyn Storage, slot: u64) -> Option<SavedTable> {
-    let file = storage.open(&slot_path(slot), Access::Read).ok()?;
-    let len = file.len().ok()?;
-    let mut header = vec![0; HEADER_LEN];
-    if file.read_at(&mut header, 0).ok()? != HEADER_LEN || MAGIC.get(&header) != MAGIC_BYTES {
-        return None;
+/// A table of which the header was read.
+struct Slot {
+    file: Arc<dyn File>,
+    header: Vec<u8>,
+}
+
+impl Slot {
+    fn open(storage: &dyn Storage, number: u64) -> Option<Slot> {
+        let file = storage.open(&slot_path(number), Access::Read).ok()?;
+        let mut header = vec![0; HEADER_LEN];
+        let is_whole = file.read_at(&mut header, 0).ok()? == HEADER_LEN;
+        let is_ours = MAGIC.get(&header) == MAGIC_BYTES && COUNTER.u64(&header) != u64::MAX;
+        (is_whole && is_ours).then_some(Slot { file, header })
     }
-    let body_len = BODY_LEN.u64(&header);
-    let end = body_len.checked_add(HEADER_LEN as u64)?;
-    if BODY_BYTES_MAX as u64 <= body_len || len < end || COUNTER.u64(&header) == u64::MAX {
-        return None;
+
+    fn counter(&self) -> u64 {
+        COUNTER.u64(&self.header)
     }
-    let mut bytes = header;
-    bytes.resize(end as usize, 0);
-    let is_whole = file.read_at(&mut bytes[HEADER_LEN..], HEADER_LEN as u64).ok()? as u64 == body_len;
-    if !is_whole || DIGEST.get(&bytes) != xxh3_128(&bytes[DIGEST.end()..]).to_le_bytes() {
-        return None;
+
+    /// The whole of it, if it verifies.
+    fn read(self) -> Option<SavedTable> {
+        let body_len = BODY_LEN.u64(&self.header);
+        let end = body_len.checked_add(HEADER_LEN as u64)?;
+        if BODY_BYTES_MAX as u64 <= body_len || self.file.len().ok()? < end {
+            return None;
+        }
+        let mut bytes = vec![0; end as usize];
+        let is_whole = self.file.read_at(&mut bytes, 0).ok()? as u64 == end;
+        let is_same = bytes[..HEADER_LEN] == self.header;
+        if !is_whole || !is_same || DIGEST.get(&bytes) != xxh3_128(&bytes[DIGEST.end()..]).to_le_bytes() {
+            return None;
+        }
+        let spot = |id: Field, segment: Field, offset: Field| Spot {
+            place: Place { segment: segment.u32(&bytes), offset: offset.u32(&bytes) },
+            segment: id.get(&bytes),
+        };
+        Some(SavedTable {
+            store: STORE.get(&bytes),
+            from: spot(FROM_ID, FROM_SEGMENT, FROM_OFFSET),
+            upto: spot(UPTO_ID, UPTO_SEGMENT, UPTO_OFFSET),
+            counter: COUNTER.u64(&bytes),
+            bytes: Arc::new(bytes),
+        })
     }
-    let spot = |id: Field, segment: Field, offset: Field| Spot {
-        place: Place { segment: segment.u32(&bytes), offset: offset.u32(&bytes) },
-        segment: id.get(&bytes),
-    };
-    Some(SavedTable {
-        store: STORE.get(&bytes),
-        from: spot(FROM_ID, FROM_SEGMENT, FROM_OFFSET),
-        upto: spot(UPTO_ID, UPTO_SEGMENT, UPTO_OFFSET),
-        counter: COUNTER.u64(&bytes),
-        body: Arc::new(bytes.split_off(HEADER_LEN)),
-    })
 }

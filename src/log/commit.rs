@@ -8,6 +8,7 @@
 //!
 //! One sync is in flight at a time. One thread alone pays one write and one sync and no switch of threads.
 
+use super::recovery::Tally;
 use super::staging::{Answer, Entry, Group, Published};
 use super::ticket::{Answers, Outcome, Ticket, wake};
 use super::{Core, Lead, Log};
@@ -187,11 +188,11 @@ impl Log {
             }
             let sealed = lead.segment.replace(group.segment.clone());
             let sealed_file = lead.file.replace(group.file.clone());
-            let tally = std::mem::take(&mut lead.tally);
+            let tally = lead.tally.replace(Tally::default());
             let sealed_end = lead.written;
             let sealed_position = lead.last_position;
-            let seal = || match (&sealed, &sealed_file) {
-                (Some(segment), Some(file)) if segment.sequence() == sealed_end.segment => {
+            let seal = || match (&sealed, &sealed_file, &tally) {
+                (Some(segment), Some(file), Some(tally)) if segment.sequence() == sealed_end.segment => {
                     let footer = tally.footer(sealed_end.offset, sealed_position).encode(segment.salt);
                     file.write_at(&footer, batches_end(segment.preamble.size).into())
                 }
@@ -232,7 +233,9 @@ impl Log {
             debug_assert!(group.is_start || lead.written.offset == group.offset, "groups follow one another");
             group.file.write_at(&group.bytes, u64::from(group.offset))?;
             let events = group.entries.iter().map(|entry| entry.events.len() as u64).sum();
-            lead.tally.add(&group.bytes, events, group.batches);
+            if let Some(tally) = &mut lead.tally {
+                tally.add(&group.bytes, events, group.batches);
+            }
             let end = group.offset + group.bytes.len() as u32;
             lead.written = Place { segment: group.segment.sequence(), offset: end };
             lead.last_position = group.last_position;

@@ -85,7 +85,7 @@ impl Follower {
     ) -> Result<bool, Error> {
         let Some(mut segment) = self.segment.clone() else { return Ok(false) };
         while segment.sequence() < live.visible_end.segment {
-            let survey = Survey::take(storage, Some(*live), None, Access::Read)?;
+            let survey = Survey::take(storage, Some(*live), None, (Access::Read, u64::MAX))?;
             let next = survey.files.values().find_map(|file| match &file.state {
                 FileState::Started(next) if next.begun.start.previous_end.segment == segment.sequence() => {
                     Some(next.clone())

@@ -54,6 +54,8 @@ pub(crate) struct LiveFile {
 struct State {
     file: Option<Arc<dyn File>>,
     last: Option<Live>,
+    /// What was to be said last was written.
+    is_said: bool,
     /// The log was closed: whoever comes late says nothing any more.
     is_final: bool,
 }
@@ -67,8 +69,10 @@ impl LiveFile {
             Err(error) => return Err(Error::io(READING, error)),
         };
         let found = file.as_ref().map(|file| read_slots(&**file)).transpose()?.flatten();
-        let live =
-            LiveFile { state: Mutex::new(State { file, last: found, is_final: false }), boot: storage.boot_id() };
+        let live = LiveFile {
+            state: Mutex::new(State { file, last: found, is_said: false, is_final: false }),
+            boot: storage.boot_id(),
+        };
         if let Some(found) = found {
             live.state.lock().write(Live { state: LiveState::Opening, ..found });
         }
@@ -137,6 +141,12 @@ impl LiveFile {
         state.write(live);
     }
 
+    /// Syncs what was said; whether that is known to be on the disk now.
+    pub(crate) fn is_synced(&self) -> bool {
+        let state = self.state.lock();
+        state.is_said && state.file.as_ref().is_some_and(|file| file.sync().is_ok())
+    }
+
     pub(crate) fn sync(&self) {
         let file = self.state.lock().file.clone();
         if let Some(file) = file {
@@ -153,7 +163,8 @@ impl State {
         }
         let live = Live { counter, ..live };
         let Some(file) = &self.file else { return };
-        if file.write_at(&live.encode(), live.slot_offset()).is_ok() {
+        self.is_said = file.write_at(&live.encode(), live.slot_offset()).is_ok();
+        if self.is_said {
             self.last = Some(live);
         }
     }

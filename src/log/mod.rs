@@ -121,7 +121,7 @@ struct Lead {
     has_unsynced: bool,
     last_position: Position,
     /// Of the segment that is written; `None` where it was not followed from its beginning.
-    tally: Tally,
+    tally: Option<Tally>,
     passed_by: Vec<u32>,
 }
 
@@ -144,6 +144,14 @@ impl Log {
 
     pub(crate) fn epoch(&self) -> u32 {
         self.core.lock().sequence.epoch
+    }
+
+    /// Where a log that was closed ends, and the header checksum of the batch that ends there.
+    pub(crate) fn closed_end(&self) -> Option<(Place, u32)> {
+        let core = self.core.lock();
+        let active = core.active.as_ref().filter(|_| core.is_closed)?;
+        let end = Place { segment: active.segment.sequence(), offset: active.next_offset };
+        (core.durable == end).then_some((end, active.last_checksum))
     }
 
     /// Whether this opening has written anything.

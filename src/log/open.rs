@@ -81,7 +81,7 @@ pub(crate) fn open_for_reading<V: Visitor>(
         Some(live) => Some(live),
         None => find_live(storage)?,
     };
-    let survey = Survey::take(storage, live, witness, Access::Read)?;
+    let survey = Survey::take(storage, live, witness, (Access::Read, u64::MAX))?;
     let reach = match writer.filter(|_| survey.live.is_some()) {
         // Where nothing is visible yet, nothing is read, whatever is on its way in.
         Some(live) => Reach::Visible(live.visible_end),
@@ -130,7 +130,7 @@ fn prepare<V: Visitor>(
     fresh: &impl Fn(Option<[u8; 16]>) -> V,
 ) -> Result<(V, Recovered, Begun), Error> {
     storage.create_dir(LOG_DIR).map_err(|error| Error::io("creating the directory of the log", error))?;
-    let survey = Survey::take(&**storage, live, witness, Access::ReadWrite)?;
+    let survey = Survey::take(&**storage, live, witness, (Access::ReadWrite, options.verify_at_open_max))?;
     let mut visitor = fresh(survey.store);
     let reach = if Mutant::TrustsTheOldTail.is_on() { Reach::Verified } else { Reach::Proven };
     let mut recovered = recover(&survey, options.read_mode, OnDamage::Stop, reach, &mut visitor)?;
@@ -221,7 +221,7 @@ fn copy(
     recovered.ends = Ends { durable: end, visible: end, visible_position: next.last_position() };
     recovered.footing = Footing::Going;
     recovered.last_checksum = copied.last_checksum;
-    recovered.tally = copied.tally;
+    recovered.tally = Some(copied.tally);
     recovered.log_bytes += u64::from(copied.end);
     recovered.disk_bytes += u64::from(size);
     recovered.next_sequence =
@@ -279,6 +279,15 @@ fn assemble<V: Visitor>(
         Some(store) => store,
         None => new_store_id(&**storage)?,
     };
+    let mut recovered = recovered;
+    // IMPORTANT: whoever finds it said that the log is closed does not look at what stands behind the end. So nothing is
+    // written there before that is known to be said no more.
+    let is_marked = live.is_synced();
+    let was_closed = was_closed && is_marked;
+    if matches!(recovered.footing, Footing::Clean) && !is_marked {
+        let (previous_end, previous_checksum) = (recovered.ends.durable, recovered.last_checksum);
+        recovered.footing = Footing::Due { previous_end, previous_checksum };
+    }
     let mut bits = [0; 8];
     storage.random(&mut bits).map_err(|error| Error::io("making random bits for an epoch", error))?;
     let latch = Arc::new(Latch::default());

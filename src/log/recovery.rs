@@ -24,8 +24,8 @@ pub(crate) trait Visitor {
     fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault>;
 
     /// The segments of the log, before anything of them is told: each by its random id and number, and how far it counts
-    /// where a successor says that.
-    fn chain(&mut self, _links: &[(Preamble, Option<u32>)]) {}
+    /// where a successor says that. All of them are read, or only what is not known.
+    fn chain(&mut self, _links: &[(Preamble, Option<u32>)], _are_all_read: bool) {}
 
     /// A segment that has ended comes next. What is known of it, if that is all, so that it need not be read.
     fn sealed(&mut self, _sealed: &Sealed) -> Option<KnownSegment> {
@@ -128,7 +128,8 @@ pub(crate) struct Recovered {
     pub(crate) footing: Footing,
     /// The checksum of the last batch of the last segment that counts.
     pub(crate) last_checksum: u32,
-    pub(crate) tally: Tally,
+    /// Of the last segment; `None` where that was not read.
+    pub(crate) tally: Option<Tally>,
     /// What must be copied before the log is written on.
     pub(crate) tail: Option<Tail>,
     /// There is a tail that could not be copied for want of room.
@@ -160,7 +161,7 @@ pub(crate) fn recover(
         links.retain(|link| link.sequence() <= end.segment);
     }
     let chain: Vec<_> = links.iter().map(|link| (link.preamble, link.fixed_end.map(|(end, _)| end))).collect();
-    visitor.chain(&chain);
+    visitor.chain(&chain, !survey.is_quick);
     let mut scan = Scan {
         survey,
         on_damage,
@@ -218,7 +219,7 @@ pub(crate) fn recover(
         ends: none,
         footing: Footing::Due { previous_end: Place::NONE, previous_checksum: 0 },
         last_checksum,
-        tally: Tally::default(),
+        tally: Some(Tally::default()),
         tail: None,
         is_unproven: false,
         leftovers,

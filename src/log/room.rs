@@ -3,7 +3,7 @@
 use super::copy::{remove_files, size_for};
 use super::{Log, Ready, new_preamble};
 use crate::error::{Error, ErrorKind};
-use crate::format::Preamble;
+use crate::format::{PREAMBLE_LEN, Preamble, is_blank};
 use crate::mutant::Mutant;
 use crate::options::SEGMENT_BYTES_MIN;
 use crate::segment::{FIRST_BATCH, LOG_DIR, MakeFailure, events_end, make_ready};
@@ -167,7 +167,7 @@ impl Log {
         let needed =
             u32::try_from(size_for(asked)).map_err(|_| Error::new(ErrorKind::TooLarge, "a batch fits no segment"))?;
         if let Some((preamble, file)) = blank {
-            if needed <= preamble.size {
+            if needed <= preamble.size && is_blank_behind_preamble(&*file, preamble.size) {
                 // Synced by another opening, and once more: it costs nothing.
                 let synced = file.sync().and_then(|()| storage.sync_dir(LOG_DIR));
                 synced.map_err(|error| self.latch.trip("syncing a segment that was ready", &error))?;
@@ -214,6 +214,22 @@ impl Log {
         };
         Ok(Ready { preamble, file, map })
     }
+}
+
+/// Whether nothing stands in a segment that was found ready. Opening a large log does not look.
+fn is_blank_behind_preamble(file: &dyn File, size: u32) -> bool {
+    const PIECE: usize = 1024 * 1024;
+    let mut piece = vec![0; PIECE.min(size as usize)];
+    let mut offset = PREAMBLE_LEN as u64;
+    while offset < size.into() {
+        let len = PIECE.min((u64::from(size) - offset) as usize);
+        let read = file.read_at(&mut piece[..len], offset);
+        if !read.is_ok_and(|read| read == len) || !is_blank(&piece[..len]) {
+            return false;
+        }
+        offset += len as u64;
+    }
+    true
 }
 
 /// The size of the first segment an opening makes: small again after an unclean end, else twice the last.

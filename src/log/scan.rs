@@ -8,12 +8,15 @@ use super::sequence::Sequence;
 use super::survey::{Link, Survey};
 use super::verdict::{Facts, Verdict, judge};
 use crate::error::{Error, ErrorKind};
-use crate::format::{BATCH_HEADER_LEN, BatchView, Fault, Footer, Kind, Preamble, Range};
+use crate::format::{
+    BATCH_HEADER_LEN, BatchView, CONTROL_BATCH_LEN, FOOTER_LEN, Fault, Footer, Kind, LiveState, Preamble, Range,
+    is_blank,
+};
 use crate::mutant::Mutant;
 use crate::options::ReadMode;
 use crate::position::{POSITION_MAX, Place, Position};
 use crate::segment::{
-    FIRST_BATCH, Found, KnownSegment, ScannedSegment, Segment, batches_end, read_whole, segment_name,
+    FIRST_BATCH, Found, KnownSegment, ScannedSegment, Sealed, Segment, batches_end, read_whole, segment_name,
 };
 
 /// The last segment, as it was found.
@@ -24,7 +27,7 @@ pub(super) struct Head {
     pub(super) footing: Footing,
     pub(super) durable: Option<Place>,
     pub(super) last_checksum: u32,
-    pub(super) tally: Tally,
+    pub(super) tally: Option<Tally>,
     pub(super) tail: Option<Tail>,
     pub(super) close_state: CloseState,
 }
@@ -157,7 +160,8 @@ impl Scan<'_> {
         if self.on_damage != OnDamage::Stop || !is_possible {
             return Ok(None);
         }
-        let Some(KnownSegment { marks, events }) = self.visitor.sealed(&sealed) else { return Ok(None) };
+        let known = self.visitor.sealed(&sealed).filter(|_| self.survey.is_quick);
+        let Some(KnownSegment { marks, events }) = known else { return Ok(None) };
         self.catch_up(link)?;
         let segment = self.segment(link, mode, sealed.end)?;
         segment.set_marks(marks);
@@ -212,6 +216,11 @@ impl Scan<'_> {
         reach: Reach,
         before_checksum: u32,
     ) -> Result<Head, Error> {
+        if reach == Reach::Proven
+            && let Some(head) = self.closed_head(link, mode)?
+        {
+            return Ok(head);
+        }
         let bytes = self.read(link)?;
         let scanned = scanned(link, &bytes);
         self.catch_up(link)?;
@@ -248,7 +257,7 @@ impl Scan<'_> {
             footing: Footing::Due { previous_end: end, previous_checksum: walked.last_checksum },
             durable: Some(proven_place.unwrap_or(previous_end)),
             last_checksum: walked.last_checksum,
-            tally: walked.tally,
+            tally: Some(walked.tally),
             tail: None,
             close_state: CloseState::Unclean,
         };
@@ -269,6 +278,60 @@ impl Scan<'_> {
         Ok(head)
     }
 
+    /// The last segment of a log that was closed, where all is known of it: only its end is read. `live` says that the log
+    /// is closed there, and nobody writes behind a clean end before that is said no more.
+    fn closed_head(&mut self, link: &Link, mode: ReadMode) -> Result<Option<Head>, Error> {
+        const LOOK_BEHIND: u32 = 4 * 1024;
+        let closed = self.survey.live.filter(|live| live.state == LiveState::Closed);
+        let end = closed.map_or(Place::NONE, |live| live.durable_end);
+        let begin = end.offset.saturating_sub(CONTROL_BATCH_LEN as u32);
+        let size = link.preamble.size;
+        let is_possible = self.on_damage == OnDamage::Stop
+            && self.survey.is_quick
+            && end.segment == link.sequence()
+            && FIRST_BATCH < begin
+            && end.offset <= batches_end(size);
+        if !is_possible {
+            return Ok(None);
+        }
+        let act = |error| Error::io(format!("reading {}", segment_name(link.sequence())), error);
+        let mut bytes = vec![0; (end.offset + LOOK_BEHIND).min(batches_end(size)) as usize - begin as usize];
+        let read = link.file.read_at(&mut bytes, begin.into()).map_err(act)?;
+        let mut footer = vec![0; FOOTER_LEN];
+        let footer_read = link.file.read_at(&mut footer, batches_end(size).into()).map_err(act)?;
+        let scanned = ScannedSegment { base: begin, ..scanned(link, &bytes[..read]) };
+        let Found::Batch(batch) = scanned.at(begin) else { return Ok(None) };
+        let is_close = batch.records().next().is_some_and(|record| record.header.kind == Kind::Close);
+        let is_end = is_close && batch.end() == end.offset && batch.header.epoch != 0;
+        let is_blank_behind = scanned.is_blank_from(end.offset) && footer_read == FOOTER_LEN && is_blank(&footer);
+        let first = link.first_position().filter(|first| self.sequence.next_position <= *first);
+        let is_sequel = first.is_some_and(|first| first <= batch.header.first_position);
+        if read != bytes.len() || !is_end || !is_blank_behind || !is_sequel {
+            return Ok(None);
+        }
+        let sealed = Sealed::new(&link.preamble, end.offset, batch.checksum);
+        let Some(KnownSegment { marks, events }) = self.visitor.sealed(&sealed) else { return Ok(None) };
+        self.catch_up(link)?;
+        let segment = self.segment(link, mode, end.offset)?;
+        segment.set_marks(marks);
+        let header = &batch.header;
+        self.sequence.next_position = header.first_position;
+        self.sequence.epoch = self.sequence.epoch.max(header.epoch);
+        self.sequence.last_time = self.sequence.last_time.max(header.time);
+        self.report.events += events;
+        self.log_bytes += u64::from(end.offset);
+        Ok(Some(Head {
+            sequence: link.sequence(),
+            segment: Some(segment),
+            footing: Footing::Clean,
+            durable: Some(end),
+            last_checksum: batch.checksum,
+            tally: None,
+            tail: None,
+            close_state: CloseState::Clean,
+        }))
+    }
+
     /// Nothing but its own start record speaks for the last segment: it counts as never started.
     fn never_started(
         &mut self,
@@ -286,7 +349,7 @@ impl Scan<'_> {
             footing: Footing::Due { previous_end, previous_checksum: before_checksum },
             durable: None,
             last_checksum: before_checksum,
-            tally: Tally::default(),
+            tally: Some(Tally::default()),
             tail: tail.map(|tail| tail.with(bytes, &link.preamble)),
             close_state: CloseState::Unclean,
         })

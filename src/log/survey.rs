@@ -2,7 +2,7 @@
 
 use super::report::{Damage, DamageKind};
 use crate::error::{Error, ErrorKind};
-use crate::format::{Fault, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, is_blank};
+use crate::format::{Fault, Live, LiveState, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, is_blank};
 use crate::position::{Place, Position};
 use crate::segment::{
     Begun, FIRST_BATCH, LOG_DIR, ScannedSegment, Sealed, decode_start, is_terms_name, parse_segment_name, read_whole,
@@ -78,6 +78,8 @@ pub(crate) struct Survey {
     /// The furthest offset of each segment that is named as durable by a derived file, or by batch headers in files
     /// without a valid start record.
     named: BTreeMap<u32, u32>,
+    /// The log is so large that what is known of it is not read.
+    pub(crate) is_quick: bool,
     pub(crate) notes: Vec<String>,
     /// Bytes of all files in the directory of the log.
     pub(crate) disk_bytes: u64,
@@ -90,7 +92,7 @@ impl Survey {
         storage: &dyn Storage,
         live: Option<Live>,
         witness: Option<&Witness>,
-        access: Access,
+        (access, verify_max): (Access, u64),
     ) -> Result<Survey, Error> {
         let entries = storage.list(LOG_DIR).map_err(|error| Error::io("listing the segments of the log", error))?;
         let mut survey = Survey {
@@ -98,6 +100,7 @@ impl Survey {
             store: None,
             live,
             named: BTreeMap::new(),
+            is_quick: false,
             notes: Vec::new(),
             disk_bytes: 0,
         };
@@ -111,6 +114,7 @@ impl Survey {
                 None => survey.notes.push(format!("unknown file in the log: {}", entry.name.escape_debug())),
             }
         }
+        survey.is_quick = verify_max < survey.disk_bytes;
         let mut buffer = Vec::new();
         let mut heads = Vec::new();
         for (sequence, entry) in &found {
@@ -196,6 +200,13 @@ impl Survey {
                 return Ok(FileState::Bad(Damage::new(DamageKind::Missing, place, detail), Some(legible)));
             }
             Err(_) => {}
+        }
+        // Made ready ahead by whoever closed the log, which says that nothing was done since.
+        let is_vouched_for =
+            self.live.is_some_and(|live| live.state == LiveState::Closed && live.durable_end.segment < sequence);
+        let is_untouched = head.bytes.get(PREAMBLE_LEN..).is_some_and(is_blank);
+        if is_vouched_for && is_untouched && !is_short && self.is_quick {
+            return Ok(FileState::Blank(preamble, file));
         }
         // No valid start record: unstarted, unless a witness names a place in it.
         self.read(&*file, sequence, entry.len, buffer)?;

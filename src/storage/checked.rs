@@ -279,6 +279,10 @@ impl Storage for CheckedDisk {
         Ok(())
     }
 
+    fn is_apart_from_memory(&self) -> bool {
+        false
+    }
+
     fn has_threads(&self) -> bool {
         true
     }

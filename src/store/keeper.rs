@@ -54,7 +54,11 @@ impl Writer {
     pub(super) fn keep_all(&self) {
         while self.keep() {}
         if self.may_write() {
-            self.save(&mut self.keeper.lock());
+            let keeper = &mut *self.keeper.lock();
+            if let Some((end, last_checksum)) = self.log.closed_end() {
+                self.view.pack_last(&self.shelf(), end, last_checksum);
+            }
+            self.save(keeper);
         }
     }
 

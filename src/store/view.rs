@@ -113,7 +113,8 @@ impl View {
     /// Makes a stored batch of the last segment visible, all of it or nothing; `head` is the last position behind it.
     pub(crate) fn batch(&mut self, place: Place, batch: &BatchView<'_>, head: Position) -> Result<(), Fault> {
         self.table.batch(place, batch)?;
-        self.terms.batch(place, batch, self.table.steps());
+        let terms = batch.terms(self.terms.hasher());
+        self.terms.batch(place, batch, &terms, self.table.steps());
         self.end = batch.end();
         self.head = head;
         Ok(())
@@ -178,6 +179,20 @@ impl SharedView {
             }
         }
         true
+    }
+
+    /// Packs what is remembered of the last segment of a log that was closed, and writes it to a file.
+    pub(crate) fn pack_last(&self, shelf: &Shelf<'_>, end: Place, last_checksum: u32) {
+        let view = self.0.read();
+        let last = view.segments.last().filter(|last| last.sequence() == end.segment).cloned();
+        let terms = view.terms.of(end.segment).cloned();
+        drop(view);
+        if let (Some(segment), Some(terms)) = (last, terms)
+            && terms.is_due(true)
+            && terms.pack(&segment).is_ok()
+        {
+            terms.keep_in(shelf, &segment, &Sealed::new(&segment.preamble, end.offset, last_checksum));
+        }
     }
 
     /// The stream table as it is written down, a few streams at a time so that nobody waits for long; and between which

@@ -80,6 +80,7 @@ impl Storm {
     fn options(&self, chance: &mut Chance) -> Options {
         let options = EventStore::options()
             .segment_bytes_max(*chance.pick(&[32, 32, 64, 256]) * 1024)
+            .verify_at_open_max(*chance.pick(&[0, u64::MAX]))
             .idle_after(*chance.pick(&[Duration::from_millis(1), Duration::from_millis(50), Duration::from_secs(3600)]))
             .sync_every(*chance.pick(&[Duration::from_millis(5), Duration::from_secs(1)]))
             .durability(*chance.pick(&[Durability::Synced, Durability::Written]))

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// How every store here is opened: with the smallest segments there are.
 pub(crate) fn options() -> Options {
-    EventStore::options().segment_bytes_max(32 * 1024)
+    EventStore::options().segment_bytes_max(32 * 1024).verify_at_open_max(0)
 }
 
 /// A disk, a store on it, and the model of what it holds.

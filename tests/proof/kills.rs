@@ -154,7 +154,9 @@ impl Ground {
         assert!(report.is_sound(), "{report}, {context}");
         let store = EventStore::open(self.path()).expect("it opens");
         self.ledger.check(&store, Fate::Killed, &context);
-        let files = std::fs::read_dir(self.path().join("log")).expect("the log can be listed").count() as u64;
+        let names = std::fs::read_dir(self.path().join("log")).expect("the log can be listed");
+        let names = names.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+        let files = names.filter(|name| name.ends_with(".log")).count() as u64;
         let segments = store.stats().expect("numbers").segments();
         assert!(files <= segments + 2, "{files} files for {segments} segments, {context}");
     }
