@@ -52,10 +52,6 @@ impl StreamName {
         debug_assert!(stream_name_fault(&name).is_none());
         StreamName(name)
     }
-
-    pub(crate) fn shared(&self) -> &Arc<str> {
-        &self.0
-    }
 }
 
 /// The part of a stream's name before the first `-`.

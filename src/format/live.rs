@@ -54,8 +54,17 @@ pub(crate) enum LiveState {
     Opening = 1,
     /// A writer has the log open.
     Open = 2,
-    /// The last writer closed the log.
+    /// The last writer closed the log, and a segment that is ready may be used as it is.
     Closed = 3,
+    /// The last writer closed the log; a segment that looks ready must be made anew.
+    ClosedUnready = 4,
+}
+
+impl LiveState {
+    /// Whether nobody has written since the log was closed.
+    pub(crate) fn is_closed(self) -> bool {
+        matches!(self, LiveState::Closed | LiveState::ClosedUnready)
+    }
 }
 
 /// How far the log reaches, as its writer last said.
@@ -111,6 +120,7 @@ impl Live {
             1 => LiveState::Opening,
             2 => LiveState::Open,
             3 => LiveState::Closed,
+            4 => LiveState::ClosedUnready,
             _ => return None,
         };
         let is_possible = VISIBLE_POSITION.u64(bytes) <= POSITION_MAX && COUNTER.u64(bytes) < u64::MAX;
@@ -157,11 +167,11 @@ mod tests {
 
     #[test]
     fn a_slot_comes_back_and_what_cannot_be_is_not_believed() {
-        for state in [LiveState::Opening, LiveState::Open, LiveState::Closed] {
+        for state in [LiveState::Opening, LiveState::Open, LiveState::Closed, LiveState::ClosedUnready] {
             let said = Live { state, ..live(4) };
             assert_eq!(changed(said, |_| {}), Some(said));
         }
-        for state in [0, 4] {
+        for state in [0, 5] {
             assert_eq!(changed(live(4), |bytes| STATE.put_u32(bytes, state)), None, "state {state}");
         }
         assert!(changed(live(u64::MAX - 1), |_| {}).is_some());

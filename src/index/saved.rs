@@ -21,7 +21,6 @@ use crate::position::{Place, Position, Version};
 use crate::storage::{Access, File, Storage};
 use crate::sync::Arc;
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
-use std::borrow::Cow;
 use std::io;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -67,7 +66,7 @@ pub(crate) struct SavedStreams {
     pub(super) events: u64,
     pub(super) holes: Vec<Hole>,
     pub(super) accepted: Option<Position>,
-    names: String,
+    pub(super) names: String,
     name_lens: Vec<u8>,
     versions: Vec<u64>,
     first_positions: Vec<u64>,
@@ -78,13 +77,14 @@ pub(crate) struct SavedStreams {
     fewer: Vec<(u32, u64)>,
 }
 
-/// The same as it is written.
-type Body<'a> = (
+/// The same as it is written: events, holes and what was accepted; names; three columns of numbers, two of segments, and
+/// the streams with fewer events than versions.
+type Body = (
     (u64, Vec<(u64, u64, u8)>, Option<u64>),
-    (Cow<'a, str>, Cow<'a, [u8]>),
-    [Cow<'a, [u64]>; 3],
-    [Cow<'a, [u32]>; 2],
-    Cow<'a, [(u32, u64)]>,
+    (String, Vec<u8>),
+    (Vec<u64>, Vec<u64>, Vec<u64>),
+    (Vec<u32>, Vec<u32>),
+    Vec<(u32, u64)>,
 );
 
 /// A stream table that was read from disk and verifies.
@@ -121,12 +121,10 @@ impl SavedStreams {
         self.last_segments.push(extent.last_segment);
     }
 
-    /// Tells every stream.
-    pub(super) fn each(&self, mut tell: impl FnMut(&str, Extent) -> Result<(), Doubt>) -> Result<(), Doubt> {
-        let (mut rest, mut fewer) = (&self.names[..], self.fewer.iter().peekable());
+    /// Tells every stream: the length of its name, and what is known of it.
+    pub(super) fn each(&self, mut tell: impl FnMut(u8, Extent) -> Result<(), Doubt>) -> Result<(), Doubt> {
+        let mut fewer = self.fewer.iter().peekable();
         for (index, len) in self.name_lens.iter().enumerate() {
-            let (name, behind) = rest.split_at_checked(usize::from(*len)).ok_or(Doubt)?;
-            rest = behind;
             let version = self.versions[index];
             let few = fewer.next_if(|(of, _)| *of as usize == index);
             let extent = Extent {
@@ -137,40 +135,40 @@ impl SavedStreams {
                 first_segment: self.first_segments[index],
                 last_segment: self.last_segments[index],
             };
-            if name.is_empty() || extent.events == 0 || version < extent.events {
+            if *len == 0 || extent.events == 0 || version < extent.events {
                 return Err(Doubt);
             }
-            tell(name, extent)?;
+            tell(*len, extent)?;
         }
-        if rest.is_empty() { Ok(()) } else { Err(Doubt) }
+        Ok(())
     }
 
-    fn encode(&self) -> io::Result<Vec<u8>> {
+    fn encode(self) -> io::Result<Vec<u8>> {
         let kind = |kind| match kind {
             HoleKind::Removed => 1,
             HoleKind::Lost => 2,
             HoleKind::Damaged => 3,
         };
         let of_hole = |hole: &Hole| (hole.range.first.get(), hole.range.last.get(), kind(hole.kind));
-        let body: Body<'_> = (
+        let body: Body = (
             (self.events, self.holes.iter().map(of_hole).collect(), self.accepted.map(Position::get)),
-            (self.names.as_str().into(), self.name_lens.as_slice().into()),
-            [&self.versions, &self.first_positions, &self.last_positions].map(|numbers| numbers.as_slice().into()),
-            [&self.first_segments, &self.last_segments].map(|numbers| numbers.as_slice().into()),
-            self.fewer.as_slice().into(),
+            (self.names, self.name_lens),
+            (self.versions, self.first_positions, self.last_positions),
+            (self.first_segments, self.last_segments),
+            self.fewer,
         );
-        let bytes = bincode::serde::encode_to_vec(&body, CONFIG).map_err(io::Error::other)?;
-        if BODY_BYTES_MAX < bytes.len() {
+        let bytes = bincode::encode_to_vec(&body, CONFIG).map_err(|error| io::Error::other(error.to_string()))?;
+        if BODY_BYTES_MAX <= bytes.len() {
             return Err(io::Error::other("more streams than a table on disk takes"));
         }
         Ok(bytes)
     }
 
     fn decode(bytes: &[u8]) -> Result<SavedStreams, Doubt> {
-        let (body, len): (Body<'static>, usize) =
-            bincode::serde::decode_from_slice(bytes, CONFIG).map_err(|_| Doubt)?;
-        let ((events, holes, accepted), (names, name_lens), [versions, firsts, lasts], [first_in, last_in], fewer) =
-            body;
+        let (body, len): (Body, usize) = bincode::decode_from_slice(bytes, CONFIG).map_err(|_| Doubt)?;
+        let ((events, holes, accepted), (names, name_lens), numbers, segments, fewer) = body;
+        let (versions, first_positions, last_positions) = numbers;
+        let (first_segments, last_segments) = segments;
         let of_hole = |(first, last, kind)| {
             let kind = match kind {
                 1 => HoleKind::Removed,
@@ -179,25 +177,33 @@ impl SavedStreams {
             };
             Ok(Hole { range: Range { first: Position::new(first), last: Position::new(last) }, kind })
         };
-        let streams = SavedStreams {
+        let count = versions.len();
+        let is_even = [first_positions.len(), last_positions.len(), name_lens.len()] == [count; 3]
+            && [first_segments.len(), last_segments.len()] == [count; 2];
+        // Names stand one behind the other, and each is one by itself.
+        let mut end = 0;
+        let are_names = name_lens.iter().all(|len| {
+            end += usize::from(*len);
+            names.is_char_boundary(end)
+        });
+        if !is_even || !are_names || end != names.len() || len != bytes.len() || u32::try_from(end).is_err() {
+            return Err(Doubt);
+        }
+        let holes = holes.into_iter().map(of_hole).collect::<Result<_, Doubt>>()?;
+        let accepted = accepted.map(Position::new);
+        Ok(SavedStreams {
             events,
-            holes: holes.into_iter().map(of_hole).collect::<Result<_, Doubt>>()?,
-            accepted: accepted.map(Position::new),
-            names: names.into_owned(),
-            name_lens: name_lens.into_owned(),
-            versions: versions.into_owned(),
-            first_positions: firsts.into_owned(),
-            last_positions: lasts.into_owned(),
-            first_segments: first_in.into_owned(),
-            last_segments: last_in.into_owned(),
-            fewer: fewer.into_owned(),
-        };
-        let count = streams.len();
-        let is_even = [streams.first_positions.len(), streams.last_positions.len(), streams.name_lens.len()]
-            .into_iter()
-            .chain([streams.first_segments.len(), streams.last_segments.len()])
-            .all(|len| len == count);
-        if is_even && len == bytes.len() { Ok(streams) } else { Err(Doubt) }
+            holes,
+            accepted,
+            names,
+            name_lens,
+            versions,
+            first_positions,
+            last_positions,
+            first_segments,
+            last_segments,
+            fewer,
+        })
     }
 }
 
@@ -224,7 +230,7 @@ impl SavedTable {
         store: [u8; 16],
         (from, upto): (Spot, Spot),
         counter: u64,
-        streams: &SavedStreams,
+        streams: SavedStreams,
     ) -> io::Result<u64> {
         let body = streams.encode()?;
         let mut bytes = vec![0; HEADER_LEN];

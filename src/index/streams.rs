@@ -2,14 +2,17 @@
 
 use super::blocks::Doubt;
 use super::holes::{HoleKind, Holes};
+use super::names::{Name, Names};
 use super::part::{Before, Step, StreamPart};
+use super::rows::Rows;
 use super::saved::{SavedStreams, SavedTable};
 use crate::format::{BatchView, Fault, Kind, Loss, Range};
 use crate::log::Visitor;
 use crate::position::{Place, Position, Version};
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use std::hash::BuildHasher;
 
 /// The in-memory index of streams.
@@ -18,7 +21,8 @@ pub(crate) struct StreamTable {
     /// Seeded at random, since names come from outside.
     hasher: RandomState,
     numbers: HashTable<u32>,
-    streams: Vec<Stream>,
+    streams: Rows<Stream>,
+    names: Names,
     holes: Holes,
     events: u64,
     /// Streams with at least one visible event.
@@ -43,7 +47,7 @@ struct SavedPlaces {
 /// What is known of one stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) name: Arc<str>,
+    name: Name,
     extent: Extent,
     admitted: AdmittedVersion,
 }
@@ -121,12 +125,17 @@ impl StreamTable {
     /// The number of a stream that was ever named in an admitted batch.
     pub(crate) fn number(&self, name: &str) -> Option<u32> {
         let hash = self.hasher.hash_one(name);
-        self.numbers.find(hash, |number| &*self.streams[*number as usize].name == name).copied()
+        self.numbers.find(hash, |number| self.names.get(self.streams[*number as usize].name) == name).copied()
     }
 
     /// A stream by its number.
     pub(crate) fn stream(&self, number: u32) -> &Stream {
         &self.streams[number as usize]
+    }
+
+    /// The name of a stream.
+    pub(crate) fn name(&self, stream: &Stream) -> &str {
+        self.names.get(stream.name)
     }
 
     /// A stream with visible events.
@@ -140,42 +149,55 @@ impl StreamTable {
     }
 
     /// The number of a stream, which gets one where it has none.
-    pub(crate) fn intern(&mut self, name: &Arc<str>) -> u32 {
-        if let Some(number) = self.number(name) {
-            return number;
-        }
+    pub(crate) fn intern(&mut self, name: &str) -> u32 {
+        let hash = self.hasher.hash_one(name);
+        let (streams, names) = (&self.streams, &self.names);
+        let text = |number: &u32| names.get(streams[*number as usize].name);
+        let entry =
+            self.numbers.entry(hash, |number| text(number) == name, |number| self.hasher.hash_one(text(number)));
+        let entry = match entry {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(entry) => entry,
+        };
         let number = u32::try_from(self.streams.len()).expect("memory ends before four billion streams");
-        let stream = Stream { name: name.clone(), extent: Extent::NOTHING, admitted: AdmittedVersion::default() };
-        self.streams.push(stream);
-        let (hasher, streams) = (&self.hasher, &self.streams);
-        let hash = hasher.hash_one(&**name);
-        self.numbers.insert_unique(hash, number, |number| hasher.hash_one(&*streams[*number as usize].name));
+        entry.insert(number);
+        let name = self.names.add(name);
+        self.streams.push(Stream { name, extent: Extent::NOTHING, admitted: AdmittedVersion::default() });
         number
     }
 
     /// The table that was saved: what stands in the log behind the place it was taken from is to be told to it.
     pub(super) fn saved(table: &SavedTable) -> Result<StreamTable, Doubt> {
-        let saved = table.streams()?;
+        let mut saved = table.streams()?;
         let mut streams = StreamTable {
             holes: Holes::saved(&saved.holes, saved.accepted),
             events: saved.events,
+            visible_streams: saved.len() as u64,
             saved: Some(SavedPlaces { from: table.from.place, upto: table.upto.place }),
             ..StreamTable::default()
         };
-        streams.streams.reserve(saved.len());
         streams.numbers.reserve(saved.len(), |_| unreachable!("it is empty"));
-        saved.each(|name, extent| {
-            let number = streams.intern(&name.into());
-            if number as usize + 1 != streams.streams.len() || streams.stream(number).is_visible() {
-                return Err(Doubt);
-            }
-            let stream = &mut streams.streams[number as usize];
-            stream.extent = extent;
-            stream.admit(extent.version);
-            streams.visible_streams += 1;
-            Ok(())
+        let mut name = streams.names.take(std::mem::take(&mut saved.names));
+        saved.each(|len, extent| {
+            name = name.next(len);
+            streams.take(name, extent)
         })?;
         Ok(streams)
+    }
+
+    /// Takes over a stream that was saved, and is not known yet.
+    fn take(&mut self, name: Name, extent: Extent) -> Result<(), Doubt> {
+        let (streams, names) = (&self.streams, &self.names);
+        let text = |number: &u32| names.get(streams[*number as usize].name);
+        let hash = self.hasher.hash_one(names.get(name));
+        let is_same = |number: &u32| text(number) == names.get(name);
+        let entry = self.numbers.entry(hash, is_same, |number| self.hasher.hash_one(text(number)));
+        let Entry::Vacant(entry) = entry else { return Err(Doubt) };
+        entry.insert(u32::try_from(self.streams.len()).map_err(|_| Doubt)?);
+        let admitted = AdmittedVersion::default();
+        self.streams.push(Stream { name, extent, admitted });
+        self.streams[self.streams.len() - 1].admit(extent.version);
+        Ok(())
     }
 
     /// What is to be saved besides the streams, at a moment when `head` is the last visible position.
@@ -187,8 +209,9 @@ impl StreamTable {
     /// Some of the visible streams, to be saved: those of so many numbers from one on. The number behind them, if there is one.
     pub(crate) fn save(&self, from: usize, count: usize, to: usize, saved: &mut SavedStreams) -> Option<usize> {
         let end = (from + count).min(to);
-        for stream in self.streams[from..end].iter().filter(|stream| stream.is_visible()) {
-            saved.push(&stream.name, &stream.extent);
+        let streams = (from..end).map(|number| &self.streams[number]);
+        for stream in streams.filter(|stream| stream.is_visible()) {
+            saved.push(self.name(stream), &stream.extent);
         }
         (end < to).then_some(end)
     }
@@ -266,7 +289,7 @@ impl StreamTable {
     fn replay(&mut self, name: &str, version: Version, position: Position, place: Place) -> Result<(), Fault> {
         let number = match self.number(name) {
             Some(number) => number,
-            None => self.intern(&name.into()),
+            None => self.intern(name),
         };
         let stream = self.stream(number);
         let before = stream.extent;

@@ -231,7 +231,7 @@ impl Log {
             self.live.ensure(&*self.storage);
             // Closed also says that a segment which is ready may be used as it is.
             let is_settled = self.core.lock().room.is_settled() && self.latch.check().is_ok();
-            let state = if is_settled { LiveState::Closed } else { LiveState::Open };
+            let state = if is_settled { LiveState::Closed } else { LiveState::ClosedUnready };
             self.live.close(self.store, epoch, self.ends(), state);
         }
         closed

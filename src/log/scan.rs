@@ -9,8 +9,7 @@ use super::survey::{Link, Survey};
 use super::verdict::{Facts, Verdict, judge};
 use crate::error::{Error, ErrorKind};
 use crate::format::{
-    BATCH_HEADER_LEN, BatchView, CONTROL_BATCH_LEN, FOOTER_LEN, Fault, Footer, Kind, LiveState, Preamble, Range,
-    is_blank,
+    BATCH_HEADER_LEN, BatchView, CONTROL_BATCH_LEN, FOOTER_LEN, Fault, Footer, Kind, Preamble, Range, is_blank,
 };
 use crate::mutant::Mutant;
 use crate::options::ReadMode;
@@ -282,7 +281,7 @@ impl Scan<'_> {
     /// is closed there, and nobody writes behind a clean end before that is said no more.
     fn closed_head(&mut self, link: &Link, mode: ReadMode) -> Result<Option<Head>, Error> {
         const LOOK_BEHIND: u32 = 4 * 1024;
-        let closed = self.survey.live.filter(|live| live.state == LiveState::Closed);
+        let closed = self.survey.live.filter(|live| live.state.is_closed());
         let end = closed.map_or(Place::NONE, |live| live.durable_end);
         let begin = end.offset.saturating_sub(CONTROL_BATCH_LEN as u32);
         let size = link.preamble.size;

@@ -2,7 +2,7 @@
 
 use super::report::{Damage, DamageKind};
 use crate::error::{Error, ErrorKind};
-use crate::format::{Fault, Live, LiveState, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, is_blank};
+use crate::format::{Fault, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, is_blank};
 use crate::position::{Place, Position};
 use crate::segment::{
     Begun, FIRST_BATCH, LOG_DIR, ScannedSegment, Sealed, decode_start, is_terms_name, parse_segment_name, read_whole,
@@ -203,7 +203,7 @@ impl Survey {
         }
         // Made ready ahead by whoever closed the log, which says that nothing was done since.
         let is_vouched_for =
-            self.live.is_some_and(|live| live.state == LiveState::Closed && live.durable_end.segment < sequence);
+            self.live.is_some_and(|live| live.state.is_closed() && live.durable_end.segment < sequence);
         let is_untouched = head.bytes.get(PREAMBLE_LEN..).is_some_and(is_blank);
         if is_vouched_for && is_untouched && !is_short && self.is_quick {
             return Ok(FileState::Blank(preamble, file));

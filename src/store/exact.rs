@@ -318,7 +318,7 @@ impl<'a> Placed<'a> {
             self.buffer.place_exactly(|index| placements[index], &stamp);
         }
         let mut view = self.writer.view.0.write();
-        let numbers: Vec<u32> = self.streams.iter().map(|(name, _, _)| view.table.intern(name.shared())).collect();
+        let numbers: Vec<u32> = self.streams.iter().map(|(name, _, _)| view.table.intern(name.as_str())).collect();
         for (number, (_, version, _)) in numbers.iter().zip(&self.streams) {
             view.table.stream(*number).admit(*version);
         }

@@ -78,7 +78,7 @@ impl Writer {
             return false;
         }
         let counter = keeper.counter + 1;
-        let written = SavedTable::write(&**self.log.storage(), self.log.store(), (from, upto), counter, &streams);
+        let written = SavedTable::write(&**self.log.storage(), self.log.store(), (from, upto), counter, streams);
         let Ok(len) = written else { return false };
         (keeper.counter, keeper.len, keeper.place) = (counter, len, Some(from.place));
         true

@@ -145,7 +145,8 @@ impl Recent {
         let of_batch = |batch: &Admitted| {
             let of_event = |(index, terms)| {
                 let position = batch.position(index);
-                let is_named = || view.table.stream(batch.streams[index]).name.starts_with(query.stream_prefix());
+                let is_named =
+                    || view.table.name(view.table.stream(batch.streams[index])).starts_with(query.stream_prefix());
                 (behind < position && looked.plan.is_met_by(terms) && is_named()).then_some(position)
             };
             batch.terms.events().enumerate().find_map(of_event)

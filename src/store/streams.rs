@@ -3,7 +3,7 @@
 use super::EventStore;
 use super::read::missing;
 use super::trail::Stretch;
-use super::view::SharedView;
+use super::view::{SharedView, View};
 use crate::error::{Error, ErrorKind};
 use crate::index::{Extent, Stream};
 use crate::name::StreamName;
@@ -88,7 +88,7 @@ impl EventStore {
         if let Some(hole) = holes.doubt_behind(extent.last_position).or(between.filter(|_| !is_whole)) {
             return Err(super::read::in_hole(stream, &hole));
         }
-        let draft = Draft::of(known);
+        let draft = Draft::of(&view, known);
         drop(view);
         draft.complete(&shared)
     }
@@ -219,10 +219,11 @@ impl StreamList {
                 && after < name
                 && self.glob.as_ref().is_none_or(|pattern| glob_matches(pattern, name))
         };
-        let mut found: Vec<&Stream> = view.table.all_visible().filter(|stream| is_wanted(&stream.name)).collect();
-        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let mut found: Vec<&Stream> =
+            view.table.all_visible().filter(|stream| is_wanted(view.table.name(stream))).collect();
+        found.sort_unstable_by_key(|stream| view.table.name(stream));
         found.truncate(self.limit);
-        let drafts: Vec<Draft> = found.into_iter().map(Draft::of).collect();
+        let drafts: Vec<Draft> = found.into_iter().map(|stream| Draft::of(&view, stream)).collect();
         drop(view);
         drafts.into_iter().map(|draft| draft.complete(shared)).collect()
     }
@@ -235,8 +236,8 @@ struct Draft {
 }
 
 impl Draft {
-    fn of(stream: &Stream) -> Draft {
-        Draft { name: StreamName::trusted(stream.name.clone()), extent: *stream.extent() }
+    fn of(view: &View, stream: &Stream) -> Draft {
+        Draft { name: StreamName::trusted(view.table.name(stream).into()), extent: *stream.extent() }
     }
 
     fn complete(self, shared: &SharedView) -> Result<StreamInfo, Error> {

@@ -277,7 +277,7 @@ impl Writer {
         drop(view);
         all.unwrap_or_else(|| {
             let mut view = self.view.0.write();
-            let number = |stream: &StreamName| view.table.intern(stream.shared());
+            let number = |stream: &StreamName| view.table.intern(stream.as_str());
             let numbers: Vec<u32> = streams.iter().map(number).collect();
             numbers.into_iter().map(|number| (number, view.table.stream(number).admitted())).collect()
         })

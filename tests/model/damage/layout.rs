@@ -171,7 +171,9 @@ impl Preamble {
 impl Live {
     /// What the file says: the valid slot with the higher counter.
     pub(crate) fn of(file: &[u8]) -> Option<Live> {
-        let slots = file.chunks_exact(SECTOR).take(2).filter_map(Live::of_slot);
+        // What is missing at the end counts as zeros.
+        let file: Vec<u8> = file.iter().copied().chain(std::iter::repeat(0)).take(2 * SECTOR).collect();
+        let slots = file.chunks_exact(SECTOR).filter_map(Live::of_slot);
         slots.max_by_key(|live| live.counter)
     }
 
@@ -179,7 +181,7 @@ impl Live {
         let state = u32_at(bytes, 12);
         let is_valid = &bytes[..8] == b"SBLIVE1\n"
             && u32_at(bytes, 8) == crc(0, &bytes[12..])
-            && (1..=3).contains(&state)
+            && (1..=4).contains(&state)
             && is_zero(&bytes[92..]);
         let live = Live { store: id_at(bytes, 16), counter: u64_at(bytes, 48), state, durable: place_at(bytes, 56) };
         is_valid.then_some(live)
