@@ -2,6 +2,7 @@
 
 mod blocks;
 mod body;
+mod columns;
 mod growing;
 mod holes;
 mod lookup;
@@ -17,11 +18,12 @@ mod streams;
 mod terms;
 mod terms_file;
 
+pub(crate) use columns::SavedStreams;
 pub(crate) use holes::{Hole, HoleKind, Holes};
 pub(crate) use lookup::{Derived, Lookup, TermIndex};
 pub(crate) use part::{Before, Step, StreamPart};
 pub(crate) use plan::{Demand, Plan};
-pub(crate) use saved::{SavedStreams, SavedTable, Spot};
+pub(crate) use saved::{SavedTable, Spot};
 pub(crate) use streams::{Extent, Stream, StreamTable};
 pub(crate) use terms::{Page, SegmentTerms};
 pub(crate) use terms_file::Shelf;

@@ -1,11 +1,12 @@
 //! The stream table: every stream's name, versions, and where it begins and ends.
 
 use super::blocks::Doubt;
+use super::columns::{Reader, SavedStreams};
 use super::holes::{HoleKind, Holes};
 use super::names::{Name, Names};
 use super::part::{Before, Step, StreamPart};
 use super::rows::Rows;
-use super::saved::{SavedStreams, SavedTable};
+use super::saved::SavedTable;
 use crate::format::{BatchView, Fault, Kind, Loss, Range};
 use crate::log::Visitor;
 use crate::position::{Place, Position, Version};
@@ -168,20 +169,22 @@ impl StreamTable {
 
     /// The table that was saved: what stands in the log behind the place it was taken from is to be told to it.
     pub(super) fn saved(table: &SavedTable) -> Result<StreamTable, Doubt> {
-        let mut saved = table.streams()?;
+        let (head, mut reader) = Reader::begin(table.body())?;
         let mut streams = StreamTable {
-            holes: Holes::saved(&saved.holes, saved.accepted),
-            events: saved.events,
-            visible_streams: saved.len() as u64,
+            holes: Holes::saved(&head.holes, head.accepted),
+            events: head.events,
+            visible_streams: head.streams,
             saved: Some(SavedPlaces { from: table.from.place, upto: table.upto.place }),
             ..StreamTable::default()
         };
-        streams.numbers.reserve(saved.len(), |_| unreachable!("it is empty"));
-        let mut name = streams.names.take(std::mem::take(&mut saved.names));
-        saved.each(|len, extent| {
-            name = name.next(len);
-            streams.take(name, extent)
-        })?;
+        streams.numbers.reserve(head.streams as usize, |_| unreachable!("it is empty"));
+        while let Some(mut block) = reader.block()? {
+            let mut name = streams.names.take(std::mem::take(&mut block.names));
+            block.each(|len, extent| {
+                name = name.next(len);
+                streams.take(name, extent)
+            })?;
+        }
         Ok(streams)
     }
 
