@@ -72,7 +72,7 @@ pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
 pub use options::{Durability, MetadataField, Options, ReadMode};
 pub use store::{Stats, Status, StoreId};
 
-pub use inspect::{SalvageReport, StoreInfo, VerifyReport, inspect, salvage, verify};
+pub use inspect::{RebuiltIndex, SalvageReport, StoreInfo, VerifyReport, inspect, rebuild_index, salvage, verify};
 pub use store::{ExactEvent, ExactImport};
 
 #[cfg(doctest)]

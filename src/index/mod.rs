@@ -2,6 +2,7 @@
 
 mod blocks;
 mod body;
+mod check;
 mod columns;
 mod growing;
 mod holes;
@@ -18,6 +19,7 @@ mod streams;
 mod terms;
 mod terms_file;
 
+pub(crate) use check::{derived_bytes, doubtful, forget};
 pub(crate) use columns::SavedStreams;
 pub(crate) use holes::{Hole, HoleKind, Holes};
 pub(crate) use lookup::{Derived, Lookup, TermIndex};

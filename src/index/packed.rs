@@ -13,7 +13,7 @@
 //! Where they stand is the offset itself for a single event, else the place of its postings. All numbers are little-endian;
 //! places are counted from the beginning of the postings, those of a group's rest from the end of its table.
 
-use super::blocks::{Blocks, Doubt};
+use super::blocks::{BLOCK, Blocks, Doubt};
 use super::part::{Before, StreamPart};
 use crate::format::Term;
 use crate::position::Version;
@@ -159,6 +159,16 @@ impl Packed {
 
     pub(super) fn is_in_memory(&self) -> bool {
         self.memory().is_some()
+    }
+
+    /// Fails where any part of it does not verify.
+    pub(super) fn verify(&self) -> Result<(), Doubt> {
+        let (len, mut at) = (self.sections.len(), 0);
+        while at < len {
+            self.blocks.get(at, BLOCK.min(len - at))?;
+            at += BLOCK;
+        }
+        self.each(|_, _, _| {})
     }
 
     pub(super) fn sections(&self) -> Sections {

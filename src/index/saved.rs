@@ -22,7 +22,7 @@ use std::io;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The directory of what is derived from the whole log.
-const INDEX_DIR: &str = "index";
+pub(super) const INDEX_DIR: &str = "index";
 
 const HEADER_LEN: usize = 512;
 
@@ -68,6 +68,11 @@ impl SavedTable {
         let mut slots: Vec<Slot> = [0, 1].into_iter().filter_map(|number| Slot::open(storage, number)).collect();
         slots.sort_by_key(Slot::counter);
         slots.into_iter().rev().find_map(Slot::read)
+    }
+
+    /// One of the two there may be, if it verifies.
+    pub(super) fn read_slot(storage: &dyn Storage, number: u64) -> Option<SavedTable> {
+        Slot::open(storage, number).and_then(Slot::read)
     }
 
     /// What it proves of the log.
@@ -129,7 +134,8 @@ impl SavedTable {
     }
 }
 
-fn slot_path(counter: u64) -> String {
+/// Where the table with this number is written.
+pub(super) fn slot_path(counter: u64) -> String {
     format!("{INDEX_DIR}/streams.{}", counter % 2)
 }
 

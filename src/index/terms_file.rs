@@ -108,21 +108,7 @@ pub(super) fn write(
 
 /// The file of terms of a segment, if there is one that speaks of it as it is.
 pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
-    let Shelf { storage, mode } = *shelf;
-    let file = storage.open(&terms_path(sealed.sequence), Access::Read).ok()?;
-    let len = file.len().ok()?;
-    let mut header = vec![0; HEADER_LEN];
-    let is_whole = file.read_at(&mut header, 0).ok()? == HEADER_LEN;
-    if !is_whole || MAGIC.get(&header) != MAGIC_BYTES {
-        return None;
-    }
-    let said = Sealed {
-        store: STORE.get(&header),
-        segment: SEGMENT.get(&header),
-        sequence: SEQUENCE.u32(&header),
-        end: END.u32(&header),
-        last_checksum: LAST_CHECKSUM.u32(&header),
-    };
+    let (file, mut header) = read_header(shelf, sealed.sequence)?;
     let sections = Sections {
         marks: MARKS.u32(&header) as usize,
         streams: STREAMS.u32(&header) as usize,
@@ -131,7 +117,7 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
         events: EVENTS.u64(&header) as usize,
     };
     let base = base_of(&sections);
-    if said != *sealed || len < (base + sections.len()) as u64 {
+    if said(&header) != *sealed || file.len().ok()? < (base + sections.len()) as u64 {
         return None;
     }
     header.resize(base, 0);
@@ -141,9 +127,31 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
     }
     let sum = |bytes: &[u8]| u32::from_le_bytes(*bytes.first_chunk().expect("chunks of four"));
     let sums = header[HEADER_LEN..].chunks_exact(4).map(sum).collect();
-    let packed = in_file(file, mode, base, sections, sums).ok()?;
+    let packed = in_file(file, shelf.mode, base, sections, sums).ok()?;
     let marks = marks(&packed).ok()?;
     Some(TermsFile { packed, marks })
+}
+
+/// The state of its segment that the file of terms with this number says it speaks of. Nothing of that is verified.
+pub(super) fn state_of(shelf: &Shelf<'_>, sequence: u32) -> Option<Sealed> {
+    read_header(shelf, sequence).map(|(_, header)| said(&header))
+}
+
+fn read_header(shelf: &Shelf<'_>, sequence: u32) -> Option<(Arc<dyn File>, Vec<u8>)> {
+    let file = shelf.storage.open(&terms_path(sequence), Access::Read).ok()?;
+    let mut header = vec![0; HEADER_LEN];
+    let is_whole = file.read_at(&mut header, 0).ok()? == HEADER_LEN;
+    (is_whole && MAGIC.get(&header) == MAGIC_BYTES).then_some((file, header))
+}
+
+fn said(header: &[u8]) -> Sealed {
+    Sealed {
+        store: STORE.get(header),
+        segment: SEGMENT.get(header),
+        sequence: SEQUENCE.u32(header),
+        end: END.u32(header),
+        last_checksum: LAST_CHECKSUM.u32(header),
+    }
 }
 
 /// Where the body begins, behind the header and the checksums of its blocks.

@@ -1,10 +1,12 @@
-//! Work on a directory with no store open: look, verify, salvage. The source is never changed.
+//! Work on a directory with no store open: look, verify, salvage, derive anew. What holds facts is never changed.
 
 mod info;
+mod rebuild;
 mod salvage;
 mod verify;
 
 pub use info::{StoreInfo, inspect};
+pub use rebuild::{RebuiltIndex, rebuild_index};
 pub use salvage::{SalvageReport, salvage};
 pub use verify::{VerifyReport, verify};
 

@@ -2,6 +2,7 @@
 
 use super::scan;
 use crate::error::Error;
+use crate::index::doubtful;
 use crate::log::{Damage, RecoveryReport};
 use crate::storage::Storage;
 use crate::store::StoreParts;
@@ -48,6 +49,11 @@ pub(crate) fn verify_on(storage: &Arc<dyn Storage>) -> Result<VerifyReport, Erro
         notes.push(format!("the unacknowledged remains of a crash begin at {place}; they do not count"));
     }
     let holes = opened.visitor.holes();
+    let doubtful =
+        doubtful(&**storage, &opened.segments).map_err(|error| Error::io("looking at derived files", error))?;
+    notes.extend(
+        doubtful.iter().map(|(path, why)| format!("the derived file {path} is in doubt and not relied on: {why}")),
+    );
     notes.extend(holes.losses().map(|range| format!("positions {} to {} were lost before", range.first, range.last)));
     Ok(VerifyReport { report: opened.report, notes, bytes: opened.disk_bytes })
 }

@@ -25,9 +25,14 @@ pub(crate) fn terms_path(sequence: u32) -> String {
     format!("{LOG_DIR}/{sequence:010}.idx")
 }
 
+/// The number of the segment whose terms a file of this name holds, if it is such a name.
+pub(crate) fn parse_terms_name(name: &str) -> Option<u32> {
+    parse_segment_name(&format!("{}.log", name.strip_suffix(".idx")?))
+}
+
 /// Whether a file name is one of those.
 pub(crate) fn is_terms_name(name: &str) -> bool {
-    name.strip_suffix(".idx").is_some_and(|digits| parse_segment_name(&format!("{digits}.log")).is_some())
+    parse_terms_name(name).is_some()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::view::Keep;
 use super::writer::Writer;
+use crate::error::{Error, ErrorKind};
 use crate::index::{SavedTable, Shelf};
 use crate::position::Place;
 
@@ -14,6 +15,8 @@ pub(super) struct Keeper {
     /// Where the log ended by then, and how many bytes it had.
     place: Option<Place>,
     log_bytes: u64,
+    /// It was asked for: it is written although nothing was appended.
+    is_asked_for: bool,
 }
 
 /// A stream table is not written again before the log has grown by so many bytes, nor before it has grown by a few times
@@ -29,6 +32,7 @@ impl Keeper {
             len: table.len(),
             place: Some(table.from.place),
             log_bytes: 0,
+            is_asked_for: false,
         })
     }
 }
@@ -39,7 +43,7 @@ impl Writer {
     pub(super) fn keep(&self) -> bool {
         let keeper = &mut *self.keeper.lock();
         let keep = Keep { shelf: self.shelf(), durable: self.log.ends().durable };
-        let may_write = self.may_write();
+        let may_write = self.may_write(keeper);
         if self.view.pack(may_write.then_some(&keep)) {
             return true;
         }
@@ -53,8 +57,8 @@ impl Writer {
     /// Writes down all there is, before the store is closed.
     pub(super) fn keep_all(&self) {
         while self.keep() {}
-        if self.may_write() {
-            let keeper = &mut *self.keeper.lock();
+        let keeper = &mut *self.keeper.lock();
+        if self.may_write(keeper) {
             if let Some((end, last_checksum)) = self.log.closed_end() {
                 self.view.pack_last(&self.shelf(), end, last_checksum);
             }
@@ -88,8 +92,20 @@ impl Writer {
         Shelf { storage: &**self.log.storage(), mode: self.log.options().read_mode }
     }
 
+    /// Closes the log, to which nothing was appended, and writes down all that is derived from it.
+    pub(super) fn close_and_keep(&self) -> Result<(), Error> {
+        self.keeper.lock().is_asked_for = true;
+        self.close()?;
+        let is_missing = self.keeper.lock().counter == 0 && self.view.0.read().table.events() != 0;
+        match is_missing {
+            true => Err(Error::new(ErrorKind::Io, "writing the stream table: it could not be written")),
+            false => Ok(()),
+        }
+    }
+
     /// An opening that appends nothing changes nothing, and neither does a log that has failed.
-    fn may_write(&self) -> bool {
-        self.log.storage().is_apart_from_memory() && self.log.has_begun() && self.log.failure().is_none()
+    fn may_write(&self, keeper: &Keeper) -> bool {
+        let is_due = self.log.has_begun() || keeper.is_asked_for;
+        is_due && self.log.storage().is_apart_from_memory() && self.log.failure().is_none()
     }
 }

@@ -5,6 +5,7 @@ use super::threads::Threads;
 use super::writer::Writer;
 use super::{Engine, EventStore, Held, Shared};
 use crate::error::{Error, ErrorKind};
+use crate::index::{derived_bytes, forget};
 use crate::log::LOCK_PATIENCE;
 use crate::mutant::Mutant;
 use crate::options::Options;
@@ -223,6 +224,23 @@ impl StoreParts {
     /// Fails where a storage holds no store.
     pub(crate) fn check_exists(storage: &dyn Storage) -> Result<(), Error> {
         check_exists(storage)
+    }
+
+    /// Makes all that is derived from a log anew, under the lock: how many events and streams there are, and how many bytes
+    /// that takes.
+    pub(crate) fn rebuild(storage: &Arc<dyn Storage>, options: &Options) -> Result<(u64, u64, u64), Error> {
+        check_exists(&**storage)?;
+        let _lock = lock(&**storage)?;
+        let act = |error| Error::io("making derived files anew", error);
+        forget(&**storage).map_err(act)?;
+        let options = options.clone().verify_at_open_max(u64::MAX);
+        let writer = Writer::open(storage, &options, None)?;
+        let counts = {
+            let view = writer.view.0.read();
+            (view.table.events(), view.table.visible_streams())
+        };
+        let kept = writer.close_and_keep();
+        kept.and_then(|()| derived_bytes(&**storage).map_err(act)).map(|bytes| (counts.0, counts.1, bytes))
     }
 
     /// Fails where a directory exists and holds anything.

@@ -1,11 +1,11 @@
 //! What is derived from the log: nothing that is asked is answered otherwise without it, or with a bad one. And what opening
 //! does not read because of it is never given wrong.
 
-use super::support::name;
+use super::support::{Home, name, small_segments};
 use crate::model::{Chance, Choices, forget_derived, is_derived, options, seed};
 use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{SimulatedDisk, verify_simulated};
-use scorebook::{Durability, ErrorKind, EventId, EventStore, NewEvent, Query, Version};
+use scorebook::{Durability, ErrorKind, EventId, EventStore, NewEvent, Query, Version, rebuild_index, verify};
 use std::fmt::Write;
 
 const STREAMS: u64 = 12;
@@ -207,6 +207,33 @@ fn derived_files_flipped_in_any_byte_and_cut_at_any_length_change_no_answer() {
     }
     assert!(paths.iter().any(|path| path.ends_with(".idx")) && paths.iter().any(|path| path.starts_with("index/")));
     println!("seed {}: {tried} changes of {paths:?}", seed());
+}
+
+#[test]
+fn what_is_rebuilt_answers_the_same_and_lets_the_next_opening_read_little() {
+    let home = Home::disk();
+    let store = home.open_with(&small_segments());
+    let mut chance = Chance(seed());
+    fill(&store, &mut chance, 75, 0);
+    store.close().expect("closing");
+    let before = answers(&home.open());
+    let derived =
+        |home: &Home| -> Vec<String> { home.contents().into_keys().filter(|path| is_derived(path)).collect() };
+    let paths = derived(&home);
+    assert!(3 < paths.len(), "{paths:?}");
+    paths.iter().for_each(|path| home.remove(path));
+    let rebuilt = rebuild_index(home.path()).expect("it can be rebuilt");
+    assert_eq!(rebuilt.events(), home.open().stats().expect("numbers").events());
+    let again = derived(&home);
+    assert_eq!(rebuilt.bytes(), again.iter().map(|path| home.contents()[path].len() as u64).sum::<u64>());
+    let terms = |paths: &[String]| paths.iter().filter(|path| path.ends_with(".idx")).count();
+    assert_eq!((terms(&again), again.len() - terms(&again)), (terms(&paths), 1));
+    assert!(verify(home.path()).expect("it can be verified").notes().is_empty());
+    let store = home.open_with(&small_segments().verify_at_open_max(0));
+    assert!(answers(&store) == before, "other answers");
+    // Somebody writes.
+    assert_eq!(rebuild_index(home.path()).expect_err("it is open").kind(), ErrorKind::Locked);
+    assert_eq!(derived(&home), again);
 }
 
 /// Opening does not read what is known already. Damage there is told by whoever reads it.

@@ -702,6 +702,34 @@ fn damage_is_told_with_exit_4_after_what_precedes_it() {
 }
 
 #[test]
+fn derived_files_in_doubt_are_named_and_made_anew_on_request() {
+    let place = Place::new();
+    place.fill_with_everything();
+    let answer = place.run(&["export"]).is(0).out;
+    let is_derived =
+        |path: &PathBuf| path.extension().is_some_and(|kind| ["idx", "0", "1"].iter().any(|name| kind == *name));
+    let before: Vec<PathBuf> = place.files().into_keys().filter(is_derived).collect();
+    assert!(!before.is_empty());
+    for path in &before {
+        fs::write(path, b"no such thing").expect("written");
+    }
+    let report = place.run(&["verify"]).is(0).object();
+    assert_eq!(report["sound"], true);
+    let notes = report["notes"].to_string();
+    let is_named = |path: &PathBuf| notes.contains(path.file_name().and_then(|name| name.to_str()).expect("a name"));
+    assert!(before.iter().all(is_named), "{notes}");
+    assert_eq!(place.run(&["export"]).is(0).out, answer);
+    let report = place.run(&["index", "rebuild"]).is(0).object();
+    assert_eq!(report["events"].as_u64(), Some(answer.lines().count() as u64));
+    let report = place.run(&["verify"]).is(0).object();
+    assert!(!report["notes"].to_string().contains("derived"), "{report}");
+    assert_eq!(place.run(&["export"]).is(0).out, answer);
+    place.run(&["--dir", "nowhere", "index", "rebuild"]).is(3);
+    place.flip("pretty");
+    place.run(&["index", "rebuild"]).is(4);
+}
+
+#[test]
 fn a_torn_tail_alone_is_told_and_no_damage() {
     let place = Place::new();
     place.import_numbered("s", 3);

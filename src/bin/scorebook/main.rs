@@ -12,6 +12,7 @@ mod exact;
 mod export;
 mod failure;
 mod import;
+mod index;
 mod info;
 mod lines;
 mod moment;
@@ -88,6 +89,7 @@ enum Command {
     Tail(tail::Arguments),
     /// Checks every byte of every file, and says what is damaged and where.
     Verify,
+    Index(index::Arguments),
     Salvage(salvage::Arguments),
 }
 
@@ -116,6 +118,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Export(arguments) => export::run(&tool, &arguments),
         Command::Tail(arguments) => tail::run(&tool, &arguments),
         Command::Verify => verify::run(&tool),
+        Command::Index(arguments) => index::run(&tool, &arguments),
         Command::Salvage(arguments) => salvage::run(&tool, &arguments),
     }
 }
