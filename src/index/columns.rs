@@ -28,7 +28,7 @@ pub(super) struct Head {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) names: String,
-    name_lens: Vec<u8>,
+    pub(super) name_lens: Vec<u8>,
     versions: Vec<u64>,
     first_positions: Vec<u64>,
     last_positions: Vec<u64>,
@@ -107,11 +107,11 @@ impl Block {
         self.last_segments.push(extent.last_segment);
     }
 
-    /// Tells every stream: the length of its name, and what is known of it.
-    pub(super) fn each(&self, mut tell: impl FnMut(u8, Extent) -> Result<(), Doubt>) -> Result<(), Doubt> {
+    /// What is known of each stream, in the order of the names.
+    pub(super) fn extents(&self) -> impl Iterator<Item = Result<Extent, Doubt>> {
         let mut fewer = self.fewer.iter().peekable();
-        for (index, len) in self.name_lens.iter().enumerate() {
-            let version = self.versions[index];
+        self.versions.iter().enumerate().map(move |(index, version)| {
+            let version = *version;
             let few = fewer.next_if(|(of, _)| *of as usize == index);
             let extent = Extent {
                 version: Version::new(version),
@@ -121,12 +121,8 @@ impl Block {
                 first_segment: self.first_segments[index],
                 last_segment: self.last_segments[index],
             };
-            if *len == 0 || extent.events == 0 || version < extent.events {
-                return Err(Doubt);
-            }
-            tell(*len, extent)?;
-        }
-        Ok(())
+            if extent.events == 0 || version < extent.events { Err(Doubt) } else { Ok(extent) }
+        })
     }
 
     fn written(self) -> WrittenBlock {
@@ -144,7 +140,7 @@ impl Block {
         let mut end = 0;
         let are_names = name_lens.iter().all(|len| {
             end += usize::from(*len);
-            names.is_char_boundary(end)
+            *len != 0 && names.is_char_boundary(end)
         });
         if !is_even || !are_names || end != names.len() || count == 0 {
             return Err(Doubt);
@@ -241,11 +237,10 @@ mod tests {
         let mut streams = Vec::new();
         while let Some(block) = reader.block()? {
             let mut at = 0;
-            block.each(|len, extent| {
-                streams.push((block.names[at..at + usize::from(len)].to_owned(), extent));
-                at += usize::from(len);
-                Ok(())
-            })?;
+            for (len, extent) in block.name_lens.iter().zip(block.extents()) {
+                streams.push((block.names[at..at + usize::from(*len)].to_owned(), extent?));
+                at += usize::from(*len);
+            }
         }
         Ok((head, streams))
     }

@@ -7,11 +7,11 @@ pub(super) struct Names {
     blocks: Vec<String>,
 }
 
-/// Where a name stands.
+/// Where a name stands: there is one for each stream, so it is small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     block: u32,
-    at: u32,
+    at: u16,
     len: u8,
 }
 
@@ -19,7 +19,7 @@ const BLOCK: usize = 64 * 1024;
 
 impl Names {
     pub(super) fn get(&self, name: Name) -> &str {
-        let at = name.at as usize;
+        let at = usize::from(name.at);
         &self.blocks[name.block as usize][at..at + usize::from(name.len)]
     }
 
@@ -32,20 +32,22 @@ impl Names {
         let last = &mut self.blocks[block];
         let at = last.len();
         last.push_str(name);
-        Name { block: block as u32, at: at as u32, len: name.len() as u8 }
+        Name { block: block as u32, at: at as u16, len: name.len() as u8 }
     }
 
-    /// Takes over names that stand one behind the other; where the first of them stands.
-    pub(super) fn take(&mut self, names: String) -> Name {
+    /// Takes over names of these lengths that stand one behind the other; where each stands.
+    pub(super) fn take(&mut self, names: String, lens: &[u8]) -> Vec<Name> {
+        let mut at = 0;
+        let mut place = |len: &u8| {
+            at += usize::from(*len);
+            at - usize::from(*len)..at
+        };
+        if BLOCK < names.len() {
+            return lens.iter().map(|len| self.add(&names[place(len)])).collect();
+        }
+        let block = self.blocks.len() as u32;
         self.blocks.push(names);
-        Name { block: (self.blocks.len() - 1) as u32, at: 0, len: 0 }
-    }
-}
-
-impl Name {
-    /// The name of this length behind this one in the same block.
-    pub(super) fn next(self, len: u8) -> Name {
-        Name { at: self.at + u32::from(self.len), len, ..self }
+        lens.iter().map(|len| Name { block, at: place(len).start as u16, len: *len }).collect()
     }
 }
 
@@ -56,11 +58,11 @@ mod tests {
     #[test]
     fn names_stay_where_they_are() {
         let mut names = Names::default();
-        let mut name = names.take("gamesome-stream".to_owned());
-        for (len, text) in [(4, "game"), (4, "some"), (7, "-stream")] {
-            name = name.next(len);
-            assert_eq!(names.get(name), text);
-        }
+        let taken = names.take("gamesome-stream".to_owned(), &[4, 4, 7]);
+        assert_eq!([0, 1, 2].map(|number| names.get(taken[number])), ["game", "some", "-stream"]);
+        // More than a block takes.
+        let large = names.take("abc".repeat(30_000), &[3; 30_000]);
+        assert!(large.len() == 30_000 && large.iter().all(|name| names.get(*name) == "abc"));
         let text = |number: usize| format!("{number}-{}", "x".repeat(number % 250));
         let added: Vec<Name> = (0..3_000).map(|number| names.add(&text(number))).collect();
         assert!(added.iter().enumerate().all(|(number, name)| names.get(*name) == text(number)));

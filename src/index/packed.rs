@@ -25,10 +25,9 @@ pub(super) struct Packed {
     sections: Sections,
 }
 
-/// How long the parts of a body are: the marks of the segment stand before them.
+/// How long the parts of a body are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sections {
-    pub(super) marks: usize,
     pub(super) streams: usize,
     pub(super) terms: usize,
     pub(super) postings: usize,
@@ -52,7 +51,6 @@ pub(super) struct Packing {
     events: usize,
 }
 
-pub(super) const MARK_LEN: usize = 24;
 const STREAM_LEN: usize = 36;
 const TERM_LEN: usize = 24;
 const GROUP: usize = 128;
@@ -106,7 +104,6 @@ impl Packing {
     /// What was packed, as one body.
     pub(super) fn finish(self) -> (Vec<u8>, Sections) {
         let sections = Sections {
-            marks: 0,
             streams: self.streams.len() / STREAM_LEN,
             terms: self.terms.len() / TERM_LEN,
             postings: self.postings.len(),
@@ -127,7 +124,7 @@ impl Sections {
     }
 
     fn begin_of_terms(&self) -> usize {
-        self.marks * MARK_LEN + self.streams * STREAM_LEN
+        self.streams * STREAM_LEN
     }
 
     fn begin_of_postings(&self) -> usize {
@@ -146,10 +143,6 @@ struct Directory {
 impl Packed {
     pub(super) fn new(blocks: Blocks, sections: Sections) -> Packed {
         Packed { blocks, sections }
-    }
-
-    pub(super) fn blocks(&self) -> &Blocks {
-        &self.blocks
     }
 
     /// The body, where it is in memory.
@@ -176,8 +169,7 @@ impl Packed {
     }
 
     fn streams(&self) -> Directory {
-        let begin = self.sections.marks * MARK_LEN;
-        Directory { begin, entry_len: STREAM_LEN, count: self.sections.streams }
+        Directory { begin: 0, entry_len: STREAM_LEN, count: self.sections.streams }
     }
 
     fn terms(&self) -> Directory {
@@ -437,8 +429,6 @@ mod tests {
         }
         let (body, sections) = packing.finish();
         assert_eq!((sections.streams, sections.len()), (50, body.len()));
-        // Where marks come first, all else stands as much behind them.
-        let (body, sections) = ([&[1; 2 * MARK_LEN][..], &body].concat(), Sections { marks: 2, ..sections });
         let packed = Packed::new(Blocks::in_memory(body), sections);
         for (term, number) in &all {
             assert_eq!(packed.part(*term), Ok(Some(part(*number))));

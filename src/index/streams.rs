@@ -179,28 +179,23 @@ impl StreamTable {
         };
         streams.numbers.reserve(head.streams as usize, |_| unreachable!("it is empty"));
         while let Some(mut block) = reader.block()? {
-            let mut name = streams.names.take(std::mem::take(&mut block.names));
-            block.each(|len, extent| {
-                name = name.next(len);
-                streams.take(name, extent)
-            })?;
+            let names = streams.names.take(std::mem::take(&mut block.names), &block.name_lens);
+            for (name, extent) in names.into_iter().zip(block.extents()) {
+                streams.take(name, extent?);
+            }
         }
         Ok(streams)
     }
 
-    /// Takes over a stream that was saved, and is not known yet.
-    fn take(&mut self, name: Name, extent: Extent) -> Result<(), Doubt> {
+    /// Takes over a stream that was saved. Each has another name, by whoever wrote them down.
+    fn take(&mut self, name: Name, extent: Extent) {
+        let number = self.streams.len() as u32;
         let (streams, names) = (&self.streams, &self.names);
-        let text = |number: &u32| names.get(streams[*number as usize].name);
-        let hash = self.hasher.hash_one(names.get(name));
-        let is_same = |number: &u32| text(number) == names.get(name);
-        let entry = self.numbers.entry(hash, is_same, |number| self.hasher.hash_one(text(number)));
-        let Entry::Vacant(entry) = entry else { return Err(Doubt) };
-        entry.insert(u32::try_from(self.streams.len()).map_err(|_| Doubt)?);
-        let admitted = AdmittedVersion::default();
-        self.streams.push(Stream { name, extent, admitted });
-        self.streams[self.streams.len() - 1].admit(extent.version);
-        Ok(())
+        let hash_of = |number: &u32| self.hasher.hash_one(names.get(streams[*number as usize].name));
+        self.numbers.insert_unique(self.hasher.hash_one(names.get(name)), number, hash_of);
+        let stream = Stream { name, extent, admitted: AdmittedVersion::default() };
+        stream.admit(extent.version);
+        self.streams.push(stream);
     }
 
     /// What is to be saved besides the streams, at a moment when `head` is the last visible position.

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! header      512 bytes, see below
-//! sums        4 bytes for each 16 KiB of what follows
 //! marks       24 bytes a mark: the next position (8), the time (8), the offset (4), 0 (4)
+//! sums        4 bytes for each 16 KiB of what follows
 //! terms       see `packed`
 //! ```
 //!
 //! It is not synced. Whatever a crash leaves of it is told by the checksums, and what it holds is read from the segment then.
 
-use super::blocks::{BLOCK, Blocks, Doubt};
-use super::packed::{MARK_LEN, Packed, Sections};
+use super::blocks::{BLOCK, Blocks};
+use super::packed::{Packed, Sections};
 use crate::format::Field;
 use crate::options::ReadMode;
 use crate::position::Position;
@@ -21,6 +21,7 @@ use crate::time::Timestamp;
 use std::io;
 
 const HEADER_LEN: usize = 512;
+const MARK_LEN: usize = 24;
 
 const MAGIC: Field = Field::first(8, "magic");
 const CHECKSUM: Field = MAGIC.then(4, "checksum");
@@ -62,21 +63,18 @@ pub(super) fn write(
     sections: Sections,
 ) -> io::Result<Packed> {
     let Shelf { storage, mode } = *shelf;
-    let sections = Sections { marks: marks.len(), ..sections };
-    let base = base_of(&sections);
-    let mut bytes = vec![0; base];
-    bytes.reserve_exact(sections.len());
+    let base = base_of(marks.len(), &sections);
+    let mut bytes = vec![0; HEADER_LEN];
+    bytes.reserve_exact(base + sections.len() - HEADER_LEN);
     for mark in marks {
         bytes.extend_from_slice(&mark.position.get().to_le_bytes());
         bytes.extend_from_slice(&mark.time.nanos().to_le_bytes());
         bytes.extend_from_slice(&mark.offset.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
     }
+    let sums: Vec<u32> = Blocks::sums(packed).collect();
+    sums.iter().for_each(|sum| bytes.extend_from_slice(&sum.to_le_bytes()));
     bytes.extend_from_slice(packed);
-    let sums: Vec<u32> = Blocks::sums(&bytes[base..]).collect();
-    for (place, sum) in bytes[HEADER_LEN..base].chunks_exact_mut(4).zip(&sums) {
-        place.copy_from_slice(&sum.to_le_bytes());
-    }
     MAGIC.put(&mut bytes, MAGIC_BYTES);
     SEQUENCE.put_u32(&mut bytes, sealed.sequence);
     STORE.put(&mut bytes, sealed.store);
@@ -84,7 +82,7 @@ pub(super) fn write(
     END.put_u32(&mut bytes, sealed.end);
     LAST_CHECKSUM.put_u32(&mut bytes, sealed.last_checksum);
     EVENTS.put_u64(&mut bytes, sections.events as u64);
-    for (field, count) in [(MARKS, sections.marks), (STREAMS, sections.streams), (TERMS, sections.terms)] {
+    for (field, count) in [(MARKS, marks.len()), (STREAMS, sections.streams), (TERMS, sections.terms)] {
         // A segment is no larger than this, and each takes a part of it.
         field.put_u32(&mut bytes, count as u32);
     }
@@ -110,13 +108,13 @@ pub(super) fn write(
 pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
     let (file, mut header) = read_header(shelf, sealed.sequence)?;
     let sections = Sections {
-        marks: MARKS.u32(&header) as usize,
         streams: STREAMS.u32(&header) as usize,
         terms: TERMS.u32(&header) as usize,
         postings: POSTINGS.u32(&header) as usize,
         events: EVENTS.u64(&header) as usize,
     };
-    let base = base_of(&sections);
+    let marks_end = HEADER_LEN + MARKS.u32(&header) as usize * MARK_LEN;
+    let base = base_of(MARKS.u32(&header) as usize, &sections);
     if said(&header) != *sealed || file.len().ok()? < (base + sections.len()) as u64 {
         return None;
     }
@@ -126,9 +124,9 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
         return None;
     }
     let sum = |bytes: &[u8]| u32::from_le_bytes(*bytes.first_chunk().expect("chunks of four"));
-    let sums = header[HEADER_LEN..].chunks_exact(4).map(sum).collect();
+    let sums = header[marks_end..].chunks_exact(4).map(sum).collect();
     let packed = in_file(file, shelf.mode, base, sections, sums).ok()?;
-    let marks = marks(&packed).ok()?;
+    let marks = header[HEADER_LEN..marks_end].chunks_exact(MARK_LEN).map(mark).collect();
     Some(TermsFile { packed, marks })
 }
 
@@ -154,9 +152,9 @@ fn said(header: &[u8]) -> Sealed {
     }
 }
 
-/// Where the body begins, behind the header and the checksums of its blocks.
-fn base_of(sections: &Sections) -> usize {
-    HEADER_LEN + 4 * sections.len().div_ceil(BLOCK)
+/// Where the body begins, behind the header, the marks and the checksums of its blocks.
+fn base_of(marks: usize, sections: &Sections) -> usize {
+    HEADER_LEN + marks * MARK_LEN + 4 * sections.len().div_ceil(BLOCK)
 }
 
 fn in_file(file: Arc<dyn File>, mode: ReadMode, base: usize, sections: Sections, sums: Vec<u32>) -> io::Result<Packed> {
@@ -168,13 +166,11 @@ fn in_file(file: Arc<dyn File>, mode: ReadMode, base: usize, sections: Sections,
     Ok(Packed::new(Blocks::in_file(file, map, base, sections.len(), sums), sections))
 }
 
-fn marks(packed: &Packed) -> Result<Vec<Mark>, Doubt> {
-    let bytes = packed.blocks().get(0, packed.sections().marks * MARK_LEN)?;
+fn mark(bytes: &[u8]) -> Mark {
     let number = |bytes: &[u8]| u64::from_le_bytes(*bytes.first_chunk().expect("a mark has three numbers"));
-    let mark = |bytes: &[u8]| Mark {
+    Mark {
         position: Position::new(number(bytes)),
         time: Timestamp::from_nanos(number(&bytes[8..]) as i64),
         offset: number(&bytes[16..]) as u32,
-    };
-    Ok(bytes.chunks_exact(MARK_LEN).map(mark).collect())
+    }
 }
