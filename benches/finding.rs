@@ -7,6 +7,7 @@
 #![allow(missing_docs, reason = "a bench has no users")]
 
 use scorebook::{Durability, EventStore, ExpectedVersion, NewEvent, Position, Query, StreamName};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn event() -> NewEvent {
@@ -97,6 +98,25 @@ fn reads(store: &EventStore) {
     println!("{:44} {count:>10} {:>11.1} ms", "counting a type", begun.elapsed().as_secs_f64() * 1e3);
 }
 
+/// The same right after the caches of the system were dropped, which takes the rights to do so.
+fn cold_reads(path: &Path) {
+    println!("{:44} {:>10} {:>14}", "the same with caches dropped", "events", "a second");
+    for guild in ["tenth", "rare"] {
+        // Nothing is dropped that is mapped or not written back.
+        rustix::fs::sync();
+        if std::fs::write("/proc/sys/vm/drop_caches", "3").is_err() {
+            println!("{guild:44} skipped: the caches of the system cannot be dropped");
+            continue;
+        }
+        let store = EventStore::options().open(path).expect("the store");
+        let begun = Instant::now();
+        let read = store.read_all().matching(Query::all().tag("guild", guild));
+        let count = read.iter().map(|event| event.expect("an event").data().len()).filter(|len| *len == 256).count();
+        println!("{guild:44} {count:>10} {:>14.0}", count as f64 / begun.elapsed().as_secs_f64());
+        store.close().expect("closing");
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let told = arguments.iter().position(|argument| argument == "--events").and_then(|at| arguments.get(at + 1));
@@ -112,4 +132,6 @@ fn main() {
     println!("{events} events in {} streams", names.len());
     appends(&store, &names, if is_quick { 3 } else { 9 });
     reads(&store);
+    store.close().expect("closing");
+    cold_reads(&directory.path().join("store"));
 }
