@@ -6,11 +6,12 @@ use super::packed::{Packed, PackedPostings};
 use super::part::StreamPart;
 use super::postings::Postings;
 use crate::format::Term;
+use crate::sync::Arc;
 
 /// The terms of a segment.
 #[derive(Debug, Default)]
 pub(super) struct Body {
-    pub(super) packed: Option<Packed>,
+    pub(super) packed: Option<Arc<Packed>>,
     pub(super) growing: Growing,
 }
 
@@ -28,6 +29,18 @@ impl Body {
             None => None,
         };
         Ok(packed.into_iter().chain(self.growing.find(term).map(Events::Listed)))
+    }
+
+    /// Whether any event, or the record of a key, has a term.
+    pub(super) fn has(&self, term: Term) -> Result<bool, Doubt> {
+        if self.growing.find(term).is_some() {
+            return Ok(true);
+        }
+        match &self.packed {
+            None => Ok(false),
+            Some(packed) if term.is_unique() && !packed.may_have(term)? => Ok(false),
+            Some(packed) => Ok(packed.find(term)?.is_some()),
+        }
     }
 
     /// What stands here of a stream.

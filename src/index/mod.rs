@@ -4,6 +4,7 @@ mod blocks;
 mod body;
 mod check;
 mod columns;
+mod filter;
 mod growing;
 mod holes;
 mod lookup;

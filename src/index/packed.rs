@@ -6,6 +6,7 @@
 //!             saying that versions are missing between them; where they stand; the version of the first; the segment
 //!             before that holds the stream, 0 for none and the highest number for unknown
 //! terms       24 bytes a term, rising: the term, how many events have it, and where they stand
+//! filter      of what is meant to be there once, see `filter`; it stands behind the postings
 //! postings    in groups of 128: for each group its first offset and the place of what follows it; then, group by group,
 //!             how far each further offset lies behind the one before, 7 bits a byte
 //! ```
@@ -14,6 +15,7 @@
 //! places are counted from the beginning of the postings, those of a group's rest from the end of its table.
 
 use super::blocks::{BLOCK, Blocks, Doubt};
+use super::filter;
 use super::part::{Before, StreamPart};
 use crate::format::Term;
 use crate::position::Version;
@@ -31,6 +33,7 @@ pub(super) struct Sections {
     pub(super) streams: usize,
     pub(super) terms: usize,
     pub(super) postings: usize,
+    pub(super) filter: usize,
     /// How many events there are in all.
     pub(super) events: usize,
 }
@@ -48,6 +51,7 @@ pub(super) struct Packing {
     streams: Vec<u8>,
     terms: Vec<u8>,
     postings: Vec<u8>,
+    unique: Vec<Term>,
     events: usize,
 }
 
@@ -68,6 +72,9 @@ impl Packing {
         };
         // A record takes at least 64 bytes, so that the bit is free.
         let count = offsets.len() as u32;
+        if term.is_unique() {
+            self.unique.push(term);
+        }
         let Some(part) = part else {
             self.terms.extend_from_slice(&term.to_bytes());
             self.terms.extend_from_slice(&count.to_le_bytes());
@@ -103,16 +110,19 @@ impl Packing {
 
     /// What was packed, as one body.
     pub(super) fn finish(self) -> (Vec<u8>, Sections) {
+        let filter = filter::build(&self.unique);
         let sections = Sections {
             streams: self.streams.len() / STREAM_LEN,
             terms: self.terms.len() / TERM_LEN,
             postings: self.postings.len(),
+            filter: filter.len(),
             events: self.events,
         };
         let mut body = self.streams;
         body.reserve_exact(sections.len() - body.len());
         body.extend_from_slice(&self.terms);
         body.extend_from_slice(&self.postings);
+        body.extend_from_slice(&filter);
         (body, sections)
     }
 }
@@ -120,6 +130,10 @@ impl Packing {
 impl Sections {
     /// The length of the body.
     pub(super) fn len(&self) -> usize {
+        self.end_of_postings() + self.filter
+    }
+
+    fn end_of_postings(&self) -> usize {
         self.begin_of_postings() + self.postings
     }
 
@@ -174,6 +188,11 @@ impl Packed {
 
     fn terms(&self) -> Directory {
         Directory { begin: self.sections.begin_of_terms(), entry_len: TERM_LEN, count: self.sections.terms }
+    }
+
+    /// Whether anything can have a term that is meant to be there once. Most that are asked for are not there.
+    pub(super) fn may_have(&self, unique: Term) -> Result<bool, Doubt> {
+        filter::may_have(&self.blocks, self.sections.end_of_postings(), self.sections.filter, unique)
     }
 
     /// The events with a term.
@@ -352,7 +371,7 @@ impl PackedPostings<'_> {
         {
             let (first, start) = self.head_of(group)?;
             let begin = packed.sections.begin_of_postings() + place + count.div_ceil(GROUP) * GROUP_ENTRY_LEN + start;
-            let len = packed.sections.len().checked_sub(begin).ok_or(Doubt)?.min(REST_LEN_MAX);
+            let len = packed.sections.end_of_postings().checked_sub(begin).ok_or(Doubt)?.min(REST_LEN_MAX);
             rest = packed.blocks.get(begin, len)?;
             at = first;
             left = (count - group * GROUP).min(GROUP);

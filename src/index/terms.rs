@@ -11,7 +11,7 @@ use super::terms_file::{self, Shelf, TermsFile};
 use crate::error::Error;
 use crate::format::{Term, TermHasher};
 use crate::segment::{KnownSegment, Sealed, Segment};
-use crate::sync::{AtomicU32, Ordering, RwLock};
+use crate::sync::{Arc, AtomicU32, OnceLock, Ordering, RwLock};
 
 /// An index of one segment, which grows while the segment is written and is packed when that has ended.
 ///
@@ -21,6 +21,8 @@ pub(crate) struct SegmentTerms {
     sequence: u32,
     hasher: TermHasher,
     body: RwLock<Body>,
+    /// What is packed of a segment to which nothing is added any more: whoever looks for what is not there waits for nobody.
+    ended: OnceLock<Arc<Packed>>,
     /// They cannot be packed or written to a file, and stay as they are.
     stays: AtomicU32,
 }
@@ -41,7 +43,13 @@ const PAGE_LOOKS: usize = 8 * PAGE_EVENTS;
 
 impl SegmentTerms {
     pub(super) fn new(sequence: u32, hasher: TermHasher) -> SegmentTerms {
-        SegmentTerms { sequence, hasher, body: RwLock::new(Body::default()), stays: AtomicU32::new(0) }
+        SegmentTerms {
+            sequence,
+            hasher,
+            body: RwLock::new(Body::default()),
+            ended: OnceLock::new(),
+            stays: AtomicU32::new(0),
+        }
     }
 
     pub(crate) fn sequence(&self) -> u32 {
@@ -58,7 +66,19 @@ impl SegmentTerms {
 
     /// Whether any event, or the record of a key, has a term.
     pub(crate) fn has(&self, segment: &Segment, term: Term) -> Result<bool, Error> {
-        self.look(segment, |body| Ok(body.find(term)?.next().is_some()))
+        // Where the filter is in doubt, so is the rest.
+        if term.is_unique() && self.ended.get().is_some_and(|packed| packed.may_have(term) == Ok(false)) {
+            return Ok(false);
+        }
+        self.look(segment, |body| body.has(term))
+    }
+
+    /// Notes that nothing is added to the segment any more.
+    pub(crate) fn end(&self) {
+        let body = self.body.read();
+        if let Some(packed) = body.packed.as_ref().filter(|_| body.growing.is_empty()) {
+            let _ = self.ended.set(packed.clone());
+        }
     }
 
     /// What stands here of a stream, and how many events that is.
@@ -149,7 +169,7 @@ impl SegmentTerms {
     pub(crate) fn take_from(&self, shelf: &Shelf<'_>, sealed: &Sealed) -> Option<KnownSegment> {
         let TermsFile { packed, marks } = terms_file::open(shelf, sealed)?;
         let events = packed.sections().events as u64;
-        *self.body.write() = Body { packed: Some(packed), growing: Growing::default() };
+        *self.body.write() = Body { packed: Some(Arc::new(packed)), growing: Growing::default() };
         Some(KnownSegment { marks, events })
     }
 
@@ -162,7 +182,9 @@ impl SegmentTerms {
             None => None,
         };
         match kept {
-            Some(Ok(packed)) => *self.body.write() = Body { packed: Some(packed), growing: Growing::default() },
+            Some(Ok(packed)) => {
+                *self.body.write() = Body { packed: Some(Arc::new(packed)), growing: Growing::default() }
+            }
             _ => self.leave(),
         }
     }
@@ -183,7 +205,7 @@ impl SegmentTerms {
             whole.absorb(&body.growing, 0);
             Ok(pack(&whole))
         })?;
-        *self.body.write() = Body { packed: Some(packed), growing: Growing::default() };
+        *self.body.write() = Body { packed: Some(Arc::new(packed)), growing: Growing::default() };
         Ok(())
     }
 
@@ -191,7 +213,7 @@ impl SegmentTerms {
     pub(super) fn pack_all(&self) {
         let body = &mut *self.body.write();
         if body.packed.is_none() {
-            *body = Body { packed: Some(pack(&body.growing)), growing: Growing::default() };
+            *body = Body { packed: Some(Arc::new(pack(&body.growing))), growing: Growing::default() };
         }
     }
 

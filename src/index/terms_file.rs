@@ -35,10 +35,11 @@ const MARKS: Field = EVENTS.then(4, "marks");
 const STREAMS: Field = MARKS.then(4, "streams");
 const TERMS: Field = STREAMS.then(4, "terms");
 const POSTINGS: Field = TERMS.then(4, "bytes of postings");
-const PADDING: Field = POSTINGS.then(432, "padding");
+const FILTER: Field = POSTINGS.then(4, "bytes of the filter");
+const PADDING: Field = FILTER.then(428, "padding");
 const _: () = assert!(PADDING.end() == HEADER_LEN);
 
-const MAGIC_BYTES: [u8; 8] = *b"SBTERMS1";
+const MAGIC_BYTES: [u8; 8] = *b"SBTERMS2";
 
 /// What a file of terms holds.
 #[derive(Debug)]
@@ -87,6 +88,7 @@ pub(super) fn write(
         field.put_u32(&mut bytes, count as u32);
     }
     POSTINGS.put_u32(&mut bytes, sections.postings as u32);
+    FILTER.put_u32(&mut bytes, sections.filter as u32);
     let sum = crc32fast::hash(&bytes[CHECKSUM.end()..base]);
     CHECKSUM.put_u32(&mut bytes, sum);
 
@@ -111,6 +113,7 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
         streams: STREAMS.u32(&header) as usize,
         terms: TERMS.u32(&header) as usize,
         postings: POSTINGS.u32(&header) as usize,
+        filter: FILTER.u32(&header) as usize,
         events: EVENTS.u64(&header) as usize,
     };
     let marks_end = HEADER_LEN + MARKS.u32(&header) as usize * MARK_LEN;

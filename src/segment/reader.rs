@@ -27,6 +27,10 @@ pub(crate) struct Mark {
 /// Marks stand at least this many bytes apart, so that their number follows the bytes and not the events.
 const MARK_EVERY: u32 = 32 * 1024;
 
+/// How much of a record is asked for ahead, and how far apart two are asked for on their own.
+const RECORD_AHEAD: u64 = 4 * 1024;
+const RECORDS_APART: u64 = 32 * 1024;
+
 /// A segment that counts, open for reading.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -265,6 +269,24 @@ impl Segment {
         let end = offset.checked_add(header.record_len() as u32).ok_or_else(|| self.damaged(offset))?;
         let chunk = if chunk.get(offset, end).is_some() { chunk } else { self.chunk(offset, end, ahead)? };
         self.event_in(near.insert(chunk), offset, header)
+    }
+
+    /// Says that the records at these offsets, rising, are going to be read soon: where they are not in memory the disk is
+    /// asked for all of them at once.
+    pub(crate) fn expect_reads(&self, offsets: &[u32]) {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for offset in offsets {
+            let offset = u64::from(*offset);
+            match ranges.last_mut() {
+                Some((begin, len)) if offset - *begin < *len + RECORDS_APART => *len = offset + RECORD_AHEAD - *begin,
+                _ => ranges.push((offset, RECORD_AHEAD)),
+            }
+        }
+        if let [(_, len)] = &mut ranges[..] {
+            // They stand near each other, and those that follow are likely to.
+            *len *= 2;
+        }
+        self.file.expect_reads(&ranges);
     }
 
     /// The position of the event whose record begins at `offset`, if its header verifies.

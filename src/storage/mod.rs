@@ -114,6 +114,10 @@ pub(crate) trait File: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Says which bytes are going to be read soon: places and lengths, rising. Where they are known to be in memory, the
+    /// first and the last of them standing for all, nothing is done.
+    fn expect_reads(&self, _ranges: &[(u64, u64)]) {}
+
     /// Says that nothing more is written and no sync of it waited for: it may be closed, and opened again for a read.
     fn retire(&self) {}
 }

@@ -20,6 +20,9 @@ pub(super) struct Found {
     parts: Vec<Part>,
     /// What was found in the part at hand and not given yet, the next one last.
     page: Vec<u32>,
+    /// The disk was not told yet what of it is going to be read.
+    is_page_new: bool,
+    reads: u64,
     /// Bytes that were read with the event before.
     chunk: Option<Chunk>,
     last: u32,
@@ -86,7 +89,16 @@ impl Found {
         if !bounds.is_backwards {
             parts.reverse();
         }
-        Found { plan, is_backwards: bounds.is_backwards, parts, page: Vec::new(), chunk: None, last: 0 }
+        Found {
+            plan,
+            is_backwards: bounds.is_backwards,
+            parts,
+            page: Vec::new(),
+            is_page_new: false,
+            reads: 0,
+            chunk: None,
+            last: 0,
+        }
     }
 
     /// The next event that is named.
@@ -111,12 +123,27 @@ impl Found {
                 (None, _) => part.to = part.from,
             }
             offsets.reverse();
+            self.is_page_new = true;
             self.page = offsets;
         }
     }
 
+    /// Whoever reads a second event is likely to read on: the disk is told of a whole page.
+    fn expect_reads(&mut self, named: &Named) {
+        self.reads += 1;
+        if self.reads < 2 || !std::mem::take(&mut self.is_page_new) {
+            return;
+        }
+        let rising: Vec<u32> = match self.is_backwards {
+            false => self.page.iter().rev().copied().collect(),
+            true => self.page.clone(),
+        };
+        named.segment.expect_reads(&rising);
+    }
+
     /// The event that is named, verified.
     pub(super) fn read(&mut self, named: &Named) -> Result<RecordedEvent, Error> {
+        self.expect_reads(named);
         let is_near = named.offset.saturating_sub(self.last) < AHEAD_NEAR / 16;
         self.last = named.offset;
         let ahead = if is_near && !self.is_backwards { AHEAD_NEAR } else { AHEAD_FAR };

@@ -24,7 +24,7 @@ pub(super) fn find_key(view: &SharedView, key: &str, up_to: Position) -> Result<
     drop(visible);
     // Most keys are new.
     let mut is_known = false;
-    for (segment, terms) in &indexed {
+    for (segment, terms) in indexed.iter() {
         is_known |= terms.has(segment, term).map_err(unreadable)?;
     }
     let mut found = is_known.then(|| Found::new(&view.0.read(), Plan::of_key(term), &Bounds::ALL));

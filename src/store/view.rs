@@ -10,6 +10,9 @@ use crate::segment::{FIRST_BATCH, Sealed, Segment};
 use crate::sync::{Arc, RwLock};
 use crate::time::Timestamp;
 
+/// A segment that holds events, with its terms.
+pub(crate) type Indexed = (Arc<Segment>, Arc<SegmentTerms>);
+
 /// The visible state of a store.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -17,6 +20,8 @@ pub(crate) struct View {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) table: StreamTable,
     pub(crate) terms: TermIndex,
+    /// Every segment that holds events, with its terms; shared with whoever looks through all of them.
+    indexed: Arc<Vec<Indexed>>,
     /// The last visible position.
     pub(crate) head: Position,
     /// Where the events up to it end in the last segment, which may be written further by now.
@@ -32,7 +37,19 @@ impl View {
             terms = TermIndex::new(opened.store);
         }
         let end = opened.segments.last().map_or(0, |last| last.end());
-        View { segments: opened.segments, table, terms, head: opened.head, end }
+        let mut view =
+            View { segments: opened.segments, table, terms, indexed: Arc::default(), head: opened.head, end };
+        view.note_indexed();
+        view.terms.ended().iter().for_each(|terms| terms.end());
+        view
+    }
+
+    /// Notes segments that have got terms.
+    fn note_indexed(&mut self) {
+        if self.indexed.len() != self.terms.segments().len() {
+            let all = self.terms.segments().iter().filter_map(|terms| self.indexed(terms.sequence()));
+            self.indexed = Arc::new(all.collect());
+        }
     }
 
     /// The segment with this sequence number.
@@ -42,17 +59,17 @@ impl View {
     }
 
     /// A segment that holds events, with its terms.
-    pub(crate) fn indexed(&self, sequence: u32) -> Option<(Arc<Segment>, Arc<SegmentTerms>)> {
+    pub(crate) fn indexed(&self, sequence: u32) -> Option<Indexed> {
         Some((self.segment(sequence)?.clone(), self.terms.of(sequence)?.clone()))
     }
 
     /// All of them.
-    pub(crate) fn all_indexed(&self) -> Vec<(Arc<Segment>, Arc<SegmentTerms>)> {
-        self.terms.segments().iter().filter_map(|terms| self.indexed(terms.sequence())).collect()
+    pub(crate) fn all_indexed(&self) -> Arc<Vec<Indexed>> {
+        self.indexed.clone()
     }
 
     /// The last segment before another one that holds events, with its terms.
-    pub(crate) fn indexed_before(&self, sequence: u32) -> Option<(Arc<Segment>, Arc<SegmentTerms>)> {
+    pub(crate) fn indexed_before(&self, sequence: u32) -> Option<Indexed> {
         let all = self.terms.segments();
         let behind = all.partition_point(|terms| terms.sequence() < sequence);
         self.indexed(all.get(behind.checked_sub(1)?)?.sequence())
@@ -115,6 +132,7 @@ impl View {
         self.table.batch(place, batch)?;
         let terms = batch.terms(self.terms.hasher());
         self.terms.batch(place, batch, &terms, self.table.steps());
+        self.note_indexed();
         self.end = batch.end();
         self.head = head;
         Ok(())
@@ -134,6 +152,7 @@ impl View {
             let offsets = batch.events.iter().map(|event| event.offset);
             self.terms.add(segment, offsets, batch.terms, &steps, batch.key);
         }
+        self.note_indexed();
         if !Mutant::LeavesTheHeadBehind.is_on() {
             self.head = published.head;
         }
@@ -177,6 +196,7 @@ impl SharedView {
                 Some(sealed) => terms.keep_in(&keep.shelf, &segment, &sealed),
                 None => terms.leave(),
             }
+            terms.end();
         }
         true
     }

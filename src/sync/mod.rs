@@ -22,7 +22,6 @@ pub(crate) use real::*;
 
 // Nothing is checked about who else holds a value, and neither checker would find more with an `Arc` of its own.
 pub(crate) use std::sync::Arc;
-#[cfg(feature = "mutants")]
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::Ordering;
 

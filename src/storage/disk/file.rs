@@ -8,11 +8,13 @@ use super::shelf::Shelf;
 use crate::event::SharedBytes;
 use crate::sync::{Arc, Mutex};
 use rustix::fd::OwnedFd;
+use rustix::fs::{Advice, fadvise};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use std::fmt;
 use std::fs;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::SystemTime;
 
@@ -108,6 +110,18 @@ impl File for RealFile {
         map_file(&*self.lend()?, self.len()?)
     }
 
+    fn expect_reads(&self, ranges: &[(u64, u64)]) {
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return };
+        let Ok(file) = self.lend() else { return };
+        if is_in_memory(&file, first.0) && is_in_memory(&file, last.0 + last.1.saturating_sub(1)) {
+            return;
+        }
+        for (offset, len) in ranges {
+            // It is only advice.
+            let _ = fadvise(&*file, *offset, NonZeroU64::new(*len), Advice::WillNeed);
+        }
+    }
+
     fn hold(&self) -> io::Result<()> {
         self.keep_open().map(drop)
     }
@@ -169,4 +183,18 @@ pub(super) fn with_descriptors<T>(shelf: &Shelf<fs::File>, act: impl Fn() -> io:
 /// Whether this process, or the system, has too many files open.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Whether a byte of a file can be read without waiting for the disk. Where nobody can tell, it is taken for so.
+#[cfg(target_os = "linux")]
+fn is_in_memory(file: &fs::File, offset: u64) -> bool {
+    let mut byte = [0];
+    let mut buffers = [io::IoSliceMut::new(&mut byte)];
+    let read = rustix::io::preadv2(file, &mut buffers, offset, rustix::io::ReadWriteFlags::NOWAIT);
+    read != Err(Errno::AGAIN)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_file: &fs::File, _offset: u64) -> bool {
+    true
 }
