@@ -10,7 +10,7 @@ use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::NewEvent;
 use crate::log::Ring;
 use crate::name::StreamName;
-use crate::options::{Durability, Options, ReadMode, SEGMENT_BYTES_MIN};
+use crate::options::{Options, ReadMode, SEGMENT_BYTES_MIN};
 use crate::position::ExpectedVersion::{Any, Exact};
 use crate::position::{ExpectedVersion, Position, Version};
 use crate::receipt::Receipt;

@@ -78,6 +78,9 @@ impl Reader {
             // What cannot be followed is opened anew, which says what is wrong if that does not help.
             if followed.unwrap_or(false) {
                 while shared.pack(None) {}
+                if state.facts.report.damage().is_empty() {
+                    shared.take_from(&Shelf { storage: &**storage, mode: options.read_mode });
+                }
                 state.facts.ends.visible = live.visible_end;
                 state.facts.ends.durable = live.durable_end;
                 state.facts.ends.visible_position = live.visible_position;

@@ -241,7 +241,7 @@ impl SharedView {
         let ended: Vec<_> =
             ended.map(|(terms, segment, next)| (terms.clone(), segment.clone(), next.clone())).collect();
         drop(view);
-        for (terms, segment, next) in ended {
+        for (terms, segment, next) in ended.into_iter().filter(|(terms, _, _)| terms.is_due(true)) {
             if let Some(sealed) = next.start().ok().and_then(|start| Sealed::by(&start, &segment)) {
                 terms.take_from(shelf, &sealed);
             }
