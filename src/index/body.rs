@@ -12,7 +12,16 @@ use crate::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Body {
     pub(super) packed: Option<Arc<Packed>>,
+    /// Where what is packed ends in the segment.
+    pub(super) packed_end: u32,
     pub(super) growing: Growing,
+}
+
+impl Body {
+    /// Of a segment of which all is packed up to an offset.
+    pub(super) fn packed(packed: Packed, packed_end: u32) -> Body {
+        Body { packed: Some(Arc::new(packed)), packed_end, growing: Growing::default() }
+    }
 }
 
 /// Some of the events with one term.

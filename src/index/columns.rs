@@ -10,7 +10,7 @@ use super::blocks::Doubt;
 use super::holes::{Hole, HoleKind};
 use super::streams::Extent;
 use crate::format::Range;
-use crate::position::{Position, Version};
+use crate::position::{POSITION_MAX, Position, Version};
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use std::io;
 
@@ -121,7 +121,12 @@ impl Block {
                 first_segment: self.first_segments[index],
                 last_segment: self.last_segments[index],
             };
-            if extent.events == 0 || version < extent.events { Err(Doubt) } else { Ok(extent) }
+            let is_possible = extent.events != 0
+                && extent.events <= version
+                && version <= extent.last_position.get()
+                && extent.first_position <= extent.last_position
+                && extent.last_position.get() <= POSITION_MAX;
+            if is_possible { Ok(extent) } else { Err(Doubt) }
         })
     }
 

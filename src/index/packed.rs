@@ -52,7 +52,9 @@ pub(super) struct Packing {
     terms: Vec<u8>,
     postings: Vec<u8>,
     unique: Vec<Term>,
+    /// How many events the streams have, and the most that one term has.
     events: usize,
+    longest: usize,
 }
 
 const STREAM_LEN: usize = 36;
@@ -62,6 +64,8 @@ const GROUP_ENTRY_LEN: usize = 8;
 /// The longest rest of a group: each offset takes at most five bytes.
 const REST_LEN_MAX: usize = 5 * (GROUP - 1);
 const HAS_JUMPS: u32 = 1 << 31;
+/// Tags, and a few more.
+const TERMS_OF_EVENT_MAX: usize = 80;
 
 impl Packing {
     /// Adds the events with a term, which is higher than all before; of a stream also what is known of it here.
@@ -75,6 +79,7 @@ impl Packing {
         if term.is_unique() {
             self.unique.push(term);
         }
+        self.longest = self.longest.max(offsets.len());
         let Some(part) = part else {
             self.terms.extend_from_slice(&term.to_bytes());
             self.terms.extend_from_slice(&count.to_le_bytes());
@@ -116,7 +121,7 @@ impl Packing {
             terms: self.terms.len() / TERM_LEN,
             postings: self.postings.len(),
             filter: filter.len(),
-            events: self.events,
+            events: self.events.max(self.longest),
         };
         let mut body = self.streams;
         body.reserve_exact(sections.len() - body.len());
@@ -204,6 +209,8 @@ impl Packed {
         let count = if term.is_stream() { count & !HAS_JUMPS } else { count };
         Ok(Some(match count {
             0 => return Err(Doubt),
+            // No term has more events than there are.
+            count if self.sections.events < count as usize => return Err(Doubt),
             1 => PackedPostings::One(place),
             _ => PackedPostings::Groups { packed: self, place: place as usize, count: count as usize },
         }))
@@ -211,11 +218,15 @@ impl Packed {
 
     /// Every term with what stands here of it, streams first and each kind rising.
     pub(super) fn each(&self, mut tell: impl FnMut(Term, Option<StreamPart>, &[u32])) -> Result<(), Doubt> {
-        let mut offsets = Vec::new();
+        let (mut offsets, mut told) = (Vec::new(), 0_usize);
         for directory in [self.streams(), self.terms()] {
             for index in 0..directory.count {
                 let term = self.term_at(directory, index)?;
                 let found = self.find(term)?.ok_or(Doubt)?;
+                told += found.len();
+                if self.sections.events.saturating_mul(TERMS_OF_EVENT_MAX) < told {
+                    return Err(Doubt);
+                }
                 offsets.clear();
                 found.slice(0, found.len(), &mut offsets)?;
                 let part = if term.is_stream() { Some(self.part_at(index)?) } else { None };
@@ -428,7 +439,7 @@ mod tests {
         let mut packing = Packing::default();
         terms.iter().for_each(|(term, offsets)| packing.push(*term, None, offsets));
         let (body, sections) = packing.finish();
-        Packed::new(Blocks::in_memory(body), sections)
+        Packed::new(Blocks::in_memory(body), Sections { events: 1_000_000, ..sections })
     }
 
     #[test]
@@ -473,7 +484,7 @@ mod tests {
         for count in [0, 1, 2, 3, 10, 1_000] {
             let term = |number: usize| hasher.event_type(&number.to_string());
             let packed = pack((0..count).map(|number| (term(number), vec![number as u32])));
-            assert_eq!(packed.sections(), Sections { terms: count, ..Sections::default() });
+            assert_eq!(packed.sections(), Sections { terms: count, events: 1_000_000, ..Sections::default() });
             for number in 0..count + 100 {
                 let found = packed.find(term(number)).unwrap().map(|postings| postings.at_or_behind(0));
                 assert_eq!(found, (number < count).then_some(Ok(Some(number as u32))), "{number} of {count}");

@@ -169,7 +169,7 @@ impl SegmentTerms {
     pub(crate) fn take_from(&self, shelf: &Shelf<'_>, sealed: &Sealed) -> Option<KnownSegment> {
         let TermsFile { packed, marks } = terms_file::open(shelf, sealed)?;
         let events = packed.sections().events as u64;
-        *self.body.write() = Body { packed: Some(Arc::new(packed)), growing: Growing::default() };
+        *self.body.write() = Body::packed(packed, sealed.end);
         Some(KnownSegment { marks, events })
     }
 
@@ -182,9 +182,7 @@ impl SegmentTerms {
             None => None,
         };
         match kept {
-            Some(Ok(packed)) => {
-                *self.body.write() = Body { packed: Some(Arc::new(packed)), growing: Growing::default() }
-            }
+            Some(Ok(packed)) => *self.body.write() = Body::packed(packed, sealed.end),
             _ => self.leave(),
         }
     }
@@ -205,7 +203,7 @@ impl SegmentTerms {
             whole.absorb(&body.growing, 0);
             Ok(pack(&whole))
         })?;
-        *self.body.write() = Body { packed: Some(Arc::new(packed)), growing: Growing::default() };
+        *self.body.write() = Body::packed(packed, u32::MAX);
         Ok(())
     }
 
@@ -213,7 +211,7 @@ impl SegmentTerms {
     pub(super) fn pack_all(&self) {
         let body = &mut *self.body.write();
         if body.packed.is_none() {
-            *body = Body { packed: Some(Arc::new(pack(&body.growing))), growing: Growing::default() };
+            *body = Body::packed(pack(&body.growing), u32::MAX);
         }
     }
 
@@ -229,12 +227,14 @@ impl SegmentTerms {
 
     /// Reads the terms from the segment.
     fn read_again(&self, segment: &Segment) -> Result<(), Error> {
-        let end = segment.end();
+        // Only what was packed: a batch behind that may be written and not visible yet, and is added when it is.
+        let end = self.body.read().packed_end.min(segment.end());
         let mut growing = Growing::of_segment(segment, &self.hasher, end)?;
         let mut body = self.body.write();
-        // What came in meanwhile.
-        growing.absorb(&body.growing, end);
-        *body = Body { packed: None, growing };
+        if body.packed.is_some() {
+            growing.absorb(&body.growing, end);
+            *body = Body { packed: None, packed_end: 0, growing };
+        }
         Ok(())
     }
 }

@@ -118,7 +118,9 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
     };
     let marks_end = HEADER_LEN + MARKS.u32(&header) as usize * MARK_LEN;
     let base = base_of(MARKS.u32(&header) as usize, &sections);
-    if said(&header) != *sealed || file.len().ok()? < (base + sections.len()) as u64 {
+    // A record takes at least 64 bytes.
+    let is_possible = sections.events <= sealed.end as usize / 64;
+    if said(&header) != *sealed || !is_possible || file.len().ok()? < (base + sections.len()) as u64 {
         return None;
     }
     header.resize(base, 0);
@@ -129,7 +131,12 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
     let sum = |bytes: &[u8]| u32::from_le_bytes(*bytes.first_chunk().expect("chunks of four"));
     let sums = header[marks_end..].chunks_exact(4).map(sum).collect();
     let packed = in_file(file, shelf.mode, base, sections, sums).ok()?;
-    let marks = header[HEADER_LEN..marks_end].chunks_exact(MARK_LEN).map(mark).collect();
+    let marks: Vec<Mark> = header[HEADER_LEN..marks_end].chunks_exact(MARK_LEN).map(mark).collect();
+    let is_rising =
+        marks.windows(2).all(|pair| pair[0].offset < pair[1].offset && pair[0].position <= pair[1].position);
+    if !is_rising || marks.last().is_some_and(|last| sealed.end < last.offset) {
+        return None;
+    }
     Some(TermsFile { packed, marks })
 }
 

@@ -96,7 +96,7 @@ impl Cursor {
 
     fn pass_record(&mut self) -> Result<Option<Passed>, Error> {
         let offset = self.offset;
-        self.load(offset, offset + RECORD_HEADER_LEN as u32)?;
+        self.load(offset, offset.saturating_add(RECORD_HEADER_LEN as u32))?;
         let header = self.verified(offset, |bytes, salt| RecordHeader::verify(bytes, salt, offset))?;
         let end = offset.checked_add(header.record_len() as u32).filter(|end| *end <= self.batch_end);
         let end = end.ok_or_else(|| self.segment.damaged(offset))?;

@@ -259,7 +259,7 @@ impl Segment {
     /// The same, out of bytes of this segment that were read before, where it lies in them. Leaves those it was found in,
     /// with up to `ahead` bytes more where they must be read.
     pub(crate) fn event_near(&self, offset: u32, near: &mut Option<Chunk>, ahead: u32) -> Result<RecordedEvent, Error> {
-        let header_end = offset + RECORD_HEADER_LEN as u32;
+        let header_end = offset.checked_add(RECORD_HEADER_LEN as u32).ok_or_else(|| self.damaged(offset))?;
         let chunk = match near.take().filter(|chunk| chunk.get(offset, header_end).is_some()) {
             Some(chunk) => chunk,
             None => self.chunk(offset, header_end, ahead)?,
@@ -291,7 +291,7 @@ impl Segment {
 
     /// The position of the event whose record begins at `offset`, if its header verifies.
     pub(crate) fn position_at(&self, offset: u32) -> Option<Position> {
-        let end = offset + RECORD_HEADER_LEN as u32;
+        let end = offset.checked_add(RECORD_HEADER_LEN as u32)?;
         let chunk = self.chunk(offset, end, 0).ok()?;
         let header = RecordHeader::verify(chunk.get(offset, end)?, self.salt, offset).ok()?;
         Some(header.position)
@@ -299,7 +299,7 @@ impl Segment {
 
     /// What the record of a `once` key says that begins at `offset`, verified.
     pub(crate) fn key_fact(&self, offset: u32) -> Result<KeyFact, Error> {
-        let header_end = offset + RECORD_HEADER_LEN as u32;
+        let header_end = offset.checked_add(RECORD_HEADER_LEN as u32).ok_or_else(|| self.damaged(offset))?;
         let chunk = self.chunk(offset, header_end, 1_024)?;
         let bytes = chunk.get(offset, header_end).ok_or_else(|| self.damaged(offset))?;
         let header = RecordHeader::verify(bytes, self.salt, offset).map_err(|fault| self.fault(offset, fault))?;

@@ -120,11 +120,9 @@ impl EventStore {
         let mut placed = Placed::begin(&writer)?;
         placed.push_control(Kind::Lost, &Loss::Found(range).encode());
         placed.next = range.last.next().unwrap_or(range.last);
+        placed.lost.push(range);
         let time = placed.time;
-        placed.commit(Some((epoch, time)))?;
-        let mut view = writer.view.0.write();
-        view.table.add_hole(range, crate::index::HoleKind::Lost);
-        Ok(())
+        placed.commit(Some((epoch, time)))
     }
 
     /// Accepts that events were lost which a salvage could not read: streams that may have ended among them take appends
@@ -143,6 +141,7 @@ impl EventStore {
             let mut placed = Placed::begin(&writer)?;
             let begun_at = placed.begun_at;
             placed.push_control(Kind::Lost, &Loss::Accepted(last).encode());
+            placed.accepted = Some(last);
             match placed.commit(None) {
                 Err(error) if error.kind() == ErrorKind::InvalidArgument && begun_at.0 != self.head_admitted()? => {}
                 other => {
@@ -151,7 +150,6 @@ impl EventStore {
                 }
             }
         }
-        writer.view.0.write().table.accept_losses(last);
         Ok(())
     }
 
@@ -174,6 +172,9 @@ struct Placed<'a> {
     /// Each stream with the last version it has by now, and that event's position.
     streams: Vec<(StreamName, Version, Position)>,
     holes: Vec<Range>,
+    lost: Vec<Range>,
+    /// Losses up to here are accepted.
+    accepted: Option<Position>,
     next: Position,
     time: Timestamp,
 }
@@ -190,6 +191,8 @@ impl<'a> Placed<'a> {
             events: Vec::new(),
             streams: Vec::new(),
             holes: Vec::new(),
+            lost: Vec::new(),
+            accepted: None,
             next: staging.next_position(),
             time: staging.last_time(),
         })
@@ -253,11 +256,13 @@ impl<'a> Placed<'a> {
                     self.holes.push(range);
                     self.next = range.last.next().unwrap_or(range.last);
                 }
-                Kind::Lost => {
-                    if let Ok(Loss::Found(range)) = Loss::decode(record.body()) {
+                Kind::Lost => match Loss::decode(record.body()).map_err(|_| senseless(self.next))? {
+                    Loss::Found(range) => {
                         self.next = range.last.next().unwrap_or(range.last);
+                        self.lost.push(range);
                     }
-                }
+                    Loss::Accepted(last) => self.accepted = Some(last),
+                },
                 _ => {}
             }
         }
@@ -292,6 +297,8 @@ impl<'a> Placed<'a> {
     fn commit(mut self, epoch_and_time: Option<(u32, Timestamp)>) -> Result<(), Error> {
         let len = self.buffer.len();
         let ticket = Arc::new(Ticket::new());
+        // What is lost is known before the batch that says so is in: nobody writes the streams down meanwhile.
+        let _keeper = self.writer.keeper.lock();
         let mut staging = loop {
             let mut staging = self.writer.log.stage()?;
             match staging.room(len, self.events.len()) {
@@ -324,6 +331,12 @@ impl<'a> Placed<'a> {
         }
         for hole in &self.holes {
             view.table.add_hole(*hole, crate::index::HoleKind::Removed);
+        }
+        for range in &self.lost {
+            view.table.add_hole(*range, crate::index::HoleKind::Lost);
+        }
+        if let Some(last) = self.accepted {
+            view.table.accept_losses(last);
         }
         drop(view);
         let offsets = self.buffer.event_offsets();

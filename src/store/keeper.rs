@@ -5,6 +5,7 @@ use super::writer::Writer;
 use crate::error::{Error, ErrorKind};
 use crate::index::{SavedTable, Shelf};
 use crate::position::Place;
+use std::time::Duration;
 
 /// What is known of the derived files.
 #[derive(Default)]
@@ -41,7 +42,9 @@ impl Writer {
     /// Takes one step: packs what is remembered of a segment that has ended and writes it down, or writes down the streams.
     /// Whether there was anything to do.
     pub(super) fn keep(&self) -> bool {
-        let keeper = &mut *self.keeper.lock();
+        // Whoever holds it does this, or places a batch that changes more than streams.
+        let Some(mut keeper) = self.keeper.try_lock_for(Duration::ZERO) else { return false };
+        let keeper = &mut *keeper;
         let keep = Keep { shelf: self.shelf(), durable: self.log.ends().durable };
         let may_write = self.may_write(keeper);
         if self.view.pack(may_write.then_some(&keep)) {
