@@ -228,10 +228,14 @@ impl SegmentTerms {
     /// Reads the terms from the segment.
     fn read_again(&self, segment: &Segment) -> Result<(), Error> {
         // Only what was packed: a batch behind that may be written and not visible yet, and is added when it is.
-        let end = self.body.read().packed_end.min(segment.end());
+        let (doubted, end) = {
+            let body = self.body.read();
+            (body.packed.clone(), body.packed_end.min(segment.end()))
+        };
         let mut growing = Growing::of_segment(segment, &self.hasher, end)?;
         let mut body = self.body.write();
-        if body.packed.is_some() {
+        let is_same = doubted.zip(body.packed.as_ref()).is_some_and(|(doubted, packed)| Arc::ptr_eq(&doubted, packed));
+        if is_same {
             growing.absorb(&body.growing, end);
             *body = Body { packed: None, packed_end: 0, growing };
         }
