@@ -9,8 +9,8 @@ use super::record::{Kind, RecordView};
 use crate::event::EventId;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-/// Something events are found by: their type, stream, category, id, or one of their tags. The two lowest bits tell streams,
-/// and what is meant to be there once, from everything else.
+/// Something events are found by: their type, stream, category, id, or one of their tags. The lowest bit tells streams from
+/// everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Term(u128);
 
@@ -33,14 +33,9 @@ impl Term {
         self.0 & 1 == 1
     }
 
-    /// Whether it is that of an id or of a `once` key: most that are asked for are new.
-    pub(crate) fn is_unique(self) -> bool {
-        self.0 & 2 == 2
-    }
-
     /// Bits that are as good as any hash of the term.
     pub(crate) fn hash(self) -> u64 {
-        (self.0 >> 2) as u64
+        (self.0 >> 1) as u64
     }
 }
 
@@ -63,24 +58,24 @@ impl TermHasher {
     }
 
     pub(crate) fn event_type(&self, name: &str) -> Term {
-        Term(xxh3_128_with_seed(name.as_bytes(), self.event_type) & !3)
+        Term(xxh3_128_with_seed(name.as_bytes(), self.event_type) & !1)
     }
 
     pub(crate) fn stream(&self, name: &str) -> Term {
-        Term(xxh3_128_with_seed(name.as_bytes(), self.stream) & !3 | 1)
+        Term(xxh3_128_with_seed(name.as_bytes(), self.stream) | 1)
     }
 
     pub(crate) fn category(&self, name: &str) -> Term {
-        Term(xxh3_128_with_seed(name.as_bytes(), self.category) & !3)
+        Term(xxh3_128_with_seed(name.as_bytes(), self.category) & !1)
     }
 
     pub(crate) fn id(&self, id: EventId) -> Term {
-        Term(xxh3_128_with_seed(&id.to_bytes(), self.id) & !3 | 2)
+        Term(xxh3_128_with_seed(&id.to_bytes(), self.id) & !1)
     }
 
     /// A `once` key.
     pub(crate) fn key(&self, key: &str) -> Term {
-        Term(xxh3_128_with_seed(key.as_bytes(), self.key) & !3 | 2)
+        Term(xxh3_128_with_seed(key.as_bytes(), self.key) & !1)
     }
 
     pub(crate) fn tag(&self, key: &str, value: &str) -> Term {
@@ -93,7 +88,7 @@ impl TermHasher {
 
     /// A tag as it stands in a record.
     pub(super) fn encoded_tag(&self, encoded: &[u8]) -> Term {
-        Term(xxh3_128_with_seed(encoded, self.tag) & !3)
+        Term(xxh3_128_with_seed(encoded, self.tag) & !1)
     }
 }
 
@@ -180,8 +175,7 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 8);
         assert_eq!(kinds.map(Term::is_stream), [false, true, false, false]);
-        assert_eq!(kinds.map(Term::is_unique), [false; 4]);
         let unique = [hasher.key("a"), hasher.id(EventId::from_bytes([1; 16]))];
-        assert_eq!(unique.map(|term| (term.is_unique(), term.is_stream())), [(true, false); 2]);
+        assert_eq!(unique.map(Term::is_stream), [false; 2]);
     }
 }

@@ -1,77 +1,72 @@
-//! What is kept of the terms of a segment: a part that is packed and, all of it behind that, one that is not.
+//! What is kept of the terms of a segment: a part that is packed and, all of it behind that, one that is listed.
 
-use super::blocks::Doubt;
+use super::blocks::{Blocks, Doubt};
 use super::growing::Growing;
-use super::packed::{Packed, PackedPostings};
-use super::part::StreamPart;
+use super::packed::{Packed, PackedPostings, Sections};
+use super::plan::Demand;
 use super::postings::Postings;
 use crate::format::Term;
 use crate::sync::Arc;
 
 /// The terms of a segment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Body {
-    pub(super) packed: Option<Arc<Packed>>,
-    /// Where what is packed ends in the segment.
+    pub(super) packed: Arc<Packed>,
+    /// Where what is packed ends in the segment; 0 where nothing was packed.
     pub(super) packed_end: u32,
     pub(super) growing: Growing,
+}
+
+impl Default for Body {
+    fn default() -> Body {
+        Body::packed(Packed::new(Blocks::in_memory(Vec::new()), Sections::default()), 0)
+    }
 }
 
 impl Body {
     /// Of a segment of which all is packed up to an offset.
     pub(super) fn packed(packed: Packed, packed_end: u32) -> Body {
-        Body { packed: Some(Arc::new(packed)), packed_end, growing: Growing::default() }
+        Body { packed: Arc::new(packed), packed_end, growing: Growing::default() }
+    }
+
+    /// Whether all of it is packed.
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed_end != 0 && self.growing.is_empty()
     }
 }
 
-/// Some of the events with one term.
+/// One of the two parts.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    Packed(&'a Packed),
+    Listed(&'a Growing),
+}
+
+/// The events of a part that have one term.
 pub(super) enum Events<'a> {
     Listed(&'a Postings),
     Packed(PackedPostings<'a>),
 }
 
-impl Body {
-    /// The events with a term: first those that are packed.
-    pub(super) fn find(&self, term: Term) -> Result<impl Iterator<Item = Events<'_>>, Doubt> {
-        let packed = match &self.packed {
-            Some(packed) => packed.find(term)?.map(Events::Packed),
-            None => None,
-        };
-        Ok(packed.into_iter().chain(self.growing.find(term).map(Events::Listed)))
+impl<'a> Source<'a> {
+    /// The events that have one of some terms, by term.
+    pub(super) fn find(self, demand: &Demand) -> Result<Vec<Events<'a>>, Doubt> {
+        let mut found = Vec::with_capacity(demand.len());
+        for term in demand {
+            found.extend(self.find_one(*term)?);
+        }
+        Ok(found)
     }
 
-    /// Whether any event, or the record of a key, has a term.
-    pub(super) fn has(&self, term: Term) -> Result<bool, Doubt> {
-        if self.growing.find(term).is_some() {
-            return Ok(true);
+    fn find_one(self, term: Term) -> Result<Option<Events<'a>>, Doubt> {
+        match self {
+            Source::Listed(growing) => Ok(growing.find(term).map(Events::Listed)),
+            Source::Packed(packed) => Ok(packed.find(term)?.map(Events::Packed)),
         }
-        match &self.packed {
-            None => Ok(false),
-            Some(packed) if term.is_unique() && !packed.may_have(term)? => Ok(false),
-            Some(packed) => Ok(packed.find(term)?.is_some()),
-        }
-    }
-
-    /// What stands here of a stream.
-    pub(super) fn part(&self, stream: Term) -> Result<Option<StreamPart>, Doubt> {
-        let packed = match &self.packed {
-            Some(packed) => packed.part(stream)?,
-            None => None,
-        };
-        let growing = self.growing.part(stream).copied();
-        let has_jumps = [packed, growing].iter().flatten().any(|part| part.has_jumps);
-        Ok(packed.or(growing).map(|part| StreamPart { has_jumps, ..part }))
     }
 }
 
 impl Events<'_> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Events::Listed(postings) => postings.offsets().len(),
-            Events::Packed(postings) => postings.len(),
-        }
-    }
-
     /// The first at or behind an offset.
     pub(super) fn at_or_behind(&self, offset: u32) -> Result<Option<u32>, Doubt> {
         match self {
@@ -85,17 +80,6 @@ impl Events<'_> {
         match self {
             Events::Listed(postings) => Ok(postings.before(offset)),
             Events::Packed(postings) => postings.before(offset),
-        }
-    }
-
-    /// Adds up to `count` of them, from the one at an index on.
-    pub(super) fn slice(&self, from: usize, count: usize, out: &mut Vec<u32>) -> Result<(), Doubt> {
-        match self {
-            Events::Listed(postings) => {
-                out.extend(postings.offsets().iter().skip(from).take(count));
-                Ok(())
-            }
-            Events::Packed(postings) => postings.slice(from, count, out),
         }
     }
 }

@@ -57,7 +57,7 @@ fn check_terms(shelf: &Shelf<'_>, segment: &Segment, next: Option<&Segment>) -> 
         }),
     };
     let Some(sealed) = sealed else { return Some("it speaks of another segment") };
-    match terms_file::open(shelf, &sealed).map(|file| file.packed.verify()) {
+    match terms_file::open(shelf, &sealed).map(|file| file.packed.verify(sealed.end)) {
         None => Some("it speaks of another state of its segment, or its header does not verify"),
         Some(Err(Doubt)) => Some("a part of it does not verify"),
         Some(Ok(())) => None,

@@ -10,17 +10,31 @@ const LINE: usize = 64;
 const BITS_A_TERM: usize = 12;
 const BITS_SET: u32 = 6;
 
-/// The filter of these terms; empty where there are none.
-pub(super) fn build(terms: &[Term]) -> Vec<u8> {
-    let lines = (terms.len() * BITS_A_TERM).div_ceil(8 * LINE);
-    let mut filter = vec![0; lines * LINE];
-    for term in terms {
-        let begin = term.guess(lines) * LINE;
-        for bit in bits(*term) {
-            filter[begin + bit / 8] |= 1 << (bit % 8);
+/// A filter that is being filled, made for so many terms.
+#[derive(Debug)]
+pub(super) struct Filling(Vec<u8>);
+
+impl Filling {
+    pub(super) fn of(terms: usize) -> Filling {
+        Filling(vec![0; len_of(terms)])
+    }
+
+    pub(super) fn add(&mut self, term: Term) {
+        let lines = self.0.len() / LINE;
+        if lines != 0 {
+            let begin = term.guess(lines) * LINE;
+            bits(term).for_each(|bit| self.0[begin + bit / 8] |= 1 << (bit % 8));
         }
     }
-    filter
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// How many bytes a filter of so many terms has.
+pub(super) fn len_of(terms: usize) -> usize {
+    terms.saturating_mul(BITS_A_TERM).div_ceil(8 * LINE) * LINE
 }
 
 /// Whether a term may be among those of a filter of `len` bytes that begins at a place.
@@ -48,7 +62,9 @@ mod tests {
         let hasher = TermHasher::new([3; 16]);
         let keys = |from: u32, to: u32| (from..to).map(|number| hasher.key(&number.to_string())).collect::<Vec<_>>();
         for count in [0, 1, 40, 5_000] {
-            let filter = build(&keys(0, count));
+            let mut filling = Filling::of(count as usize);
+            keys(0, count).iter().for_each(|term| filling.add(*term));
+            let filter = filling.finish();
             let (len, blocks) = (filter.len(), Blocks::in_memory(filter));
             let has = |term: &Term| may_have(&blocks, 0, len, *term).expect("it is in memory");
             assert!(keys(0, count).iter().all(has), "{count}");

@@ -1,7 +1,8 @@
 //! The terms of a segment, or of its end, while it is written.
 
 use super::blocks::Doubt;
-use super::packed::{Packed, Packing};
+use super::packed::Packed;
+use super::packing::Packing;
 use super::part::{Before, Step, StreamPart};
 use super::postings::Postings;
 use crate::error::Error;
@@ -13,7 +14,7 @@ use hashbrown::hash_table::Entry;
 use std::collections::HashMap;
 
 /// Terms to which more are added.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Growing {
     terms: HashTable<(Term, Postings)>,
     streams: HashTable<(Term, StreamPart)>,
@@ -86,10 +87,10 @@ impl Growing {
         }
     }
 
-    /// What was packed, to be added to.
-    pub(super) fn unpacked(packed: &Packed) -> Result<Growing, Doubt> {
+    /// What was packed up to an end, to be added to.
+    pub(super) fn unpacked(packed: &Packed, end: u32) -> Result<Growing, Doubt> {
         let mut growing = Growing::default();
-        packed.each(|term, part, offsets| {
+        packed.each(end, |term, part, offsets| {
             offsets.iter().for_each(|offset| growing.push(term, *offset));
             if let Some(part) = part {
                 growing.begin(term, part);

@@ -6,9 +6,9 @@
 //!             saying that versions are missing between them; where they stand; the version of the first; the segment
 //!             before that holds the stream, 0 for none and the highest number for unknown
 //! terms       24 bytes a term, rising: the term, how many events have it, and where they stand
-//! filter      of what is meant to be there once, see `filter`; it stands behind the postings
 //! postings    in groups of 128: for each group its first offset and the place of what follows it; then, group by group,
 //!             how far each further offset lies behind the one before, 7 bits a byte
+//! filters     of all these terms, and of those of groups of segments that end with this one: see `filter` and `groups`
 //! ```
 //!
 //! Where they stand is the offset itself for a single event, else the place of its postings. All numbers are little-endian;
@@ -16,7 +16,9 @@
 
 use super::blocks::{BLOCK, Blocks, Doubt};
 use super::filter;
+use super::groups::GROUPS;
 use super::part::{Before, StreamPart};
+use super::varint::take_number;
 use crate::format::Term;
 use crate::position::Version;
 
@@ -34,6 +36,7 @@ pub(super) struct Sections {
     pub(super) terms: usize,
     pub(super) postings: usize,
     pub(super) filter: usize,
+    pub(super) groups: [usize; GROUPS],
     /// How many events there are in all.
     pub(super) events: usize,
 }
@@ -45,97 +48,20 @@ pub(super) enum PackedPostings<'a> {
     Groups { packed: &'a Packed, place: usize, count: usize },
 }
 
-/// What is being packed.
-#[derive(Debug, Default)]
-pub(super) struct Packing {
-    streams: Vec<u8>,
-    terms: Vec<u8>,
-    postings: Vec<u8>,
-    unique: Vec<Term>,
-    /// How many events the streams have, and the most that one term has.
-    events: usize,
-    longest: usize,
-}
-
-const STREAM_LEN: usize = 36;
-const TERM_LEN: usize = 24;
-const GROUP: usize = 128;
-const GROUP_ENTRY_LEN: usize = 8;
+pub(super) const STREAM_LEN: usize = 36;
+pub(super) const TERM_LEN: usize = 24;
+pub(super) const GROUP: usize = 128;
+pub(super) const GROUP_ENTRY_LEN: usize = 8;
 /// The longest rest of a group: each offset takes at most five bytes.
 const REST_LEN_MAX: usize = 5 * (GROUP - 1);
-const HAS_JUMPS: u32 = 1 << 31;
+pub(super) const HAS_JUMPS: u32 = 1 << 31;
 /// Tags, and a few more.
 const TERMS_OF_EVENT_MAX: usize = 80;
-
-impl Packing {
-    /// Adds the events with a term, which is higher than all before; of a stream also what is known of it here.
-    pub(super) fn push(&mut self, term: Term, part: Option<&StreamPart>, offsets: &[u32]) {
-        let place = match offsets {
-            [one] => *one,
-            several => self.push_postings(several),
-        };
-        // A record takes at least 64 bytes, so that the bit is free.
-        let count = offsets.len() as u32;
-        if term.is_unique() {
-            self.unique.push(term);
-        }
-        self.longest = self.longest.max(offsets.len());
-        let Some(part) = part else {
-            self.terms.extend_from_slice(&term.to_bytes());
-            self.terms.extend_from_slice(&count.to_le_bytes());
-            self.terms.extend_from_slice(&place.to_le_bytes());
-            return;
-        };
-        self.events += offsets.len();
-        let count = if part.has_jumps { count | HAS_JUMPS } else { count };
-        self.streams.extend_from_slice(&term.to_bytes());
-        self.streams.extend_from_slice(&count.to_le_bytes());
-        self.streams.extend_from_slice(&place.to_le_bytes());
-        self.streams.extend_from_slice(&part.first.get().to_le_bytes());
-        self.streams.extend_from_slice(&part.before.to_number().to_le_bytes());
-    }
-
-    /// Packs several offsets; the place where they stand.
-    fn push_postings(&mut self, offsets: &[u32]) -> u32 {
-        let place = self.postings.len();
-        let table_len = offsets.len().div_ceil(GROUP) * GROUP_ENTRY_LEN;
-        self.postings.resize(place + table_len, 0);
-        for (number, group) in offsets.chunks(GROUP).enumerate() {
-            let start = self.postings.len() - place - table_len;
-            let entry = place + number * GROUP_ENTRY_LEN;
-            self.postings[entry..entry + 4].copy_from_slice(&group[0].to_le_bytes());
-            self.postings[entry + 4..entry + 8].copy_from_slice(&(start as u32).to_le_bytes());
-            for pair in group.windows(2) {
-                push_number(pair[1] - pair[0], &mut self.postings);
-            }
-        }
-        // A segment is no larger than this, and an event takes at least 64 bytes of it.
-        u32::try_from(place).expect("postings take less than the events do")
-    }
-
-    /// What was packed, as one body.
-    pub(super) fn finish(self) -> (Vec<u8>, Sections) {
-        let filter = filter::build(&self.unique);
-        let sections = Sections {
-            streams: self.streams.len() / STREAM_LEN,
-            terms: self.terms.len() / TERM_LEN,
-            postings: self.postings.len(),
-            filter: filter.len(),
-            events: self.events.max(self.longest),
-        };
-        let mut body = self.streams;
-        body.reserve_exact(sections.len() - body.len());
-        body.extend_from_slice(&self.terms);
-        body.extend_from_slice(&self.postings);
-        body.extend_from_slice(&filter);
-        (body, sections)
-    }
-}
 
 impl Sections {
     /// The length of the body.
     pub(super) fn len(&self) -> usize {
-        self.end_of_postings() + self.filter
+        self.end_of_postings() + self.filter + self.groups.iter().sum::<usize>()
     }
 
     fn end_of_postings(&self) -> usize {
@@ -173,14 +99,14 @@ impl Packed {
         self.memory().is_some()
     }
 
-    /// Fails where any part of it does not verify.
-    pub(super) fn verify(&self) -> Result<(), Doubt> {
+    /// Fails where any part of it does not verify, or cannot be of a segment that ends there.
+    pub(super) fn verify(&self, end: u32) -> Result<(), Doubt> {
         let (len, mut at) = (self.sections.len(), 0);
         while at < len {
             self.blocks.get(at, BLOCK.min(len - at))?;
             at += BLOCK;
         }
-        self.each(|_, _, _| {})
+        self.each(end, |_, _, _| {})
     }
 
     pub(super) fn sections(&self) -> Sections {
@@ -195,9 +121,33 @@ impl Packed {
         Directory { begin: self.sections.begin_of_terms(), entry_len: TERM_LEN, count: self.sections.terms }
     }
 
-    /// Whether anything can have a term that is meant to be there once. Most that are asked for are not there.
-    pub(super) fn may_have(&self, unique: Term) -> Result<bool, Doubt> {
-        filter::may_have(&self.blocks, self.sections.end_of_postings(), self.sections.filter, unique)
+    /// Whether anything can have a term. Where the filter is in doubt, so is the rest.
+    pub(super) fn may_have(&self, term: Term) -> Result<bool, Doubt> {
+        filter::may_have(&self.blocks, self.sections.end_of_postings(), self.sections.filter, term)
+    }
+
+    /// Whether there is a filter of the group with this number that ends with this segment.
+    pub(super) fn has_group(&self, group: usize) -> bool {
+        self.sections.groups[group] != 0
+    }
+
+    /// Whether anything in that group can have a term.
+    pub(super) fn group_may_have(&self, group: usize, term: Term) -> Result<bool, Doubt> {
+        let before = self.sections.groups[..group].iter().sum::<usize>();
+        let begin = self.sections.end_of_postings() + self.sections.filter + before;
+        filter::may_have(&self.blocks, begin, self.sections.groups[group], term)
+    }
+
+    /// Every term, streams first and each kind rising, for as long as that is wanted of its kind.
+    pub(super) fn each_term(&self, mut tell: impl FnMut(Term) -> bool) -> Result<(), Doubt> {
+        for directory in [self.streams(), self.terms()] {
+            for index in 0..directory.count {
+                if !tell(self.term_at(directory, index)?) {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The events with a term.
@@ -216,8 +166,20 @@ impl Packed {
         }))
     }
 
-    /// Every term with what stands here of it, streams first and each kind rising.
-    pub(super) fn each(&self, mut tell: impl FnMut(Term, Option<StreamPart>, &[u32])) -> Result<(), Doubt> {
+    /// Whether any event, or the record of a key, has a term.
+    pub(super) fn has(&self, term: Term) -> Result<bool, Doubt> {
+        Ok(self.may_have(term)? && self.find(term)?.is_some())
+    }
+
+    /// Adds where up to `count` of the events with a term stand, from the one at an index on; how many have it in all.
+    pub(super) fn slice(&self, term: Term, from: usize, count: usize, out: &mut Vec<u32>) -> Result<usize, Doubt> {
+        let Some(found) = self.find(term)? else { return Ok(0) };
+        found.slice(from, count, out)?;
+        Ok(found.len())
+    }
+
+    /// Every term with what stands here of it, streams first and each kind rising. All events stand before an end.
+    pub(super) fn each(&self, end: u32, mut tell: impl FnMut(Term, Option<StreamPart>, &[u32])) -> Result<(), Doubt> {
         let (mut offsets, mut told) = (Vec::new(), 0_usize);
         for directory in [self.streams(), self.terms()] {
             for index in 0..directory.count {
@@ -229,6 +191,9 @@ impl Packed {
                 }
                 offsets.clear();
                 found.slice(0, found.len(), &mut offsets)?;
+                if !offsets.is_sorted_by(|one, next| one < next) || offsets.last().is_some_and(|last| end <= *last) {
+                    return Err(Doubt);
+                }
                 let part = if term.is_stream() { Some(self.part_at(index)?) } else { None };
                 tell(term, part, &offsets);
             }
@@ -405,32 +370,11 @@ fn number_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(*bytes[at..].first_chunk().expect("four bytes were packed there"))
 }
 
-/// Appends a number, 7 bits a byte, the lowest first; the highest bit says that more follow.
-fn push_number(mut number: u32, out: &mut Vec<u8>) {
-    while 0x80 <= number {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn take_number(bytes: &mut &[u8]) -> u32 {
-    let mut number = 0;
-    for shift in [0, 7, 14, 21, 28] {
-        let Some((byte, rest)) = bytes.split_first() else { break };
-        *bytes = rest;
-        number |= u32::from(byte & 0x7F) << shift;
-        if *byte < 0x80 {
-            break;
-        }
-    }
-    number
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::TermHasher;
+    use crate::index::packing::Packing;
     use crate::index::postings::Postings;
 
     fn pack(terms: impl Iterator<Item = (Term, Vec<u32>)>) -> Packed {
@@ -469,22 +413,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_every_length_come_back() {
-        let numbers = [0, 1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1F_FFFF, 0x20_0000, 0xFFF_FFFF, 0x1000_0000, u32::MAX];
-        let mut bytes = Vec::new();
-        numbers.iter().for_each(|number| push_number(*number, &mut bytes));
-        let mut rest = &bytes[..];
-        assert_eq!(numbers.map(|_| take_number(&mut rest)), numbers);
-        assert!(rest.is_empty());
-    }
-
-    #[test]
     fn every_term_is_found_and_no_other() {
         let hasher = TermHasher::new([3; 16]);
         for count in [0, 1, 2, 3, 10, 1_000] {
             let term = |number: usize| hasher.event_type(&number.to_string());
             let packed = pack((0..count).map(|number| (term(number), vec![number as u32])));
-            assert_eq!(packed.sections(), Sections { terms: count, events: 1_000_000, ..Sections::default() });
+            let filter = filter::len_of(count);
+            assert_eq!(packed.sections(), Sections { terms: count, filter, events: 1_000_000, ..Sections::default() });
             for number in 0..count + 100 {
                 let found = packed.find(term(number)).unwrap().map(|postings| postings.at_or_behind(0));
                 assert_eq!(found, (number < count).then_some(Ok(Some(number as u32))), "{number} of {count}");

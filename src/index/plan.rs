@@ -48,6 +48,11 @@ impl Plan {
         self.items.iter().all(|item| !item.is_empty())
     }
 
+    /// Whether it can be met where only such terms are.
+    pub(super) fn may_be_met(&self, may_have: impl Fn(Term) -> bool) -> bool {
+        self.items.iter().any(|item| item.iter().all(|demand| demand.iter().any(|term| may_have(*term))))
+    }
+
     /// Whether an event with these terms meets it.
     pub(crate) fn is_met_by(&self, terms: &[Term]) -> bool {
         let meets = |demand: &Demand| demand.iter().any(|term| terms.contains(term));

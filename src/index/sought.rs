@@ -1,8 +1,8 @@
 //! The search for the events of one segment that meet a plan.
 
 use super::blocks::Doubt;
-use super::body::{Body, Events};
-use super::plan::{Demand, Plan};
+use super::body::{Events, Source};
+use super::plan::Plan;
 
 /// What a plan asks for, with the postings of one segment. Items that nothing here can meet are left out.
 pub(super) struct Sought<'a> {
@@ -29,17 +29,10 @@ impl Hit {
 }
 
 impl<'a> Sought<'a> {
-    pub(super) fn new(plan: &Plan, body: &'a Body) -> Result<Sought<'a>, Doubt> {
+    pub(super) fn new(plan: &Plan, source: Source<'a>) -> Result<Sought<'a>, Doubt> {
         let mut items = Vec::with_capacity(plan.items().len());
         for item in plan.items() {
-            let of_demand = |demand: &Demand| -> Result<Vec<Events<'a>>, Doubt> {
-                let mut events = Vec::with_capacity(demand.len());
-                for term in demand {
-                    events.extend(body.find(*term)?);
-                }
-                Ok(events)
-            };
-            let demands = item.iter().map(of_demand).collect::<Result<Item<'a>, Doubt>>()?;
+            let demands = item.iter().map(|demand| source.find(demand)).collect::<Result<Item<'a>, Doubt>>()?;
             if demands.iter().all(|demand| !demand.is_empty()) {
                 items.push(demands);
             }

@@ -1,9 +1,11 @@
 //! The terms of one segment: which of its events have which.
 
 use super::blocks::{Blocks, Doubt};
-use super::body::Body;
+use super::body::{Body, Source};
+use super::groups::GROUPS;
 use super::growing::Growing;
-use super::packed::{Packed, Packing};
+use super::packed::Packed;
+use super::packing::Packing;
 use super::part::{Step, StreamPart};
 use super::plan::Plan;
 use super::sought::{Hit, Sought};
@@ -15,15 +17,17 @@ use crate::sync::{Arc, AtomicU32, OnceLock, Ordering, RwLock};
 
 /// An index of one segment, which grows while the segment is written and is packed when that has ended.
 ///
-/// Every look is given the segment: where what was packed is in doubt, its terms are read from the segment again.
+/// Every look is given the segment: where what was packed is in doubt, its terms are read from the segment again. No file
+/// is touched under the lock: what is packed never changes, and is looked into by whoever holds it.
 #[derive(Debug)]
 pub(crate) struct SegmentTerms {
     sequence: u32,
     hasher: TermHasher,
     body: RwLock<Body>,
-    /// What is packed of a segment to which nothing is added any more: whoever looks for what is not there waits for nobody.
+    /// What is in a file of a segment to which nothing is added any more: whoever looks for what is not there waits for
+    /// nobody.
     ended: OnceLock<Arc<Packed>>,
-    /// They cannot be packed or written to a file, and stay as they are.
+    /// Whether they stay in memory as they are: see [`PUT_OFF`] and [`LEFT`].
     stays: AtomicU32,
 }
 
@@ -40,6 +44,14 @@ pub(crate) struct Page {
 /// than that.
 const PAGE_EVENTS: usize = 256;
 const PAGE_LOOKS: usize = 8 * PAGE_EVENTS;
+
+/// What is read again may be in doubt once more, if its file was written meanwhile and does not verify either.
+const ATTEMPTS: usize = 4;
+
+/// They could not be written to a file, and wait until that is tried again.
+const PUT_OFF: u32 = 1;
+/// They cannot be packed, and stay for good.
+const LEFT: u32 = 2;
 
 impl SegmentTerms {
     pub(super) fn new(sequence: u32, hasher: TermHasher) -> SegmentTerms {
@@ -66,103 +78,116 @@ impl SegmentTerms {
 
     /// Whether any event, or the record of a key, has a term.
     pub(crate) fn has(&self, segment: &Segment, term: Term) -> Result<bool, Error> {
-        // Where the filter is in doubt, so is the rest.
-        if term.is_unique() && self.ended.get().is_some_and(|packed| packed.may_have(term) == Ok(false)) {
-            return Ok(false);
-        }
-        self.look(segment, |body| body.has(term))
+        self.look(
+            segment,
+            |body| body.growing.find(term).is_some(),
+            |packed, is_listed| Ok(is_listed || packed.has(term)?),
+        )
     }
 
     /// Notes that nothing is added to the segment any more.
     pub(crate) fn end(&self) {
         let body = self.body.read();
-        if let Some(packed) = body.packed.as_ref().filter(|_| body.growing.is_empty()) {
-            let _ = self.ended.set(packed.clone());
+        if body.is_packed() && !body.packed.is_in_memory() {
+            let _ = self.ended.set(body.packed.clone());
         }
+    }
+
+    /// Whether nothing here can meet a plan, as far as that is told without a look at where events stand.
+    pub(super) fn has_nothing(&self, plan: &Plan) -> bool {
+        self.ended.get().is_some_and(|packed| packed.has_nothing(plan))
+    }
+
+    /// The number of the first segment of a group that ends with this one, if nothing in the group can meet a plan.
+    pub(super) fn group_without(&self, group: usize, plan: &Plan) -> Option<u32> {
+        self.ended.get()?.group_without(self.sequence, group, plan)
+    }
+
+    /// All of them, where nothing is added any more.
+    pub(super) fn whole(&self) -> Option<Arc<Packed>> {
+        let body = self.body.read();
+        body.is_packed().then(|| body.packed.clone())
     }
 
     /// What stands here of a stream, and how many events that is.
     pub(crate) fn part(&self, segment: &Segment, stream: Term) -> Result<Option<(StreamPart, usize)>, Error> {
-        self.look(segment, |body| {
-            let Some(part) = body.part(stream)? else { return Ok(None) };
-            Ok(Some((part, body.find(stream)?.map(|events| events.len()).sum())))
-        })
+        self.look(
+            segment,
+            |body| {
+                let events = body.growing.find(stream).map_or(0, |postings| postings.offsets().len());
+                (body.growing.part(stream).copied(), events)
+            },
+            |packed, (listed, more)| {
+                let first = packed.part(stream)?;
+                let events = packed.find(stream)?.map_or(0, |postings| postings.len());
+                let has_jumps = [first, listed].iter().flatten().any(|part| part.has_jumps);
+                Ok(first.or(listed).map(|part| (StreamPart { has_jumps, ..part }, events + more)))
+            },
+        )
     }
 
     /// Where the events with a term stand, from the one at an index on; at most so many.
     pub(crate) fn slice(&self, segment: &Segment, term: Term, from: usize, count: usize) -> Result<Vec<u32>, Error> {
-        self.look(segment, |body| {
-            let (mut offsets, mut skipped) = (Vec::new(), from);
-            for events in body.find(term)? {
-                events.slice(skipped, count - offsets.len(), &mut offsets)?;
-                skipped = skipped.saturating_sub(events.len());
+        for _ in 0..ATTEMPTS {
+            let packed = self.body.read().packed.clone();
+            let mut offsets = Vec::new();
+            let Ok(in_packed) = packed.slice(term, from, count, &mut offsets) else {
+                self.read_again(segment, &packed)?;
+                continue;
+            };
+            let body = self.body.read();
+            // Else what is listed begins with another event by now.
+            if Arc::ptr_eq(&packed, &body.packed) {
+                let listed = body.growing.find(term).map_or(&[][..], |postings| postings.offsets());
+                let rest = count - offsets.len();
+                offsets.extend(listed.iter().skip(from.saturating_sub(in_packed)).take(rest));
+                return Ok(offsets);
             }
-            Ok(offsets)
-        })
+        }
+        Err(segment.damaged(0))
     }
 
     /// The events from offset `from` on and before `to` that meet a plan.
     pub(crate) fn forwards(&self, segment: &Segment, plan: &Plan, from: u32, to: u32) -> Result<Page, Error> {
-        self.look(segment, |body| {
-            let sought = Sought::new(plan, body)?;
-            let mut page = Page::default();
-            let mut at = from;
-            for _ in 0..steps(&sought) {
-                match sought.at_or_behind(at)? {
-                    Some(found) if to <= found.offset() => return Ok(page),
-                    Some(Hit::Met(offset)) => {
-                        page.offsets.push(offset);
-                        at = offset + 1;
-                    }
-                    Some(Hit::Nearer(offset)) => at = offset,
-                    None => return Ok(page),
-                }
-                if page.offsets.len() == PAGE_EVENTS {
-                    break;
-                }
-            }
-            page.rest = Some(at);
-            Ok(page)
+        let in_listed = |body: &Body| match body.packed_end {
+            end if end <= from => (end, Some(forwards(plan, Source::Listed(&body.growing), from, to))),
+            end => (end, None),
+        };
+        self.look(segment, in_listed, |packed, (end, page)| {
+            page.unwrap_or_else(|| {
+                let page = forwards(plan, Source::Packed(packed), from, to.min(end))?;
+                Ok(Page { rest: page.rest.or((end < to).then_some(end)), ..page })
+            })
         })
     }
 
     /// The events before offset `to` and not before `from` that meet a plan, the last first.
     pub(crate) fn backwards(&self, segment: &Segment, plan: &Plan, from: u32, to: u32) -> Result<Page, Error> {
-        self.look(segment, |body| {
-            let sought = Sought::new(plan, body)?;
-            let mut page = Page::default();
-            let mut before = to;
-            for _ in 0..steps(&sought) {
-                match sought.before(before)? {
-                    Some(found) if found.offset() < from => return Ok(page),
-                    Some(Hit::Met(offset)) => {
-                        page.offsets.push(offset);
-                        before = offset;
-                    }
-                    // It may be there itself.
-                    Some(Hit::Nearer(offset)) => before = offset + 1,
-                    None => return Ok(page),
-                }
-                if page.offsets.len() == PAGE_EVENTS {
-                    break;
-                }
-            }
-            page.rest = Some(before);
-            Ok(page)
+        let in_listed = |body: &Body| match body.packed_end {
+            end if end < to => Some(backwards(plan, Source::Listed(&body.growing), from.max(end), to).map(|page| {
+                let rest = page.rest.or((from < end).then_some(end));
+                Page { rest, ..page }
+            })),
+            _ => None,
+        };
+        self.look(segment, in_listed, |packed, page| {
+            page.unwrap_or_else(|| backwards(plan, Source::Packed(packed), from, to))
         })
     }
 
     pub(crate) fn is_packed(&self) -> bool {
-        let body = self.body.read();
-        body.packed.is_some() && body.growing.is_empty()
+        self.body.read().is_packed()
     }
 
     /// Whether the terms of a segment that has ended are still to be packed, or, where that may be, to be written down.
     pub(crate) fn is_due(&self, may_be_kept: bool) -> bool {
+        self.stays.load(Ordering::Relaxed) == 0 && self.is_behind(may_be_kept)
+    }
+
+    /// The same, also where that cannot be done.
+    pub(crate) fn is_behind(&self, may_be_kept: bool) -> bool {
         let body = self.body.read();
-        let is_in_file = body.packed.as_ref().is_some_and(|packed| !packed.is_in_memory());
-        let is_done = body.growing.is_empty() && body.packed.is_some() && (is_in_file || !may_be_kept);
-        !is_done && self.stays.load(Ordering::Relaxed) == 0
+        !body.is_packed() || (may_be_kept && body.packed.is_in_memory())
     }
 
     /// Takes the terms of a segment that has ended from their file, if there is one that speaks of it.
@@ -173,71 +198,86 @@ impl SegmentTerms {
         Some(KnownSegment { marks, events })
     }
 
-    /// Writes the terms of a segment that has ended and is packed to their file. Where that cannot be, they stay in memory.
-    pub(crate) fn keep_in(&self, shelf: &Shelf<'_>, segment: &Segment, sealed: &Sealed) {
-        let kept = match &self.body.read().packed {
-            Some(packed) => packed
-                .memory()
-                .map(|bytes| terms_file::write(shelf, sealed, &segment.marks(), bytes, packed.sections())),
-            None => None,
-        };
-        match kept {
-            Some(Ok(packed)) => *self.body.write() = Body::packed(packed, sealed.end),
-            _ => self.leave(),
+    /// Writes the terms of a segment that has ended and is packed to their file, with the filters of the groups that end with
+    /// it. Where that cannot be, they stay in memory until it is tried again.
+    pub(crate) fn keep_in(&self, shelf: &Shelf<'_>, segment: &Segment, sealed: &Sealed, groups: &[Vec<u8>; GROUPS]) {
+        let packed = self.body.read().packed.clone();
+        let Some(bytes) = packed.memory() else { return };
+        match terms_file::write(shelf, sealed, &segment.marks(), (bytes, packed.sections()), groups) {
+            Ok(packed) => *self.body.write() = Body::packed(packed, sealed.end),
+            Err(_) => self.stays.store(PUT_OFF, Ordering::Relaxed),
         }
     }
 
     /// Leaves them as they are for good.
     pub(crate) fn leave(&self) {
-        self.stays.store(1, Ordering::Relaxed);
+        self.stays.store(LEFT, Ordering::Relaxed);
+    }
+
+    /// What could not be written is tried once more.
+    pub(crate) fn try_again(&self) {
+        let _ = self.stays.compare_exchange(PUT_OFF, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Packs the terms of a segment that has ended: nothing may be added from now on.
     pub(crate) fn pack(&self, segment: &Segment) -> Result<(), Error> {
-        if self.is_packed() {
+        if self.is_packed() || self.pack_all() {
             return Ok(());
         }
-        let packed = self.look(segment, |body| {
-            let Some(packed) = &body.packed else { return Ok(pack(&body.growing)) };
-            let mut whole = Growing::unpacked(packed)?;
-            whole.absorb(&body.growing, 0);
-            Ok(pack(&whole))
-        })?;
+        let packed = self.look(
+            segment,
+            |body| (body.packed_end, body.growing.clone()),
+            |packed, (end, growing)| {
+                let mut whole = Growing::unpacked(packed, end)?;
+                whole.absorb(&growing, 0);
+                Ok(pack(&whole))
+            },
+        )?;
         *self.body.write() = Body::packed(packed, u32::MAX);
         Ok(())
     }
 
-    /// The same where nothing was packed before.
-    pub(super) fn pack_all(&self) {
-        let body = &mut *self.body.write();
-        if body.packed.is_none() {
-            *body = Body::packed(pack(&body.growing), u32::MAX);
+    /// The same where nothing was packed before; whether that is so.
+    pub(super) fn pack_all(&self) -> bool {
+        let body = self.body.read();
+        if body.packed_end != 0 {
+            return false;
         }
+        let packed = pack(&body.growing);
+        drop(body);
+        *self.body.write() = Body::packed(packed, u32::MAX);
+        true
     }
 
-    fn look<T>(&self, segment: &Segment, find: impl Fn(&Body) -> Result<T, Doubt>) -> Result<T, Error> {
-        let found = find(&self.body.read());
-        if let Ok(found) = found {
-            return Ok(found);
-        }
-        self.read_again(segment)?;
-        let found = find(&self.body.read());
-        found.map_err(|Doubt| segment.damaged(0))
-    }
-
-    /// Reads the terms from the segment.
-    fn read_again(&self, segment: &Segment) -> Result<(), Error> {
-        // Only what was packed: a batch behind that may be written and not visible yet, and is added when it is.
-        let (doubted, end) = {
+    /// Looks into what is listed, under the lock, and then, without it, into what is packed.
+    fn look<L, T>(
+        &self,
+        segment: &Segment,
+        in_listed: impl Fn(&Body) -> L,
+        in_packed: impl Fn(&Packed, L) -> Result<T, Doubt>,
+    ) -> Result<T, Error> {
+        for _ in 0..ATTEMPTS {
             let body = self.body.read();
-            (body.packed.clone(), body.packed_end.min(segment.end()))
-        };
+            let (packed, listed) = (body.packed.clone(), in_listed(&body));
+            drop(body);
+            match in_packed(&packed, listed) {
+                Ok(found) => return Ok(found),
+                Err(Doubt) => self.read_again(segment, &packed)?,
+            }
+        }
+        Err(segment.damaged(0))
+    }
+
+    /// Reads the terms from the segment, in place of what was in doubt.
+    fn read_again(&self, segment: &Segment, doubted: &Arc<Packed>) -> Result<(), Error> {
+        // Only what was packed: a batch behind that may be written and not visible yet, and is added when it is.
+        let end = self.body.read().packed_end.min(segment.end());
         let mut growing = Growing::of_segment(segment, &self.hasher, end)?;
         let mut body = self.body.write();
-        let is_same = doubted.zip(body.packed.as_ref()).is_some_and(|(doubted, packed)| Arc::ptr_eq(&doubted, packed));
-        if is_same {
+        // Else somebody was faster, or it was packed anew.
+        if Arc::ptr_eq(doubted, &body.packed) {
             growing.absorb(&body.growing, end);
-            *body = Body { packed: None, packed_end: 0, growing };
+            *body = Body { growing, ..Body::default() };
         }
         Ok(())
     }
@@ -248,6 +288,51 @@ fn pack(growing: &Growing) -> Packed {
     growing.pack(&mut packing);
     let (bytes, sections) = packing.finish();
     Packed::new(Blocks::in_memory(bytes), sections)
+}
+
+fn forwards(plan: &Plan, source: Source<'_>, from: u32, to: u32) -> Result<Page, Doubt> {
+    let sought = Sought::new(plan, source)?;
+    let mut page = Page::default();
+    let mut at = from;
+    for _ in 0..steps(&sought) {
+        match sought.at_or_behind(at)? {
+            Some(found) if to <= found.offset() => return Ok(page),
+            Some(Hit::Met(offset)) => {
+                page.offsets.push(offset);
+                at = offset + 1;
+            }
+            Some(Hit::Nearer(offset)) => at = offset,
+            None => return Ok(page),
+        }
+        if page.offsets.len() == PAGE_EVENTS {
+            break;
+        }
+    }
+    page.rest = Some(at);
+    Ok(page)
+}
+
+fn backwards(plan: &Plan, source: Source<'_>, from: u32, to: u32) -> Result<Page, Doubt> {
+    let sought = Sought::new(plan, source)?;
+    let mut page = Page::default();
+    let mut before = to;
+    for _ in 0..steps(&sought) {
+        match sought.before(before)? {
+            Some(found) if found.offset() < from => return Ok(page),
+            Some(Hit::Met(offset)) => {
+                page.offsets.push(offset);
+                before = offset;
+            }
+            // It may be there itself.
+            Some(Hit::Nearer(offset)) => before = offset + 1,
+            None => return Ok(page),
+        }
+        if page.offsets.len() == PAGE_EVENTS {
+            break;
+        }
+    }
+    page.rest = Some(before);
+    Ok(page)
 }
 
 /// How many steps a page may take.

@@ -10,6 +10,7 @@
 //! It is not synced. Whatever a crash leaves of it is told by the checksums, and what it holds is read from the segment then.
 
 use super::blocks::{BLOCK, Blocks};
+use super::groups::GROUPS;
 use super::packed::{Packed, Sections};
 use crate::format::Field;
 use crate::options::ReadMode;
@@ -36,10 +37,12 @@ const STREAMS: Field = MARKS.then(4, "streams");
 const TERMS: Field = STREAMS.then(4, "terms");
 const POSTINGS: Field = TERMS.then(4, "bytes of postings");
 const FILTER: Field = POSTINGS.then(4, "bytes of the filter");
-const PADDING: Field = FILTER.then(428, "padding");
+const GROUP_FILTERS: [Field; GROUPS] =
+    [FILTER.then(4, "bytes of the filter of 8"), FILTER.then(4, "").then(4, "bytes of the filter of 64")];
+const PADDING: Field = GROUP_FILTERS[GROUPS - 1].then(420, "padding");
 const _: () = assert!(PADDING.end() == HEADER_LEN);
 
-const MAGIC_BYTES: [u8; 8] = *b"SBTERMS2";
+const MAGIC_BYTES: [u8; 8] = *b"SBTERMS3";
 
 /// What a file of terms holds.
 #[derive(Debug)]
@@ -60,9 +63,11 @@ pub(super) fn write(
     shelf: &Shelf<'_>,
     sealed: &Sealed,
     marks: &[Mark],
-    packed: &[u8],
-    sections: Sections,
+    (packed, sections): (&[u8], Sections),
+    groups: &[Vec<u8>; GROUPS],
 ) -> io::Result<Packed> {
+    let body = [&[packed], &groups.each_ref().map(Vec::as_slice)[..]].concat().concat();
+    let sections = Sections { groups: groups.each_ref().map(Vec::len), ..sections };
     let Shelf { storage, mode } = *shelf;
     let base = base_of(marks.len(), &sections);
     let mut bytes = vec![0; HEADER_LEN];
@@ -73,9 +78,9 @@ pub(super) fn write(
         bytes.extend_from_slice(&mark.offset.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
     }
-    let sums: Vec<u32> = Blocks::sums(packed).collect();
+    let sums: Vec<u32> = Blocks::sums(&body).collect();
     sums.iter().for_each(|sum| bytes.extend_from_slice(&sum.to_le_bytes()));
-    bytes.extend_from_slice(packed);
+    bytes.extend_from_slice(&body);
     MAGIC.put(&mut bytes, MAGIC_BYTES);
     SEQUENCE.put_u32(&mut bytes, sealed.sequence);
     STORE.put(&mut bytes, sealed.store);
@@ -89,6 +94,7 @@ pub(super) fn write(
     }
     POSTINGS.put_u32(&mut bytes, sections.postings as u32);
     FILTER.put_u32(&mut bytes, sections.filter as u32);
+    GROUP_FILTERS.iter().zip(sections.groups).for_each(|(field, len)| field.put_u32(&mut bytes, len as u32));
     let sum = crc32fast::hash(&bytes[CHECKSUM.end()..base]);
     CHECKSUM.put_u32(&mut bytes, sum);
 
@@ -114,6 +120,7 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
         terms: TERMS.u32(&header) as usize,
         postings: POSTINGS.u32(&header) as usize,
         filter: FILTER.u32(&header) as usize,
+        groups: GROUP_FILTERS.map(|field| field.u32(&header) as usize),
         events: EVENTS.u64(&header) as usize,
     };
     let marks_end = HEADER_LEN + MARKS.u32(&header) as usize * MARK_LEN;

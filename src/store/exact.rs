@@ -297,8 +297,9 @@ impl<'a> Placed<'a> {
     fn commit(mut self, epoch_and_time: Option<(u32, Timestamp)>) -> Result<(), Error> {
         let len = self.buffer.len();
         let ticket = Arc::new(Ticket::new());
-        // What is lost is known before the batch that says so is in: nobody writes the streams down meanwhile.
-        let _keeper = self.writer.keeper.lock();
+        // What is missing is known before the batch that says so is in: nobody writes the streams down meanwhile.
+        let says_what_is_missing = !(self.holes.is_empty() && self.lost.is_empty()) || self.accepted.is_some();
+        let _keeper = says_what_is_missing.then(|| self.writer.keeper.lock());
         let mut staging = loop {
             let mut staging = self.writer.log.stage()?;
             match staging.room(len, self.events.len()) {

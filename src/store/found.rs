@@ -5,7 +5,7 @@ use super::view::View;
 use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::format::KeyFact;
-use crate::index::{Page, Plan, SegmentTerms};
+use crate::index::{Candidates, Page, Plan, SegmentTerms};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
 use crate::segment::{Chunk, FIRST_BATCH, Segment};
@@ -16,8 +16,11 @@ use crate::sync::Arc;
 pub(super) struct Found {
     plan: Plan,
     is_backwards: bool,
-    /// What is still to be looked through, in reading order, the next one last.
+    /// What is looked through, rising, and which of that may hold any.
     parts: Vec<Part>,
+    candidates: Candidates,
+    /// The index of the part at hand.
+    at: Option<usize>,
     /// What was found in the part at hand and not given yet, the next one last.
     page: Vec<u32>,
     /// The disk was not told yet what of it is going to be read.
@@ -60,7 +63,7 @@ impl Named {
         if let Some(position) = self.segment.position_at(self.offset) {
             return Some((position.get(), position.get()));
         }
-        let before = self.segment.mark_before_offset(self.offset + 1)?;
+        let before = self.segment.mark_before_offset(self.offset.saturating_add(1))?;
         let behind = self.segment.mark_behind(self.offset);
         Some((before.position.get(), behind.map_or(u64::MAX, |mark| mark.position.get().saturating_sub(1))))
     }
@@ -86,13 +89,13 @@ impl Found {
         if Mutant::LooksOnlyAtTheLastSegment.is_on() {
             parts.drain(..parts.len().saturating_sub(1));
         }
-        if !bounds.is_backwards {
-            parts.reverse();
-        }
+        let candidates = if bounds.is_backwards { Candidates::backwards(parts.len()) } else { Candidates::forwards() };
         Found {
             plan,
             is_backwards: bounds.is_backwards,
+            candidates,
             parts,
+            at: None,
             page: Vec::new(),
             is_page_new: false,
             reads: 0,
@@ -104,12 +107,18 @@ impl Found {
     /// The next event that is named.
     pub(super) fn next(&mut self) -> Result<Option<Named>, Error> {
         loop {
-            let Some(part) = self.parts.last_mut() else { return Ok(None) };
+            let Some(part) = self.at.and_then(|index| self.parts.get_mut(index)) else {
+                self.at = self.candidates.next(&self.parts, |part| &part.terms, &self.plan);
+                if self.at.is_none() {
+                    return Ok(None);
+                }
+                continue;
+            };
             if let Some(offset) = self.page.pop() {
                 return Ok(Some(Named { segment: part.segment.clone(), offset, is_inside: part.is_inside }));
             }
             if part.to <= part.from {
-                self.parts.pop();
+                self.at = None;
                 self.chunk = None;
                 continue;
             }

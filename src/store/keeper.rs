@@ -1,6 +1,6 @@
 //! Writing down what is derived from the log, beside whatever else happens.
 
-use super::view::Keep;
+use super::view::{Keep, View};
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind};
 use crate::index::{SavedTable, Shelf};
@@ -32,9 +32,13 @@ impl Keeper {
             counter: table.counter(),
             len: table.len(),
             place: Some(table.from.place),
-            log_bytes: 0,
-            is_asked_for: false,
+            ..Keeper::default()
         })
+    }
+
+    /// Notes how long the log was when that table was written.
+    pub(super) fn note_log(&mut self, view: &View) {
+        self.log_bytes = self.place.map_or(0, |place| view.log_bytes_before(place));
     }
 }
 
@@ -42,9 +46,11 @@ impl Writer {
     /// Takes one step: packs what is remembered of a segment that has ended and writes it down, or writes down the streams.
     /// Whether there was anything to do.
     pub(super) fn keep(&self) -> bool {
-        // Whoever holds it does this, or places a batch that changes more than streams.
-        let Some(mut keeper) = self.keeper.try_lock_for(Duration::ZERO) else { return false };
-        let keeper = &mut *keeper;
+        // Whoever holds it does this, or places a batch that changes more than streams; then it is done with the next one.
+        self.keeper.try_lock_for(Duration::ZERO).is_some_and(|mut keeper| self.step(&mut keeper))
+    }
+
+    fn step(&self, keeper: &mut Keeper) -> bool {
         let keep = Keep { shelf: self.shelf(), durable: self.log.ends().durable };
         let may_write = self.may_write(keeper);
         if self.view.pack(may_write.then_some(&keep)) {
@@ -59,8 +65,9 @@ impl Writer {
 
     /// Writes down all there is, before the store is closed.
     pub(super) fn keep_all(&self) {
-        while self.keep() {}
         let keeper = &mut *self.keeper.lock();
+        self.view.try_again();
+        while self.step(keeper) {}
         if self.may_write(keeper) {
             if let Some((end, last_checksum)) = self.log.closed_end() {
                 self.view.pack_last(&self.shelf(), end, last_checksum);
@@ -72,6 +79,7 @@ impl Writer {
     /// Writes down the streams; whether that was done. Where it cannot be, it is left for the next time the log has grown.
     fn save(&self, keeper: &mut Keeper) -> bool {
         keeper.log_bytes = self.view.0.read().log_bytes();
+        self.view.try_again();
         let Some((streams, from, upto)) = self.view.save() else { return false };
         if keeper.place == Some(from.place) {
             return false;
@@ -99,10 +107,16 @@ impl Writer {
     pub(super) fn close_and_keep(&self) -> Result<(), Error> {
         self.keeper.lock().is_asked_for = true;
         self.close()?;
-        let is_missing = self.keeper.lock().counter == 0 && self.view.0.read().table.events() != 0;
-        match is_missing {
-            true => Err(Error::new(ErrorKind::Io, "writing the stream table: it could not be written")),
-            false => Ok(()),
+        let view = self.view.0.read();
+        if self.keeper.lock().counter == 0 && view.table.events() != 0 {
+            return Err(Error::new(ErrorKind::Io, "writing the stream table: it could not be written"));
+        }
+        match view.terms.segments().iter().find(|terms| terms.is_behind(true)) {
+            Some(terms) => {
+                let act = format!("writing the terms of segment {}: they could not be written", terms.sequence());
+                Err(Error::new(ErrorKind::Io, act))
+            }
+            None => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@ use super::read::Bounds;
 use super::view::SharedView;
 use super::{Engine, EventStore, closed};
 use crate::error::{Error, ErrorKind};
-use crate::index::Plan;
+use crate::index::{Candidates, Plan};
 use crate::options::Durability;
 use crate::position::Position;
 use crate::receipt::Receipt;
@@ -23,11 +23,14 @@ pub(super) fn find_key(view: &SharedView, key: &str, up_to: Position) -> Result<
     let indexed = visible.all_indexed();
     drop(visible);
     // Most keys are new.
+    let plan = Plan::of_key(term);
     let mut is_known = false;
-    for (segment, terms) in indexed.iter() {
+    let mut candidates = Candidates::backwards(indexed.len());
+    while let Some(index) = candidates.next(&indexed, |(_, terms)| terms, &plan) {
+        let (segment, terms) = &indexed[index];
         is_known |= terms.has(segment, term).map_err(unreadable)?;
     }
-    let mut found = is_known.then(|| Found::new(&view.0.read(), Plan::of_key(term), &Bounds::ALL));
+    let mut found = is_known.then(|| Found::new(&view.0.read(), plan, &Bounds::ALL));
     while let Some(found) = &mut found
         && let Some(named) = found.next().map_err(unreadable)?
     {

@@ -336,7 +336,7 @@ impl State {
                 (version.get() < self.last_wanted().get(), position, Position::new(u64::MAX))
             }
         };
-        if is_gap { self.check_doubt(low, high) } else { Ok(()) }
+        if is_gap { self.check_missing(low, high) } else { Ok(()) }
     }
 
     /// Fails where events may be missing behind the last one of the read.
@@ -344,10 +344,10 @@ impl State {
         let first = Version::new(self.bounds.first.max(1));
         let last = self.last_wanted();
         match (self.given, self.bounds.is_backwards) {
-            (Some((version, at)), true) if first < version => self.check_doubt(Position::BEGINNING, at),
-            (Some((version, at)), false) if version < last => self.check_doubt(at, self.next_position()?),
+            (Some((version, at)), true) if first < version => self.check_missing(Position::BEGINNING, at),
+            (Some((version, at)), false) if version < last => self.check_missing(at, self.next_position()?),
             // The stream has nothing within the bounds. What should be there may be missing.
-            (None, _) if first <= last => self.check_doubt(Position::BEGINNING, self.next_position()?),
+            (None, _) if first <= last => self.check_missing(Position::BEGINNING, self.next_position()?),
             (Some(_), true) => Ok(()),
             (None, _) | (Some(_), false) => self.check_behind(),
         }
@@ -381,13 +381,18 @@ impl State {
         }
     }
 
-    fn check_doubt(&self, low: Position, high: Position) -> Result<(), Error> {
-        if self.bounds.skips_lost {
-            return Ok(());
+    /// Fails where events that should be there are missing between two positions.
+    fn check_missing(&self, low: Position, high: Position) -> Result<(), Error> {
+        let view = self.view.0.read();
+        let holes = view.table.holes();
+        // What is missing without a reason is not told of by an index that verifies, and is not silently passed over.
+        if !holes.any_between(low, high) {
+            let act = format!("reading stream {}: its index knows of fewer events than there are", self.stream);
+            return Err(Error::new(ErrorKind::Damaged, act));
         }
-        match self.view.0.read().table.holes().doubt_between(low, high) {
-            Some(hole) => Err(in_hole(&self.stream, &hole)),
-            None => Ok(()),
+        match holes.doubt_between(low, high) {
+            Some(hole) if !self.bounds.skips_lost => Err(in_hole(&self.stream, &hole)),
+            _ => Ok(()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::read::Bounds;
 use crate::format::{BatchView, Fault};
-use crate::index::{Lookup, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex};
+use crate::index::{Lookup, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex, filters};
 use crate::log::{EventPlace, Opened, Publish, Published, Visitor};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
@@ -121,6 +121,12 @@ impl View {
         self.segments.iter().map(|segment| u64::from(segment.end())).sum()
     }
 
+    /// The same up to a place.
+    pub(crate) fn log_bytes_before(&self, place: Place) -> u64 {
+        let before = self.segments.iter().take_while(|segment| segment.sequence() < place.segment);
+        before.map(|segment| u64::from(segment.end())).sum::<u64>() + u64::from(place.offset)
+    }
+
     /// A segment begins, with nothing visible in it yet.
     pub(crate) fn begin(&mut self, segment: &Arc<Segment>) {
         self.segments.push(segment.clone());
@@ -185,6 +191,7 @@ impl SharedView {
             return false;
         };
         let (segment, next) = (view.segments[index].clone(), view.segments.get(index + 1).cloned());
+        let all = view.terms.segments().to_vec();
         drop(view);
         // Whoever looks for something in a segment that cannot be read is told.
         if terms.pack(&segment).is_err() {
@@ -193,12 +200,17 @@ impl SharedView {
         }
         if let (Some(keep), Some(next)) = (keep.filter(|_| may_keep(terms.sequence())), next) {
             match next.start().ok().and_then(|start| Sealed::by(&start, &segment)) {
-                Some(sealed) => terms.keep_in(&keep.shelf, &segment, &sealed),
+                Some(sealed) => terms.keep_in(&keep.shelf, &segment, &sealed, &filters(&all, sealed.sequence)),
                 None => terms.leave(),
             }
-            terms.end();
         }
+        terms.end();
         true
+    }
+
+    /// Lets what could not be written be tried once more.
+    pub(crate) fn try_again(&self) {
+        self.0.read().terms.segments().iter().for_each(|terms| terms.try_again());
     }
 
     /// Packs what is remembered of the last segment of a log that was closed, and writes it to a file.
@@ -206,12 +218,14 @@ impl SharedView {
         let view = self.0.read();
         let last = view.segments.last().filter(|last| last.sequence() == end.segment).cloned();
         let terms = view.terms.of(end.segment).cloned();
+        let all = view.terms.segments().to_vec();
         drop(view);
         if let (Some(segment), Some(terms)) = (last, terms)
             && terms.is_due(true)
             && terms.pack(&segment).is_ok()
         {
-            terms.keep_in(shelf, &segment, &Sealed::new(&segment.preamble, end.offset, last_checksum));
+            let sealed = Sealed::new(&segment.preamble, end.offset, last_checksum);
+            terms.keep_in(shelf, &segment, &sealed, &filters(&all, sealed.sequence));
         }
     }
 
@@ -244,6 +258,7 @@ impl SharedView {
         for (terms, segment, next) in ended.into_iter().filter(|(terms, _, _)| terms.is_due(true)) {
             if let Some(sealed) = next.start().ok().and_then(|start| Sealed::by(&start, &segment)) {
                 terms.take_from(shelf, &sealed);
+                terms.end();
             }
         }
     }

@@ -100,7 +100,7 @@ impl Writer {
         let mut facts = None;
         let saved = SavedTable::read(&**storage);
         let witness = saved.as_ref().map(SavedTable::witness);
-        let keeper = Keeper::new(saved.as_ref());
+        let mut keeper = Keeper::new(saved.as_ref());
         let derived = Derived { storage: storage.clone(), mode: options.read_mode, saved };
         let lookup = |store| Lookup::with_derived(store, derived.clone());
         let log = open_for_writing(storage, options, witness.as_ref(), lookup, |opened: Opened<Lookup>| {
@@ -111,6 +111,7 @@ impl Writer {
         })?;
         let (view, report, is_unproven) = facts.expect("an opened log told what it holds");
         let hasher = TermHasher::new(log.store());
+        keeper.note_log(&view.0.read());
         let (intake, keeper) = (Mutex::new(Intake::default()), Mutex::new(keeper));
         Ok(Writer { log, view, hasher, intake, keeper, report, is_unproven, jobs })
     }

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod derived;
 mod directory;
+mod doubted;
 mod faults;
 mod forged;
 mod golden;
