@@ -40,8 +40,8 @@ pub(crate) struct Page {
     pub(crate) rest: Option<u32>,
 }
 
-/// A page holds at most so many events, and no more looks into postings are made for one: nobody who writes waits longer
-/// than that.
+/// A page holds at most so many events, and no more looks into postings are made for one: whoever writes waits no longer
+/// than that for what is listed.
 const PAGE_EVENTS: usize = 256;
 const PAGE_LOOKS: usize = 8 * PAGE_EVENTS;
 
@@ -425,6 +425,25 @@ mod tests {
             found += expected.len();
         }
         assert!(5_000 < found, "{found} events were found in all");
+    }
+
+    #[test]
+    fn what_is_in_a_file_is_not_kept_in_memory_too() {
+        let hasher = TermHasher::new([1; 16]);
+        let disk = SimulatedDisk::new(1);
+        disk.create_dir("log").expect("a directory");
+        let (index, segment) = (SegmentTerms::new(1, hasher), segment());
+        fill(&index, &hasher, &mut 5, 100);
+        index.pack(&segment).expect("nothing is in doubt");
+        index.end();
+        assert!(index.is_due(true) && !index.is_due(false) && index.ended.get().is_none());
+        let shelf = Shelf { storage: &disk, mode: crate::options::ReadMode::Positioned };
+        let sealed = Sealed::new(&segment.preamble, 9_000, 3);
+        index.keep_in(&shelf, &segment, &sealed, &Default::default());
+        index.end();
+        assert!(!index.is_due(true) && index.ended.get().is_some_and(|packed| !packed.is_in_memory()));
+        assert!(index.has(&segment, hasher.event_type("a")).expect("an answer"));
+        assert!(!index.has(&segment, hasher.event_type("nowhere")).expect("an answer"));
     }
 
     #[test]

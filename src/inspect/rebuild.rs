@@ -18,7 +18,8 @@ pub struct RebuiltIndex {
 /// Makes what is derived from a store's log anew: the terms of its segments and its stream table. No store may be open
 /// there for writing. It is never necessary, for what is in doubt is not relied on; it saves the next opening the time.
 ///
-/// `Ok` guarantees that the whole log was read and verified, and that what was derived from it is on the disk.
+/// `Ok` guarantees that the whole log was read and verified, and that what was derived from it was written. It is not
+/// synced: what a loss of power takes of it is made again.
 ///
 /// ```
 /// # let directory = tempfile::tempdir().expect("a directory");
@@ -39,8 +40,8 @@ pub struct RebuiltIndex {
 /// * [`Locked`](crate::ErrorKind::Locked): a writer has it open; nothing was changed.
 /// * [`Damaged`](crate::ErrorKind::Damaged), [`TooNew`](crate::ErrorKind::TooNew): the log cannot be read as a whole; what was
 ///   derived from it is gone.
-/// * [`Full`](crate::ErrorKind::Full), [`Io`](crate::ErrorKind::Io): it broke off; what was derived is gone or there in part, and the
-///   log is as it was.
+/// * [`Full`](crate::ErrorKind::Full), [`Io`](crate::ErrorKind::Io): it broke off, or a derived file could not be written; what was
+///   derived is gone or there in part, and the log is as it was.
 pub fn rebuild_index(path: impl AsRef<Path>) -> Result<RebuiltIndex, Error> {
     rebuild_on(&StoreParts::existing(path.as_ref())?, &Options::default())
 }

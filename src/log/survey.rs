@@ -104,17 +104,20 @@ impl Survey {
             notes: Vec::new(),
             disk_bytes: 0,
         };
-        let mut found = Vec::new();
+        let (mut found, mut segment_bytes) = (Vec::new(), 0_u64);
         for entry in entries {
             survey.disk_bytes += entry.len;
             match parse_segment_name(&entry.name) {
-                Some(sequence) => found.push((sequence, entry)),
+                Some(sequence) => {
+                    segment_bytes += entry.len;
+                    found.push((sequence, entry));
+                }
                 // Derived: whoever looks things up knows what it is worth.
                 None if is_terms_name(&entry.name) && entry.is_file => {}
                 None => survey.notes.push(format!("unknown file in the log: {}", entry.name.escape_debug())),
             }
         }
-        survey.is_quick = verify_max < survey.disk_bytes;
+        survey.is_quick = verify_max < segment_bytes;
         let mut buffer = Vec::new();
         let mut heads = Vec::new();
         for (sequence, entry) in &found {

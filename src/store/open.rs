@@ -18,7 +18,8 @@ use std::time::Duration;
 impl EventStore {
     /// Opens the store in a directory with the default options, and creates it where there is none.
     ///
-    /// `Ok` guarantees that everything that was ever acknowledged is there. What a crash left unfinished was left out;
+    /// `Ok` guarantees that no segment of what was acknowledged is missing, cut or exchanged, and that everything behind
+    /// what is known from derived files was verified. What a crash left unfinished was left out;
     /// [`recovery_report`](Self::recovery_report) says what opening found.
     ///
     /// ```
