@@ -42,9 +42,15 @@ fn fill(store: &EventStore, names: &[StreamName], events: u64) {
 }
 
 /// How long one append of each kind takes, in microseconds: alone, with four tags, under a condition on a tag at the head,
-/// and under a key that nobody had.
+/// under a key that nobody had, and under a condition on a tag that is nowhere in the whole log.
 fn appends(store: &EventStore, names: &[StreamName], rounds: u64) {
-    let kinds = ["alone", "with 4 tags", "unless a tag is there at the head", "once, with a fresh key"];
+    let kinds = [
+        "alone",
+        "with 4 tags",
+        "unless a tag is there at the head",
+        "once, with a fresh key",
+        "unless a tag is there that nothing has",
+    ];
     let mut took: Vec<Vec<f64>> = vec![Vec::new(); kinds.len()];
     const SLICE: u64 = 2_000;
     let mut number = 0;
@@ -65,6 +71,7 @@ fn appends(store: &EventStore, names: &[StreamName], rounds: u64) {
                 let batch = match kind {
                     2 => batch.unless(Query::all().tag("player", 8_812).after(Position::new(head.get()))),
                     3 => batch.once(format!("interaction-{number}")),
+                    4 => batch.unless(Query::all().tag("player", format!("nobody-{number}"))),
                     _ => batch,
                 };
                 batch.commit().wait().expect("a receipt");

@@ -7,8 +7,11 @@
 #![allow(clippy::print_stdout, reason = "a bench talks to whoever runs it")]
 #![allow(missing_docs, reason = "a bench has no users")]
 
+mod many;
+
 use cap::Cap;
-use scorebook::{Codec, Durability, EventStore, ExpectedVersion, NewEvent, StreamName};
+use many::{event, fill, stream_of};
+use scorebook::{Durability, EventStore, ExpectedVersion};
 use std::alloc::System;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -27,26 +30,6 @@ const ASKED_OF_STORE: u64 = 32 * MIB;
 /// The store is idle when it has taken and given back nothing for this long; it syncs what was only written sooner.
 const IDLE: Duration = Duration::from_secs(2);
 const IDLE_WAIT_MAX: Duration = Duration::from_secs(300);
-
-/// An event with a payload of 60 bytes and a tag or two.
-fn event(number: u64) -> NewEvent {
-    let player = number * 31 % 10_000;
-    let data = format!(r#"{{"player":"p-{player:06}","guess":"word-{number:09}","right":false}}"#);
-    let event = NewEvent::with_codec("game_guess_processed", Codec::Json, data.into_bytes()).tag("guild", number % 50);
-    if number.is_multiple_of(2) { event.tag("player", player) } else { event }
-}
-
-fn stream(number: u64) -> StreamName {
-    StreamName::new(format!("game-{number:06}")).expect("a name")
-}
-
-/// A number that looks random and is the same in every run.
-fn scattered(number: u64) -> u64 {
-    let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
 
 /// Bytes allocated once the store is idle.
 fn allocated_when_idle() -> usize {
@@ -87,18 +70,12 @@ fn hold(directory: &Path, events: u64, streams: u64) {
     let options = EventStore::options().durability(Durability::Written);
     let before = ALLOCATOR.allocated();
     let store = options.open(&path).expect("a store");
-    for first in (0..events).step_by(100) {
-        let mut batch = store.batch();
-        for number in first..first + 100 {
-            batch = batch.append(&stream(scattered(number) % streams), ExpectedVersion::Any, [event(number)]);
-        }
-        batch.commit().wait().expect("a receipt");
-    }
+    fill(&store, events, streams);
     tell(before, directory);
     store.close().expect("a close");
     drop(store);
     let store = options.open(&path).expect("a store");
-    let name = stream(scattered(0) % streams);
+    let name = stream_of(0, streams);
     store.append(&name, ExpectedVersion::StreamExists, [event(events)]).wait().expect("a receipt");
     tell(before, directory);
     let list = store.streams().list().expect("a list");

@@ -9,7 +9,10 @@
 #![allow(clippy::print_stdout, reason = "a bench talks to whoever runs it")]
 #![allow(missing_docs, reason = "a bench has no users")]
 
-use scorebook::{CloseState, Codec, Durability, EventStore, ExpectedVersion, NewEvent, StreamName};
+mod many;
+
+use many::{event, stream_of};
+use scorebook::{CloseState, Durability, EventStore, ExpectedVersion};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,36 +34,10 @@ struct Case {
     asked_ms: Option<u64>,
 }
 
-/// An event with a payload of 60 bytes and a tag or two.
-fn event(number: u64) -> NewEvent {
-    let player = number * 31 % 10_000;
-    let data = format!(r#"{{"player":"p-{player:06}","guess":"word-{number:09}","right":false}}"#);
-    let event = NewEvent::with_codec("game_guess_processed", Codec::Json, data.into_bytes()).tag("guild", number % 50);
-    if number.is_multiple_of(2) { event.tag("player", player) } else { event }
-}
-
-fn stream(number: u64) -> StreamName {
-    StreamName::new(format!("game-{number:06}")).expect("a name")
-}
-
-/// A number that looks random and is the same in every run.
-fn scattered(number: u64) -> u64 {
-    let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 /// Fills a store in batches of 100 and leaves it as told. Begun as a process of its own.
 fn fill(path: &Path, events: u64, streams: u64, end: &str) {
     let store = EventStore::options().durability(Durability::Written).open(path).expect("a store");
-    for first in (0..events).step_by(100) {
-        let mut batch = store.batch();
-        for number in first..first + 100 {
-            batch = batch.append(&stream(scattered(number) % streams), ExpectedVersion::Any, [event(number)]);
-        }
-        batch.commit().wait().expect("a receipt");
-    }
+    many::fill(&store, events, streams);
     match end {
         "closed" => store.close().expect("a close"),
         "killed idle" => std::thread::sleep(IDLE),
@@ -75,7 +52,7 @@ fn fill(path: &Path, events: u64, streams: u64, end: &str) {
 /// Opens a store and appends one event to a stream it has; prints how many microseconds passed until it was open, until
 /// the event was accepted, and how many events opening copied. Begun as a process of its own.
 fn open(path: &Path, events: u64, streams: u64, end: &str) {
-    let (name, event) = (stream(scattered(0) % streams), event(events));
+    let (name, event) = (stream_of(0, streams), event(events));
     let begun = Instant::now();
     let store = EventStore::open(path).expect("a store");
     let opened = begun.elapsed();
