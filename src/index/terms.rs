@@ -95,7 +95,14 @@ impl SegmentTerms {
 
     /// Whether nothing here can meet a plan, as far as that is told without a look at where events stand.
     pub(super) fn has_nothing(&self, plan: &Plan) -> bool {
-        self.ended.get().is_some_and(|packed| packed.has_nothing(plan))
+        if let Some(packed) = self.ended.get() {
+            return packed.has_nothing(plan);
+        }
+        let body = self.body.read();
+        let is_listed = plan.may_be_met(|term| body.growing.find(term).is_some());
+        let packed = body.packed.clone();
+        drop(body);
+        !is_listed && packed.has_nothing(plan)
     }
 
     /// The number of the first segment of a group that ends with this one, if nothing in the group can meet a plan.

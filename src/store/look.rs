@@ -78,11 +78,14 @@ impl Writer {
             let said = format!("what it asks for may be lost at positions {first} to {last}, accept the loss first");
             return Err(Error::new(ErrorKind::Lost, act(said)));
         }
+        let plan = Plan::new(&unless.query, &self.hasher);
+        if self.view.has_nothing_behind(before, &plan) {
+            return Ok(Looked { plan, up_to, found: None });
+        }
         let read = AllRead::new(Ok(self.view.clone())).matching(unless.query.clone()).passing_accepted();
         let found = read.after(before).to(up_to).into_iter().next().transpose().map_err(|error| {
             Error::with_source(error.kind(), act("what it asks for cannot be read".to_owned()), error)
         })?;
-        let plan = Plan::new(&unless.query, &self.hasher);
         Ok(Looked { plan, up_to, found: found.map(|event| event.position()) })
     }
 }

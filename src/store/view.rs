@@ -2,7 +2,9 @@
 
 use super::read::Bounds;
 use crate::format::{BatchView, Fault};
-use crate::index::{Lookup, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex, filters};
+use crate::index::{
+    Candidates, Lookup, Plan, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex, filters,
+};
 use crate::log::{EventPlace, Opened, Publish, Published, Visitor};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
@@ -180,6 +182,14 @@ impl View {
 pub(crate) struct SharedView(pub(crate) RwLock<View>);
 
 impl SharedView {
+    /// Whether nothing behind a position can meet a plan, as far as that is told without a look at where events stand.
+    pub(crate) fn has_nothing_behind(&self, position: Position, plan: &Plan) -> bool {
+        let indexed = self.0.read().all_indexed();
+        let last = Candidates::backwards(indexed.len()).next(&indexed, |(_, terms)| terms, plan);
+        let behind = last.and_then(|index| indexed.get(index + 1));
+        last.is_none() || behind.is_some_and(|(segment, _)| segment.first_position.get() <= position.get() + 1)
+    }
+
     /// Packs what is remembered of one segment that has ended, while others read and write, and writes it to a file if
     /// that may be. Whether there was one.
     pub(crate) fn pack(&self, keep: Option<&Keep<'_>>) -> bool {
