@@ -4,6 +4,7 @@
 //! holds the two together. Bytes are checked first and interpreted second: bounds, checksums, then fields.
 
 mod batch;
+mod buffer;
 mod control;
 mod event;
 mod field;
@@ -14,7 +15,8 @@ mod preamble;
 mod record;
 mod term;
 
-pub(crate) use batch::{BATCH_HEADER_LEN, BatchBuffer, BatchHeader, BatchView, Stamp, find_batch_header};
+pub(crate) use batch::{BATCH_HEADER_LEN, BatchHeader, BatchView, find_batch_header};
+pub(crate) use buffer::{BatchBuffer, Stamp};
 pub(crate) use control::{
     CONTROL_BATCH_LEN, Loss, Range, SESSION_BATCH_LEN, START_BATCH_LEN, Start, decode_session, encode_session,
 };

@@ -11,6 +11,7 @@ mod bell;
 mod commit;
 mod copy;
 mod follow;
+mod known;
 mod live;
 #[cfg(all(test, scorebook_loom))]
 mod models;

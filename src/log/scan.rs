@@ -8,15 +8,11 @@ use super::sequence::Sequence;
 use super::survey::{Link, Survey};
 use super::verdict::{Facts, Verdict, judge};
 use crate::error::{Error, ErrorKind};
-use crate::format::{
-    BATCH_HEADER_LEN, BatchView, CONTROL_BATCH_LEN, FOOTER_LEN, Fault, Footer, Kind, Preamble, Range, is_blank,
-};
+use crate::format::{BATCH_HEADER_LEN, BatchView, Fault, Footer, Kind, Preamble, Range};
 use crate::mutant::Mutant;
 use crate::options::ReadMode;
 use crate::position::{POSITION_MAX, Place, Position};
-use crate::segment::{
-    FIRST_BATCH, Found, KnownSegment, ScannedSegment, Sealed, Segment, batches_end, read_whole, segment_name,
-};
+use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment, batches_end, read_whole, segment_name};
 
 /// The last segment, as it was found.
 pub(super) struct Head {
@@ -91,7 +87,7 @@ impl Scan<'_> {
         Ok(buffer)
     }
 
-    fn segment(&self, link: &Link, mode: ReadMode, end: u32) -> Result<Segment, Error> {
+    pub(super) fn segment(&self, link: &Link, mode: ReadMode, end: u32) -> Result<Segment, Error> {
         // Behind damage its start record may speak of positions that were come by before: readers count on their rising.
         let first = self.sequence.next_position;
         Segment::new(link.preamble, first, link.file.clone(), mode, end)
@@ -142,37 +138,6 @@ impl Scan<'_> {
         Ok((segment, walked.last_checksum))
     }
 
-    /// A segment that has a successor and of which all is known already: it is not read. Damage in it is found by whoever
-    /// reads it.
-    fn known(
-        &mut self,
-        link: &Link,
-        mode: ReadMode,
-        successor: Option<&Link>,
-    ) -> Result<Option<(Segment, u32)>, Error> {
-        let (Some(sealed), Some(next)) = (link.sealed(), successor.and_then(|successor| successor.begun)) else {
-            return Ok(None);
-        };
-        let is_possible = (FIRST_BATCH..=batches_end(link.preamble.size)).contains(&sealed.end)
-            && self.sequence.next_position <= next.start.first_position
-            && link.first_position().is_some_and(|first| first <= next.start.first_position);
-        if self.on_damage != OnDamage::Stop || !is_possible {
-            return Ok(None);
-        }
-        let known = self.visitor.sealed(&sealed).filter(|_| self.survey.is_quick);
-        let Some(KnownSegment { marks, events }) = known else { return Ok(None) };
-        self.catch_up(link)?;
-        let segment = self.segment(link, mode, sealed.end)?;
-        segment.set_marks(marks);
-        // What the successor begins with is the end of this one, or behind it.
-        self.sequence.next_position = next.start.first_position;
-        self.sequence.epoch = self.sequence.epoch.max(next.epoch);
-        self.sequence.last_time = self.sequence.last_time.max(next.time);
-        self.report.events += events;
-        self.log_bytes += u64::from(sealed.end);
-        Ok(Some((segment, sealed.last_checksum)))
-    }
-
     /// A footer repeats what the segment holds. A missing or torn one is no damage; one that verifies must be right.
     fn check_footer(&mut self, scanned: &ScannedSegment<'_>, walked: &Walked, end: u32) -> Result<(), Error> {
         let is_whole = self.report.damage.is_empty() && walked.offset == end;
@@ -185,7 +150,7 @@ impl Scan<'_> {
     }
 
     /// Passes over positions that are missing before a segment begins, which is damage that was told before.
-    fn catch_up(&mut self, link: &Link) -> Result<(), Error> {
+    pub(super) fn catch_up(&mut self, link: &Link) -> Result<(), Error> {
         let Some(first) = link.first_position() else { return Ok(()) };
         if self.sequence.next_position < first {
             let place = Place { segment: link.sequence(), offset: FIRST_BATCH };
@@ -275,60 +240,6 @@ impl Scan<'_> {
             }
         }
         Ok(head)
-    }
-
-    /// The last segment of a log that was closed, where all is known of it: only its end is read. `live` says that the log
-    /// is closed there, and nobody writes behind a clean end before that is said no more.
-    fn closed_head(&mut self, link: &Link, mode: ReadMode) -> Result<Option<Head>, Error> {
-        const LOOK_BEHIND: u32 = 4 * 1024;
-        let closed = self.survey.live.filter(|live| live.state.is_closed());
-        let end = closed.map_or(Place::NONE, |live| live.durable_end);
-        let begin = end.offset.saturating_sub(CONTROL_BATCH_LEN as u32);
-        let size = link.preamble.size;
-        let is_possible = self.on_damage == OnDamage::Stop
-            && self.survey.is_quick
-            && end.segment == link.sequence()
-            && FIRST_BATCH < begin
-            && end.offset <= batches_end(size);
-        if !is_possible {
-            return Ok(None);
-        }
-        let act = |error| Error::io(format!("reading {}", segment_name(link.sequence())), error);
-        let mut bytes = vec![0; (end.offset + LOOK_BEHIND).min(batches_end(size)) as usize - begin as usize];
-        let read = link.file.read_at(&mut bytes, begin.into()).map_err(act)?;
-        let mut footer = vec![0; FOOTER_LEN];
-        let footer_read = link.file.read_at(&mut footer, batches_end(size).into()).map_err(act)?;
-        let scanned = ScannedSegment { base: begin, ..scanned(link, &bytes[..read]) };
-        let Found::Batch(batch) = scanned.at(begin) else { return Ok(None) };
-        let is_close = batch.records().next().is_some_and(|record| record.header.kind == Kind::Close);
-        let is_end = is_close && batch.end() == end.offset && batch.header.epoch != 0;
-        let is_blank_behind = scanned.is_blank_from(end.offset) && footer_read == FOOTER_LEN && is_blank(&footer);
-        let first = link.first_position().filter(|first| self.sequence.next_position <= *first);
-        let is_sequel = first.is_some_and(|first| first <= batch.header.first_position);
-        if read != bytes.len() || !is_end || !is_blank_behind || !is_sequel {
-            return Ok(None);
-        }
-        let sealed = Sealed::new(&link.preamble, end.offset, batch.checksum);
-        let Some(KnownSegment { marks, events }) = self.visitor.sealed(&sealed) else { return Ok(None) };
-        self.catch_up(link)?;
-        let segment = self.segment(link, mode, end.offset)?;
-        segment.set_marks(marks);
-        let header = &batch.header;
-        self.sequence.next_position = header.first_position;
-        self.sequence.epoch = self.sequence.epoch.max(header.epoch);
-        self.sequence.last_time = self.sequence.last_time.max(header.time);
-        self.report.events += events;
-        self.log_bytes += u64::from(end.offset);
-        Ok(Some(Head {
-            sequence: link.sequence(),
-            segment: Some(segment),
-            footing: Footing::Clean,
-            durable: Some(end),
-            last_checksum: batch.checksum,
-            tally: None,
-            tail: None,
-            close_state: CloseState::Clean,
-        }))
     }
 
     /// Nothing but its own start record speaks for the last segment: it counts as never started.
@@ -575,6 +486,6 @@ fn too_new(place: Place) -> Error {
     Error::new(ErrorKind::TooNew, act)
 }
 
-fn scanned<'a>(link: &Link, bytes: &'a [u8]) -> ScannedSegment<'a> {
+pub(super) fn scanned<'a>(link: &Link, bytes: &'a [u8]) -> ScannedSegment<'a> {
     ScannedSegment { bytes, base: 0, salt: link.preamble.salt(), sequence: link.sequence(), size: link.preamble.size }
 }

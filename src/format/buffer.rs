@@ -1,0 +1,195 @@
+//! A batch that is being put together, and sealed for the place where it will stand.
+
+use super::batch::{ALIGNMENT, BATCH_HEADER_LEN, BatchHeader, BatchView};
+use super::event::{self, encode_event};
+use super::field::Salt;
+use super::key;
+use super::record::{self, Kind, Placement, RecordHeader, RecordView};
+use super::term::{BatchTerms, TermHasher};
+use crate::error::Error;
+use crate::event::NewEvent;
+use crate::limits::RECORD_BYTES_MAX;
+use crate::name::StreamName;
+use crate::position::{Place, Position, Version};
+use crate::receipt::Receipt;
+use crate::time::Timestamp;
+use xxhash_rust::xxh3::Xxh3;
+
+/// A batch on its way into the log: encoded by the appending thread, stamped when it is admitted.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchBuffer {
+    /// Room for the header, then the records.
+    bytes: Vec<u8>,
+    records: u16,
+    /// Where the record of a `once` key begins: it is the last, if there is one.
+    key: Option<u32>,
+}
+
+/// What a batch is given when it is admitted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) epoch: u32,
+    pub(crate) epoch_bits: u64,
+    pub(crate) previous: u32,
+    pub(crate) durable: Place,
+    pub(crate) first_position: Position,
+    pub(crate) time: Timestamp,
+}
+
+impl BatchBuffer {
+    pub(crate) fn new() -> BatchBuffer {
+        BatchBuffer { bytes: vec![0; BATCH_HEADER_LEN], records: 0, key: None }
+    }
+
+    /// A batch that was verified elsewhere, to be sealed for another place. Nothing but its seals changes.
+    pub(crate) fn copy_of(batch: &BatchView<'_>) -> BatchBuffer {
+        let used = BATCH_HEADER_LEN + batch.records().map(|record| record.bytes.len()).sum::<usize>();
+        let key = batch.placed_records().find(|(_, record)| record.header.kind == Kind::Key);
+        let key = key.map(|(offset, _)| offset - batch.offset);
+        BatchBuffer { bytes: batch.bytes[..used].to_vec(), records: batch.header.records, key }
+    }
+
+    pub(crate) fn push_event(&mut self, stream: &StreamName, event: &NewEvent) -> Result<(), Error> {
+        encode_event(stream, event, &mut self.bytes)?;
+        self.count_record();
+        Ok(())
+    }
+
+    /// Adds a record that is not an event.
+    pub(crate) fn push_control(&mut self, kind: Kind, body: &[u8]) {
+        debug_assert!(body.len() < RECORD_BYTES_MAX / 2);
+        let start = record::begin(&mut self.bytes, kind);
+        self.bytes.extend_from_slice(body);
+        record::finish(&mut self.bytes, start);
+        self.count_record();
+    }
+
+    /// Adds the record of a `once` key behind all events, which stand in these streams.
+    pub(crate) fn push_key(&mut self, key: &str, digest: u128, streams: &[StreamName]) {
+        self.key = Some(self.bytes.len() as u32);
+        key::push(&mut self.bytes, key, digest, streams);
+        self.count_record();
+    }
+
+    /// Where the record of the batch's `once` key stands, from the beginning of the batch.
+    pub(crate) fn key_offset(&self) -> Option<u32> {
+        self.key
+    }
+
+    /// Writes what the batch is told into the record of its key, if it has one.
+    pub(crate) fn place_key(&mut self, receipt: &Receipt) {
+        if let Some(offset) = self.key {
+            key::place(&mut self.bytes[offset as usize..], receipt);
+        }
+    }
+
+    /// A digest of what was handed in: streams, types, schemas, payloads, metadata and tags of the events.
+    pub(crate) fn content_digest(&self) -> u128 {
+        let mut digest = Xxh3::new();
+        for record in self.records() {
+            event::digest_content(&record, &mut digest);
+        }
+        digest.digest128()
+    }
+
+    fn count_record(&mut self) {
+        self.records = self.records.checked_add(1).expect("the number of records was checked before");
+    }
+
+    /// The length of the batch in the log.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len().next_multiple_of(ALIGNMENT)
+    }
+
+    /// Gives every event its position and version, in order, and every record its time and epoch.
+    /// The offsets of the events from the beginning of the batch go to `offsets`.
+    pub(crate) fn place(&mut self, stamp: &Stamp, mut versions: impl FnMut(usize) -> Version, offsets: &mut Vec<u32>) {
+        let mut position = stamp.first_position.get();
+        let mut at = BATCH_HEADER_LEN;
+        for _ in 0..self.records {
+            let record = &mut self.bytes[at..];
+            let mut placement = Placement {
+                position: Position::BEGINNING,
+                version: Version::NONE,
+                time: stamp.time,
+                epoch_bits: stamp.epoch_bits,
+                epoch: stamp.epoch,
+            };
+            if record::KIND.u8(record) == Kind::Event as u8 {
+                placement.position = Position::new(position);
+                placement.version = versions(offsets.len());
+                position += 1;
+                offsets.push(at as u32);
+            }
+            record::place(record, &placement);
+            at += record::finished_len(record);
+        }
+    }
+
+    /// Gives every record a placement from outside: position, version and time of the `index`-th.
+    pub(crate) fn place_exactly(&mut self, placement: impl Fn(usize) -> (Position, Version, Timestamp), stamp: &Stamp) {
+        let mut at = BATCH_HEADER_LEN;
+        for index in 0..usize::from(self.records) {
+            let record = &mut self.bytes[at..];
+            let (position, version, time) = placement(index);
+            let epoch = (stamp.epoch, stamp.epoch_bits);
+            record::place(record, &Placement { position, version, time, epoch_bits: epoch.1, epoch: epoch.0 });
+            at += record::finished_len(record);
+        }
+    }
+
+    /// What its events are found by.
+    pub(crate) fn terms(&self, hasher: &TermHasher) -> BatchTerms {
+        BatchTerms::of(self.records(), hasher)
+    }
+
+    fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
+        let mut rest = &self.bytes[BATCH_HEADER_LEN..];
+        (0..self.records).map(move |_| {
+            let header = RecordHeader::decode(rest).expect("the record was finished here");
+            let (bytes, behind) = rest.split_at(header.record_len());
+            rest = behind;
+            RecordView { header, bytes }
+        })
+    }
+
+    /// Where the events stand, from the beginning of the batch.
+    pub(crate) fn event_offsets(&self) -> Vec<u32> {
+        let mut offsets = Vec::new();
+        let mut at = BATCH_HEADER_LEN;
+        for _ in 0..self.records {
+            let record = &self.bytes[at..];
+            if record::KIND.u8(record) == Kind::Event as u8 {
+                offsets.push(at as u32);
+            }
+            at += record::finished_len(record);
+        }
+        offsets
+    }
+
+    /// Seals the placed records and the header for the place where the batch will stand, and appends the whole to
+    /// `out`. Returns the checksum of the header.
+    pub(crate) fn seal(&mut self, stamp: &Stamp, salt: Salt, offset: u32, out: &mut Vec<u8>) -> u32 {
+        let begin = out.len();
+        let length = self.len();
+        out.extend_from_slice(&self.bytes);
+        out.resize(begin + length, 0);
+        let batch = &mut out[begin..];
+        let mut at = BATCH_HEADER_LEN;
+        for _ in 0..self.records {
+            let record = &mut batch[at..];
+            record::seal(record, salt, offset + at as u32);
+            at += record::finished_len(record);
+        }
+        let header = BatchHeader {
+            length: length as u32,
+            records: self.records,
+            epoch: stamp.epoch,
+            previous: stamp.previous,
+            durable: stamp.durable,
+            first_position: stamp.first_position,
+            time: stamp.time,
+        };
+        header.encode(batch, salt, offset)
+    }
+}
