@@ -109,10 +109,14 @@ impl Log {
             if is_closed || room.is_making || (room.asked == 0 && room.ready.is_some()) {
                 return Making::Nothing;
             }
-            room.is_making = true;
             let asked = std::mem::take(&mut room.asked);
+            // Somebody has made it between the question and now. Another one would be of no use to anybody.
+            if asked != 0 && room.fits_ready(asked) {
+                return Making::Made;
+            }
+            room.is_making = true;
             // What is ready and too small is of no use to the batch that waits.
-            let too_small = if asked == 0 || room.fits_ready(asked) { None } else { room.ready.take() };
+            let too_small = if asked == 0 { None } else { room.ready.take() };
             let mut leftovers = std::mem::take(&mut room.leftovers);
             leftovers.extend(too_small.map(|ready| ready.preamble.sequence));
             (asked, leftovers, room.blank.take(), room.is_blank_vouched_for)
