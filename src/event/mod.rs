@@ -20,7 +20,10 @@ pub enum Codec {
     Json,
     /// Bytes the store knows nothing about.
     Bytes,
+    /// bincode, with integers of variable width and without names of fields: small, and read only by who knows the shape.
+    Bincode,
     /// A codec this version has no name for; the payload is kept and given back as it is. 1 is the same as
-    /// [`Json`](Self::Json), 2 the same as [`Bytes`](Self::Bytes), and 0 is refused.
+    /// [`Json`](Self::Json), 2 the same as [`Bytes`](Self::Bytes), 3 the same as [`Bincode`](Self::Bincode), and 0 is
+    /// refused.
     Other(u8),
 }

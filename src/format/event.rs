@@ -21,11 +21,13 @@ const FLAG_OCCURRED: u8 = 2;
 
 const CODEC_JSON: u8 = 1;
 const CODEC_BYTES: u8 = 2;
+const CODEC_BINCODE: u8 = 3;
 
 fn codec_byte(codec: Codec) -> u8 {
     match codec {
         Codec::Json => CODEC_JSON,
         Codec::Bytes => CODEC_BYTES,
+        Codec::Bincode => CODEC_BINCODE,
         Codec::Other(byte) => byte,
     }
 }
@@ -34,6 +36,7 @@ fn codec_from_byte(byte: u8) -> Codec {
     match byte {
         CODEC_JSON => Codec::Json,
         CODEC_BYTES => Codec::Bytes,
+        CODEC_BINCODE => Codec::Bincode,
         other => Codec::Other(other),
     }
 }

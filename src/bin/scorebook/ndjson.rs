@@ -150,9 +150,12 @@ fn codec_of(value: &RawValue) -> Result<Codec, String> {
     match value.get() {
         r#""json""# => Ok(Codec::Json),
         r#""bytes""# => Ok(Codec::Bytes),
+        r#""bincode""# => Ok(Codec::Bincode),
         number => match number.parse::<u8>() {
             Ok(number) => Ok(Codec::Other(number)),
-            Err(_) => Err("`codec` is neither \"json\" nor \"bytes\" nor a number up to 255".to_owned()),
+            Err(_) => {
+                Err("`codec` is neither \"json\" nor \"bytes\" nor \"bincode\" nor a number up to 255".to_owned())
+            }
         },
     }
 }
@@ -261,6 +264,7 @@ pub(crate) fn codec_name(codec: Codec) -> String {
     match codec {
         Codec::Json => "\"json\"".to_owned(),
         Codec::Bytes => "\"bytes\"".to_owned(),
+        Codec::Bincode => "\"bincode\"".to_owned(),
         Codec::Other(number) => number.to_string(),
         _ => unreachable!("every codec this version knows is named above"),
     }
@@ -324,6 +328,7 @@ mod tests {
         check_same(r#"{"type":"t","schema":1,"data":{"a":1,"a":2," b ":{"c":[]}}}"#);
         check_same(r#"{"type":"t","schema":1,"data_base64":"","codec":"bytes"}"#);
         check_same(r#"{"type":"t","schema":1,"data_base64":"","codec":"json"}"#);
+        check_same(r#"{"type":"t","schema":1,"data_base64":"AP+A","codec":"bincode"}"#);
         check_same(r#"{"type":"t","schema":1,"data_base64":"AP+A","codec":200}"#);
         check_same(r#"{"type":"t","schema":1,"data":1,"tags":["player:8812","guild:a:b","empty:"]}"#);
         check_same(
