@@ -40,6 +40,7 @@ mod index;
 mod inspect;
 pub mod limits;
 mod log;
+mod modelling;
 mod mutant;
 mod name;
 mod options;
@@ -64,6 +65,9 @@ pub use store::{BatchBuilder, Guard, PendingReceipt};
 pub use time::Timestamp;
 
 pub use error::{AppendError, Conflict, Error, ErrorKind};
+
+pub use modelling::{DecodedEvents, Event, EventShape, EventTypeInfo, EventTypes, Registry, RegistryBuilder, Split};
+pub use modelling::{Fault, Faults, RegistryFault, RegistryFaults};
 
 pub use store::{AllEvents, AllRead, StreamEvents, StreamInfo, StreamList, StreamRead};
 pub use store::{Group, GroupKey, Grouping};

@@ -1,5 +1,6 @@
 //! The store: open, append, read, ask.
 
+mod above;
 mod all_events;
 mod batch;
 mod condition;
@@ -50,6 +51,7 @@ use crate::position::{ExpectedVersion, Position, Version};
 use crate::query::Query;
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock};
+use above::Above;
 use reader::Reader;
 use request::Request;
 use std::fmt;
@@ -86,6 +88,7 @@ struct Shared {
     engine: RwLock<Engine>,
     /// The lock on the directory and the threads, there while the store is open for writing. Taken before `engine`.
     held: Mutex<Option<Held>>,
+    above: Above,
 }
 
 /// What a writer holds besides the files. Dropped in this order: the threads end before the lock is given up.

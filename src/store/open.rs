@@ -1,5 +1,6 @@
 //! Opening a store.
 
+use super::above::Above;
 use super::reader::Reader;
 use super::threads::Threads;
 use super::writer::Writer;
@@ -147,6 +148,7 @@ impl Options {
             options: self.clone(),
             engine: RwLock::new(Engine::Writing(writer)),
             held: Mutex::new(Some(Held { threads, lock, last_attempt: None })),
+            above: Above::default(),
         };
         Ok(EventStore { shared: Arc::new(shared) })
     }
@@ -160,6 +162,7 @@ impl Options {
             options: self.clone(),
             engine: RwLock::new(Engine::Reading(Arc::new(reader))),
             held: Mutex::new(None),
+            above: Above::default(),
         };
         Ok(EventStore { shared: Arc::new(shared) })
     }

@@ -369,7 +369,7 @@ fn check_rule(rule: Rule, bad: &[(&str, &str)], good: &[(&str, &str)]) {
 // The rules, as functions.
 
 /// The floors, from the bottom up. Modules of one floor may know each other.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["position", "time", "name", "event", "error", "receipt", "options", "limits", "query", "mutant", "sync"],
     &["format"],
     &["storage"],
@@ -378,6 +378,7 @@ const FLOORS: [&[&str]; 9] = [
     &["index"],
     &["store"],
     &["inspect"],
+    &["modelling"],
     &["testing"],
 ];
 

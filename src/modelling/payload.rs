@@ -1,0 +1,84 @@
+//! Payloads written down and read back, each by its codec. bincode and its limit are confined to this file.
+
+use crate::error::{Error, ErrorKind};
+use crate::event::{Codec, NewEvent, RecordedEvent};
+use crate::limits::RECORD_BYTES_MAX;
+use bincode::config::{Configuration, Limit};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::error::Error as StdError;
+
+/// Why a payload could not be written or read, without the place.
+pub(super) type Cause = Box<dyn StdError + Send + Sync>;
+
+/// No payload is larger than a record: the most that a length inside of it can claim.
+const CONFIG: Configuration<bincode::config::LittleEndian, bincode::config::Varint, Limit<RECORD_BYTES_MAX>> =
+    bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
+
+/// Writes a payload down.
+pub(super) fn encode<T: Serialize + ?Sized>(codec: Codec, payload: &T) -> Result<Vec<u8>, Cause> {
+    match codec {
+        Codec::Json => Ok(serde_json::to_vec(payload)?),
+        Codec::Bincode => Ok(bincode::serde::encode_to_vec(payload, CONFIG)?),
+        Codec::Bytes => Err("a payload of bytes".into()),
+        Codec::Other(number) => Err(unnamed(number)),
+    }
+}
+
+/// Reads a payload, all of it.
+pub(super) fn decode<T: DeserializeOwned>(codec: Codec, bytes: &[u8]) -> Result<T, Cause> {
+    match codec {
+        Codec::Json => Ok(serde_json::from_slice(bytes)?),
+        Codec::Bincode => {
+            let (payload, len) = bincode::serde::decode_from_slice(bytes, CONFIG)?;
+            match bytes.len() - len {
+                0 => Ok(payload),
+                rest => Err(format!("{rest} of {} bytes are left over", bytes.len()).into()),
+            }
+        }
+        Codec::Bytes => Err("a payload of bytes".into()),
+        Codec::Other(number) => Err(unnamed(number)),
+    }
+}
+
+fn unnamed(number: u8) -> Cause {
+    format!("codec {number} is not one that payloads are written in here").into()
+}
+
+impl NewEvent {
+    /// An event whose payload is `data` in a codec. Its schema number is 1.
+    ///
+    /// ```
+    /// use scorebook::{Codec, NewEvent};
+    /// let event = NewEvent::encoded("guessed", Codec::Bincode, &("alice", 7_u8))?;
+    /// assert!(event.fault().is_none());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`Encode`](ErrorKind::Encode): `data` cannot be written in this codec.
+    pub fn encoded<T: Serialize + ?Sized>(event_type: &str, codec: Codec, data: &T) -> Result<NewEvent, Error> {
+        match encode(codec, data) {
+            Ok(data) => Ok(NewEvent::with_codec(event_type, codec, data)),
+            Err(fault) => {
+                let act = format!("encoding the payload of a `{}` as {codec:?}", event_type.escape_debug());
+                Err(Error::with_source(ErrorKind::Encode, act, fault))
+            }
+        }
+    }
+}
+
+impl RecordedEvent {
+    /// The payload, decoded by the codec it was recorded in.
+    ///
+    /// # Errors
+    ///
+    /// * [`Decode`](ErrorKind::Decode): the payload is not of this shape, or in a codec without a name.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        decode(self.codec(), self.data()).map_err(|fault| {
+            let act = format!("decoding the payload of the `{}` at position {}", self.event_type(), self.position());
+            Error::with_source(ErrorKind::Decode, act, fault)
+        })
+    }
+}

@@ -1,0 +1,407 @@
+//! Everything that is known of events, checked once when it is put together.
+
+use super::decode::{AnyDecoder, DecodedEvents, Decoder, Described, Unknown};
+use super::event::{Event, EventTypes};
+use super::fault::{RegistryFault, RegistryFaults};
+use super::graph::{Graph, Ways};
+use super::shape::EventShape;
+use super::upcast::{Split, Step};
+use super::validate::Faults;
+use crate::error::{Error, ErrorKind};
+use crate::event::{Codec, NewEvent, RecordedEvent};
+use crate::name::event_type_fault;
+use crate::store::EventStore;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::{Any, TypeId, type_name};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Everything that is known of events: the enums, their types and schemas, how older ones become these, and the rules for
+/// what is appended. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry(Arc<Known>);
+
+struct Known {
+    types: BTreeMap<EventShape, EventTypeInfo>,
+    decoders: HashMap<TypeId, Box<dyn AnyDecoder>, foldhash::fast::RandomState>,
+    steps: Vec<Step>,
+    validators: Validators,
+}
+
+/// What is known of an event type in one of its schemas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventTypeInfo {
+    shape: EventShape,
+    codec: Option<Codec>,
+    events: Vec<&'static str>,
+}
+
+/// A registry that is being put together. What is wrong with it is told by [`build`](Self::build).
+#[derive(Default)]
+pub struct RegistryBuilder {
+    decoders: Vec<(TypeId, Box<dyn AnyDecoder>)>,
+    steps: Vec<Step>,
+    validators: Validators,
+}
+
+/// Rules of others for events, by type and by the key of a tag.
+#[derive(Default)]
+struct Validators {
+    of_type: BTreeMap<String, Vec<Box<Validator>>>,
+    of_tag: BTreeMap<String, Vec<Box<Validator>>>,
+}
+
+type Validator = dyn Fn(&NewEvent, &mut Faults) + Send + Sync;
+
+impl Registry {
+    /// Begins a registry.
+    #[must_use]
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder::default()
+    }
+
+    /// The events of an enum that a recorded event becomes: read as it is where the enum has its type and schema, else led
+    /// there by the shortest way over the steps.
+    ///
+    /// # Errors
+    ///
+    /// * [`UnknownType`](ErrorKind::UnknownType): the enum knows nothing of the type, of its schema, or of something that a
+    ///   split makes of it.
+    /// * [`Decode`](ErrorKind::Decode): the payload is not of the shape it should have, or a step refused it. The text says
+    ///   the position and the step, the source what was wrong.
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the enum is not in the registry.
+    pub fn decode<E: Event>(&self, event: &RecordedEvent) -> Result<DecodedEvents<E>, Error> {
+        self.decoder::<E>()?.decode(&self.0.steps, event, Unknown::Fails)
+    }
+
+    /// The same, with all that the enum does not know left out: the whole event, or what a split makes of it.
+    ///
+    /// # Errors
+    ///
+    /// * [`Decode`](ErrorKind::Decode), [`InvalidArgument`](ErrorKind::InvalidArgument): as for [`decode`](Self::decode).
+    pub fn decode_known<E: Event>(&self, event: &RecordedEvent) -> Result<DecodedEvents<E>, Error> {
+        self.decoder::<E>()?.decode(&self.0.steps, event, Unknown::IsLeftOut)
+    }
+
+    fn decoder<E: Event>(&self) -> Result<&Decoder<E>, Error> {
+        let found = self.0.decoders.get(&TypeId::of::<E>()).and_then(|decoder| {
+            let decoder: &dyn Any = &**decoder;
+            decoder.downcast_ref()
+        });
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, format!("{} is not in the registry", type_name::<E>()))
+        })
+    }
+
+    /// Whether events of this enum can be decoded.
+    #[must_use]
+    pub fn has<E: Event>(&self) -> bool {
+        self.0.decoders.contains_key(&TypeId::of::<E>())
+    }
+
+    /// An event ready to be appended: encoded, dressed, and with all its rules kept.
+    ///
+    /// # Errors
+    ///
+    /// * [`Encode`](ErrorKind::Encode): its payload cannot be written.
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): rules do not hold; the source is [`Faults`] and lists them all.
+    pub fn encode<E: Event>(&self, event: &E) -> Result<NewEvent, Error> {
+        let new = event.dress(event.encode()?);
+        let mut faults = Faults::default();
+        event.validate(&mut faults);
+        self.validate(&new, &mut faults);
+        if faults.is_empty() {
+            return Ok(new);
+        }
+        let act = format!("validating a `{}`", new.event_type().escape_debug());
+        Err(Error::with_source(ErrorKind::InvalidArgument, act, faults))
+    }
+
+    /// Adds every rule of a validator that does not hold for an event.
+    pub fn validate(&self, event: &NewEvent, faults: &mut Faults) {
+        let of_type = self.0.validators.of_type.get(event.event_type()).into_iter();
+        of_type.flatten().for_each(|validator| validator(event, faults));
+        for (key, validators) in &self.0.validators.of_tag {
+            if event.tags.iter().any(|(tag, _)| tag == key) {
+                validators.iter().for_each(|validator| validator(event, faults));
+            }
+        }
+    }
+
+    /// What is known of an event type in this schema.
+    #[must_use]
+    pub fn exact(&self, event_type: &str, schema: u32) -> Option<&EventTypeInfo> {
+        self.0.types.get(&EventShape::new(event_type, schema))
+    }
+
+    /// What is known of an event type in the highest schema that there is.
+    #[must_use]
+    pub fn newest(&self, event_type: &str) -> Option<&EventTypeInfo> {
+        let schemas = EventShape::new(event_type, 0)..=EventShape::new(event_type, u32::MAX);
+        self.0.types.range(schemas).next_back().map(|(_, info)| info)
+    }
+
+    /// All types and schemas that are known, sorted by type and schema.
+    pub fn types(&self) -> impl Iterator<Item = &EventTypeInfo> {
+        self.0.types.values()
+    }
+}
+
+impl EventTypeInfo {
+    /// Type and schema.
+    #[must_use]
+    pub fn shape(&self) -> &EventShape {
+        &self.shape
+    }
+
+    /// The codec it is written in; `None` where it is only read, or is a shape of the past.
+    #[must_use]
+    pub fn codec(&self) -> Option<Codec> {
+        self.codec
+    }
+
+    /// The names of the enums that read it as it is; none for a shape of the past.
+    #[must_use]
+    pub fn events(&self) -> &[&'static str] {
+        &self.events
+    }
+}
+
+impl RegistryBuilder {
+    /// Takes in all that an enum says of itself, its history too. Taking in an enum twice is the same as once.
+    #[must_use]
+    pub fn events<E: Event>(mut self) -> RegistryBuilder {
+        let id = TypeId::of::<E>();
+        if self.decoders.iter().all(|(known, _)| *known != id) {
+            let (decoder, history) = Decoder::new(EventTypes::<E>::of());
+            self.decoders.push((id, Box::new(decoder)));
+            self.steps.extend(history);
+        }
+        self
+    }
+
+    /// How an event that was recorded in one shape becomes one of another, see [`EventTypes::step`].
+    #[must_use]
+    pub fn step<Old: DeserializeOwned, New: Serialize>(
+        self,
+        from: (&str, u32),
+        to: (&str, u32),
+        change: impl Fn(Old) -> New + Send + Sync + 'static,
+    ) -> RegistryBuilder {
+        self.try_step(from, to, move |old| Ok::<New, String>(change(old)))
+    }
+
+    /// A step that not every payload can take, see [`EventTypes::try_step`].
+    #[must_use]
+    pub fn try_step<Old: DeserializeOwned, New: Serialize, Fault: Display>(
+        mut self,
+        from: (&str, u32),
+        to: (&str, u32),
+        change: impl Fn(Old) -> Result<New, Fault> + Send + Sync + 'static,
+    ) -> RegistryBuilder {
+        self.steps.push(Step::one(from.into(), to.into(), change));
+        self
+    }
+
+    /// A step on which the payload stays as it is, see [`EventTypes::rename`].
+    #[must_use]
+    pub fn rename(mut self, from: (&str, u32), to: (&str, u32)) -> RegistryBuilder {
+        self.steps.push(Step::rename(from.into(), to.into()));
+        self
+    }
+
+    /// A step that makes several events of one, or none, see [`EventTypes::split`].
+    #[must_use]
+    pub fn split<Old: DeserializeOwned>(
+        mut self,
+        from: (&str, u32),
+        to: &[(&str, u32)],
+        change: impl Fn(Old, &mut Split<'_>) + Send + Sync + 'static,
+    ) -> RegistryBuilder {
+        let to = to.iter().copied().map(EventShape::from).collect();
+        self.steps.push(Step::split(from.into(), to, change));
+        self
+    }
+
+    /// Events of this type and schema are of no interest any more, see [`EventTypes::discard`].
+    #[must_use]
+    pub fn discard(mut self, from: (&str, u32)) -> RegistryBuilder {
+        self.steps.push(Step::discard(from.into()));
+        self
+    }
+
+    /// Adds a rule for events of a type: it looks at each that is about to be appended, and adds what does not hold.
+    #[must_use]
+    pub fn validate_type(
+        mut self,
+        event_type: &str,
+        validator: impl Fn(&NewEvent, &mut Faults) + Send + Sync + 'static,
+    ) -> RegistryBuilder {
+        self.validators.of_type.entry(event_type.to_owned()).or_default().push(Box::new(validator));
+        self
+    }
+
+    /// Adds a rule for events that have a tag with this key.
+    #[must_use]
+    pub fn validate_tag(
+        mut self,
+        key: &str,
+        validator: impl Fn(&NewEvent, &mut Faults) + Send + Sync + 'static,
+    ) -> RegistryBuilder {
+        self.validators.of_tag.entry(key.to_owned()).or_default().push(Box::new(validator));
+        self
+    }
+
+    /// Puts the registry together. `Ok` guarantees that from every shape which is named there is exactly one shortest way
+    /// to something that is read, or it is discarded.
+    ///
+    /// # Errors
+    ///
+    /// * [`RegistryFaults`]: what is wrong, all of it.
+    pub fn build(self) -> Result<Registry, RegistryFaults> {
+        let RegistryBuilder { mut decoders, steps, validators } = self;
+        let shapes: Vec<&EventShape> = decoders.iter().flat_map(|(_, decoder)| decoder.shapes()).collect();
+        let graph = Graph::new(shapes.iter().copied(), steps.iter().map(|step| (&step.from, &step.to[..])));
+        let ways: Vec<Ways> =
+            decoders.iter().map(|(_, decoder)| graph.ways(decoder.events(), decoder.shapes())).collect();
+
+        let mut faults = name_faults(&graph);
+        faults.extend(conflicts(&decoders));
+        faults.extend(graph.faults(shapes.iter().copied()));
+        faults.extend(superfluous(&decoders, &steps, &graph, &ways));
+        faults.extend(ways.iter().flat_map(|ways| ways.ambiguous.iter().cloned()));
+        if !faults.is_empty() {
+            return Err(RegistryFaults(faults));
+        }
+        let types = infos(&graph, &decoders);
+        for ((_, decoder), ways) in decoders.iter_mut().zip(&ways) {
+            decoder.set_ways(&graph, ways);
+        }
+        Ok(Registry(Arc::new(Known { types, decoders: decoders.into_iter().collect(), steps, validators })))
+    }
+}
+
+type Decoders = [(TypeId, Box<dyn AnyDecoder>)];
+
+fn name_faults(graph: &Graph) -> Vec<RegistryFault> {
+    let fault = |shape: &EventShape| match (event_type_fault(shape.event_type()), shape.schema()) {
+        (Some(fault), _) => Some(format!("the type {fault}")),
+        (None, 0) => Some("schemas are numbered from 1".to_owned()),
+        (None, _) => None,
+    };
+    let of_shape =
+        |shape: &EventShape| Some(RegistryFault::InvalidName { shape: shape.clone(), reason: fault(shape)? });
+    graph.shapes().iter().filter_map(of_shape).collect()
+}
+
+/// What is registered twice and not the same each time: by one enum anything, by several what they write.
+fn conflicts(decoders: &Decoders) -> Vec<RegistryFault> {
+    let mut faults = Vec::new();
+    let mut written: BTreeMap<&EventShape, (&'static str, Described<'_>)> = BTreeMap::new();
+    for (_, decoder) in decoders {
+        let mut own: BTreeMap<&EventShape, Described<'_>> = BTreeMap::new();
+        let events = decoder.events();
+        for described in decoder.described() {
+            if let Some(first) = own.insert(described.shape, described) {
+                faults.push(conflict(events, &first, events, &described));
+            } else if let (Some(codec), Some((first_events, first))) = (described.codec, written.get(described.shape)) {
+                if (Some(codec), described.payload_id) != (first.codec, first.payload_id) {
+                    faults.push(conflict(first_events, first, events, &described));
+                }
+            } else if described.codec.is_some() {
+                written.insert(described.shape, (events, described));
+            }
+        }
+    }
+    faults
+}
+
+fn conflict(first_events: &str, first: &Described<'_>, second_events: &str, second: &Described<'_>) -> RegistryFault {
+    let said = |events: &str, described: &Described<'_>| match described.codec {
+        Some(codec) => format!("{events} writes {} as {codec:?}", described.payload),
+        None => format!("{events} reads {}", described.payload),
+    };
+    RegistryFault::Conflict {
+        shape: first.shape.clone(),
+        first: said(first_events, first),
+        second: said(second_events, second),
+    }
+}
+
+/// Steps out of a shape that the enum itself reads whose history they are part of; and steps out of a shape that is read,
+/// where none of those that do not read it could take them.
+fn superfluous(decoders: &Decoders, steps: &[Step], graph: &Graph, ways: &[Ways]) -> Vec<RegistryFault> {
+    let mut faults = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        let reads = |decoder: &dyn AnyDecoder| decoder.shapes().contains(&&step.from);
+        let own = decoders.iter().find(|(_, decoder)| step.of == Some(decoder.events()) && reads(&**decoder));
+        let any = decoders.iter().find(|(_, decoder)| reads(&**decoder));
+        let is_taken =
+            decoders.iter().zip(ways).any(|((_, decoder), ways)| !reads(&**decoder) && ways.could_take(graph, number));
+        let reader = own.or(any.filter(|_| !is_taken));
+        if let Some((_, decoder)) = reader {
+            let (from, to) = (step.from.clone(), step.to.clone());
+            faults.push(RegistryFault::Superfluous { from, to, events: decoder.events() });
+        }
+    }
+    faults
+}
+
+fn infos(graph: &Graph, decoders: &Decoders) -> BTreeMap<EventShape, EventTypeInfo> {
+    let none = |shape: &EventShape| EventTypeInfo { shape: shape.clone(), codec: None, events: Vec::new() };
+    let mut infos: BTreeMap<EventShape, EventTypeInfo> =
+        graph.shapes().iter().map(|shape| (shape.clone(), none(shape))).collect();
+    for (_, decoder) in decoders {
+        for described in decoder.described() {
+            if let Some(info) = infos.get_mut(described.shape) {
+                info.codec = info.codec.or(described.codec);
+                info.events.push(decoder.events());
+            }
+        }
+    }
+    infos
+}
+
+impl EventStore {
+    /// Makes this the registry by which the store's aggregates read and check their events, for all handles of the store.
+    /// Default: each aggregate goes by what its own events say of themselves.
+    ///
+    /// What was recorded is not looked at.
+    pub fn use_registry(&self, registry: &Registry) {
+        self.keep(registry.clone());
+    }
+
+    /// The registry that was given to [`use_registry`](Self::use_registry).
+    #[must_use]
+    pub fn registry(&self) -> Option<Registry> {
+        self.kept::<Registry>().map(|registry| Registry::clone(&registry))
+    }
+
+    /// The registry of the store; where it has none, one of this enum alone, which is made at its first use.
+    pub(crate) fn registry_for<E: Event>(&self) -> Result<Registry, Error> {
+        if let Some(registry) = self.kept::<Registry>() {
+            return Ok(Registry::clone(&registry));
+        }
+        let own = self.kept_or(|| Own::<E>(Registry::builder().events::<E>().build(), PhantomData));
+        own.0.clone().map_err(Error::from)
+    }
+}
+
+/// The registry of one enum alone.
+struct Own<E>(Result<Registry, RegistryFaults>, PhantomData<fn() -> E>);
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (enums, types, steps) = (self.0.decoders.len(), self.0.types.len(), self.0.steps.len());
+        write!(f, "registry of {enums} enums, {types} shapes, {steps} steps")
+    }
+}
+
+impl fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "registry of {} enums in the making", self.decoders.len())
+    }
+}

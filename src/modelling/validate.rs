@@ -1,0 +1,85 @@
+//! Rules for events that are about to be appended: all that do not hold are listed, not just the first.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The rules that do not hold, all of them.
+///
+/// ```
+/// use scorebook::Faults;
+/// let mut faults = Faults::default();
+/// faults.require(7 < 5, "count", "must be below 5");
+/// faults.add("player", "is not in the game");
+/// assert_eq!(faults.to_string(), "`count` must be below 5; `player` is not in the game");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+/// A rule that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    field: String,
+    reason: String,
+}
+
+impl Faults {
+    /// Adds a rule that does not hold: which field it is about, and the rest of the sentence.
+    pub fn add(&mut self, field: &str, reason: impl fmt::Display) {
+        self.0.push(Fault { field: field.to_owned(), reason: reason.to_string() });
+    }
+
+    /// Adds the rule unless it holds.
+    pub fn require(&mut self, holds: bool, field: &str, reason: impl fmt::Display) {
+        if !holds {
+            self.add(field, reason);
+        }
+    }
+
+    /// Whether every rule holds.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many rules do not hold.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The rules that do not hold, in the order in which they were looked at.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter()
+    }
+}
+
+impl Fault {
+    /// The field that the rule is about.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong with it, as the rest of a sentence.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.field, self.reason)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            write!(f, "{}{fault}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Faults {}
