@@ -66,8 +66,9 @@ pub use time::Timestamp;
 
 pub use error::{AppendError, Conflict, Error, ErrorKind};
 
+pub use modelling::{CheckFailure, CheckReport, CheckedShape};
 pub use modelling::{DecodedEvents, Event, EventShape, EventTypeInfo, EventTypes, Registry, RegistryBuilder, Split};
-pub use modelling::{Fault, Faults, RegistryFault, RegistryFaults};
+pub use modelling::{Fault, Faults, RegistryFault, RegistryFaults, Snowflake};
 
 pub use store::{AllEvents, AllRead, StreamEvents, StreamInfo, StreamList, StreamRead};
 pub use store::{Group, GroupKey, Grouping};

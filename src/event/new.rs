@@ -37,8 +37,8 @@ pub struct NewEvent {
     pub(crate) tags: Vec<(String, String)>,
     /// In the order given; a key stands once.
     pub(crate) metadata: Vec<(Cow<'static, str>, Value)>,
-    /// The first fault a step met.
-    pub(crate) fault: Option<Error>,
+    /// The faults that steps met.
+    pub(crate) faults: Vec<Error>,
 }
 
 /// A value of metadata.
@@ -75,11 +75,12 @@ impl NewEvent {
     /// An event whose payload was already written down in `codec`; it is not looked into. Its schema number is 1.
     #[must_use]
     pub fn with_codec(event_type: &str, codec: Codec, data: Vec<u8>) -> NewEvent {
-        let mut fault =
+        let fault =
             event_type_fault(event_type).map(|fault| Error::new(ErrorKind::InvalidName, format!("event type {fault}")));
+        let mut faults = Vec::from_iter(fault);
         if codec == Codec::Other(0) {
             let act = format!("event `{}`: 0 is no codec", event_type.escape_debug());
-            fault.get_or_insert_with(|| Error::new(ErrorKind::InvalidArgument, act));
+            faults.push(Error::new(ErrorKind::InvalidArgument, act));
         }
         NewEvent {
             event_type: event_type.to_owned(),
@@ -90,7 +91,7 @@ impl NewEvent {
             occurred: None,
             tags: Vec::new(),
             metadata: Vec::new(),
-            fault,
+            faults,
         }
     }
 
@@ -103,7 +104,12 @@ impl NewEvent {
     /// The first fault a step met: why an append would be refused, if it would.
     #[must_use]
     pub fn fault(&self) -> Option<&Error> {
-        self.fault.as_ref()
+        self.faults.first()
+    }
+
+    /// All that steps were handed and is not allowed, in their order.
+    pub fn faults(&self) -> impl Iterator<Item = &Error> {
+        self.faults.iter()
     }
 
     /// The number of the shape of the payload, from 1. Default: 1.
@@ -230,7 +236,7 @@ impl NewEvent {
 
     fn refuse(&mut self, kind: ErrorKind, fault: String) {
         let event_type = self.event_type.escape_debug().to_string();
-        self.fault.get_or_insert_with(|| Error::new(kind, format!("event `{event_type}`: {fault}")));
+        self.faults.push(Error::new(kind, format!("event `{event_type}`: {fault}")));
     }
 
     /// Appends the metadata as a JSON object on one line; nothing where there is none.
@@ -260,13 +266,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_fault_of_a_builder_is_kept() {
+    fn every_fault_of_a_builder_is_kept() {
         let event = NewEvent::bytes("a type", []).schema(0);
-        assert_eq!(event.fault.expect("a fault").kind(), ErrorKind::InvalidName);
+        let kinds: Vec<ErrorKind> = event.faults().map(Error::kind).collect();
+        assert_eq!(kinds, [ErrorKind::InvalidName, ErrorKind::InvalidArgument]);
+        assert_eq!(event.fault().map(Error::kind), Some(ErrorKind::InvalidName));
         let long = "x".repeat(129);
         let event = NewEvent::bytes("t", []).actor(&long);
-        assert_eq!(event.fault.expect("a fault").kind(), ErrorKind::TooLarge);
+        assert_eq!(event.fault().expect("a fault").kind(), ErrorKind::TooLarge);
         let event = (0..65).fold(NewEvent::bytes("t", []), |event, n| event.tag("k", n));
-        assert!(event.fault.expect("a fault").to_string().contains("64 tags"));
+        assert!(event.fault().expect("a fault").to_string().contains("64 tags"));
     }
 }

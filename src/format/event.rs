@@ -44,7 +44,7 @@ fn codec_from_byte(byte: u8) -> Codec {
 /// Appends an event as a record to `out`, all but its placement. The body checksum is computed here and
 /// carried along unchanged for ever. Where it fails, `out` is as it was.
 pub(crate) fn encode_event(stream: &StreamName, event: &NewEvent, out: &mut Vec<u8>) -> Result<(), Error> {
-    if let Some(fault) = &event.fault {
+    if let Some(fault) = event.fault() {
         return Err(fault.clone());
     }
     let start = record::begin(out, Kind::Event);

@@ -1,9 +1,10 @@
 //! Payloads written down and read back, each by its codec. bincode and its limit are confined to this file.
 
+use super::raw;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Codec, NewEvent, RecordedEvent};
 use crate::limits::RECORD_BYTES_MAX;
-use bincode::config::{Configuration, Limit};
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::error::Error as StdError;
@@ -12,7 +13,7 @@ use std::error::Error as StdError;
 pub(super) type Cause = Box<dyn StdError + Send + Sync>;
 
 /// No payload is larger than a record: the most that a length inside of it can claim.
-const CONFIG: Configuration<bincode::config::LittleEndian, bincode::config::Varint, Limit<RECORD_BYTES_MAX>> =
+const CONFIG: Configuration<LittleEndian, Varint, Limit<RECORD_BYTES_MAX>> =
     bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
 
 /// Writes a payload down.
@@ -20,7 +21,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(codec: Codec, payload: &T) -> Result
     match codec {
         Codec::Json => Ok(serde_json::to_vec(payload)?),
         Codec::Bincode => Ok(bincode::serde::encode_to_vec(payload, CONFIG)?),
-        Codec::Bytes => Err("a payload of bytes".into()),
+        Codec::Bytes => Ok(raw::encode(payload)?),
         Codec::Other(number) => Err(unnamed(number)),
     }
 }
@@ -36,7 +37,7 @@ pub(super) fn decode<T: DeserializeOwned>(codec: Codec, bytes: &[u8]) -> Result<
                 rest => Err(format!("{rest} of {} bytes are left over", bytes.len()).into()),
             }
         }
-        Codec::Bytes => Err("a payload of bytes".into()),
+        Codec::Bytes => Ok(raw::decode(bytes)?),
         Codec::Other(number) => Err(unnamed(number)),
     }
 }
@@ -71,6 +72,17 @@ impl NewEvent {
 
 impl RecordedEvent {
     /// The payload, decoded by the codec it was recorded in.
+    ///
+    /// ```
+    /// use scorebook::{Codec, EventStore, ExpectedVersion, NewEvent, StreamName, Version};
+    /// let store = EventStore::open_in_memory()?;
+    /// let game = StreamName::new("game-42")?;
+    /// let guessed = NewEvent::encoded("guessed", Codec::Bincode, &("alice", 7_u8))?;
+    /// store.append(&game, ExpectedVersion::Any, [guessed]).wait().map_err(|error| error.into_error())?;
+    /// let (player, guess): (String, u8) = store.event(&game, Version::FIRST)?.decode()?;
+    /// assert_eq!((player.as_str(), guess), ("alice", 7));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

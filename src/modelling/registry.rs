@@ -3,6 +3,7 @@
 use super::decode::{AnyDecoder, DecodedEvents, Decoder, Described, Unknown};
 use super::event::{Event, EventTypes};
 use super::fault::{RegistryFault, RegistryFaults};
+use super::fold::AnyFold;
 use super::graph::{Graph, Ways};
 use super::shape::EventShape;
 use super::upcast::{Split, Step};
@@ -29,7 +30,11 @@ struct Known {
     decoders: HashMap<TypeId, Box<dyn AnyDecoder>, foldhash::fast::RandomState>,
     steps: Vec<Step>,
     validators: Validators,
+    /// By category.
+    folds: Folds,
 }
+
+type Folds = BTreeMap<String, Box<dyn AnyFold>>;
 
 /// What is known of an event type in one of its schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +50,7 @@ pub struct RegistryBuilder {
     decoders: Vec<(TypeId, Box<dyn AnyDecoder>)>,
     steps: Vec<Step>,
     validators: Validators,
+    folds: Folds,
 }
 
 /// Rules of others for events, by type and by the key of a tag.
@@ -96,6 +102,19 @@ impl Registry {
         })
     }
 
+    pub(super) fn decoders(&self) -> impl Iterator<Item = &dyn AnyDecoder> {
+        self.0.decoders.values().map(|decoder| &**decoder)
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.0.steps
+    }
+
+    /// How the streams of a category are folded.
+    pub(super) fn fold_of(&self, category: &str) -> Option<&dyn AnyFold> {
+        self.0.folds.get(category).map(|fold| &**fold)
+    }
+
     /// Whether events of this enum can be decoded.
     #[must_use]
     pub fn has<E: Event>(&self) -> bool {
@@ -111,6 +130,7 @@ impl Registry {
     pub fn encode<E: Event>(&self, event: &E) -> Result<NewEvent, Error> {
         let new = event.dress(event.encode()?);
         let mut faults = Faults::default();
+        new.faults().for_each(|fault| faults.add_whole(fault));
         event.validate(&mut faults);
         self.validate(&new, &mut faults);
         if faults.is_empty() {
@@ -255,6 +275,13 @@ impl RegistryBuilder {
         self
     }
 
+    /// How the streams of a category are folded.
+    #[must_use]
+    pub(super) fn fold(mut self, category: &str, fold: Box<dyn AnyFold>) -> RegistryBuilder {
+        self.folds.insert(category.to_owned(), fold);
+        self
+    }
+
     /// Puts the registry together. `Ok` guarantees that from every shape which is named there is exactly one shortest way
     /// to something that is read, or it is discarded.
     ///
@@ -262,7 +289,7 @@ impl RegistryBuilder {
     ///
     /// * [`RegistryFaults`]: what is wrong, all of it.
     pub fn build(self) -> Result<Registry, RegistryFaults> {
-        let RegistryBuilder { mut decoders, steps, validators } = self;
+        let RegistryBuilder { mut decoders, steps, validators, folds } = self;
         let shapes: Vec<&EventShape> = decoders.iter().flat_map(|(_, decoder)| decoder.shapes()).collect();
         let graph = Graph::new(shapes.iter().copied(), steps.iter().map(|step| (&step.from, &step.to[..])));
         let ways: Vec<Ways> =
@@ -280,7 +307,7 @@ impl RegistryBuilder {
         for ((_, decoder), ways) in decoders.iter_mut().zip(&ways) {
             decoder.set_ways(&graph, ways);
         }
-        Ok(Registry(Arc::new(Known { types, decoders: decoders.into_iter().collect(), steps, validators })))
+        Ok(Registry(Arc::new(Known { types, decoders: decoders.into_iter().collect(), steps, validators, folds })))
     }
 }
 
@@ -369,7 +396,7 @@ impl EventStore {
     /// Makes this the registry by which the store's aggregates read and check their events, for all handles of the store.
     /// Default: each aggregate goes by what its own events say of themselves.
     ///
-    /// What was recorded is not looked at.
+    /// What was recorded is not looked at: [`Registry::check`] does that.
     pub fn use_registry(&self, registry: &Registry) {
         self.keep(registry.clone());
     }

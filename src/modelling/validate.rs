@@ -18,14 +18,19 @@ pub struct Faults(Vec<Fault>);
 /// A rule that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    field: String,
+    field: Option<String>,
     reason: String,
 }
 
 impl Faults {
     /// Adds a rule that does not hold: which field it is about, and the rest of the sentence.
     pub fn add(&mut self, field: &str, reason: impl fmt::Display) {
-        self.0.push(Fault { field: field.to_owned(), reason: reason.to_string() });
+        self.0.push(Fault { field: Some(field.to_owned()), reason: reason.to_string() });
+    }
+
+    /// Adds a rule about the whole event that does not hold, as a sentence.
+    pub fn add_whole(&mut self, reason: impl fmt::Display) {
+        self.0.push(Fault { field: None, reason: reason.to_string() });
     }
 
     /// Adds the rule unless it holds.
@@ -54,13 +59,13 @@ impl Faults {
 }
 
 impl Fault {
-    /// The field that the rule is about.
+    /// The field that the rule is about; `None` where it is about the whole event.
     #[must_use]
-    pub fn field(&self) -> &str {
-        &self.field
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
     }
 
-    /// What is wrong with it, as the rest of a sentence.
+    /// What is wrong: the rest of a sentence about the field, or a sentence about the event.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
@@ -69,7 +74,10 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.field, self.reason)
+        match &self.field {
+            Some(field) => write!(f, "`{}` {}", field.escape_debug(), self.reason),
+            None => f.write_str(&self.reason),
+        }
     }
 }
 

@@ -1,0 +1,305 @@
+//! A whole log held against a registry: what in it cannot be decoded, led on or folded.
+
+use super::fold::AnyFold;
+use super::registry::Registry;
+use super::shape::EventShape;
+use crate::error::{Error, ErrorKind};
+use crate::event::RecordedEvent;
+use crate::name::{StreamName, category};
+use crate::position::{Position, Version};
+use crate::store::EventStore;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How many failures a report keeps; of more it knows the number only.
+const FAILURES_MAX: usize = 1_000;
+
+/// What a registry makes of a log: how many events there are of each shape, and each that failed.
+#[derive(Clone, Debug)]
+pub struct CheckReport {
+    shapes: Vec<CheckedShape>,
+    failures: Vec<CheckFailure>,
+    failed: u64,
+    streams: u64,
+    head: Position,
+}
+
+/// How many events of a shape there are in a log, and what became of them.
+#[derive(Clone, Debug)]
+pub struct CheckedShape {
+    shape: EventShape,
+    events: u64,
+    failed: u64,
+    is_known: bool,
+}
+
+/// An event that a registry cannot take.
+#[derive(Clone, Debug)]
+pub struct CheckFailure {
+    position: Position,
+    stream: StreamName,
+    version: Version,
+    shape: EventShape,
+    error: Error,
+}
+
+impl Registry {
+    /// Holds the whole log of a store against the registry and changes nothing: every event is decoded by every enum that
+    /// knows its shape, on the way it takes there, and every stream whose category has an aggregate is folded.
+    ///
+    /// What no enum knows is counted and no failure. What was appended after the beginning is not looked at. A panic of a
+    /// step or a fold counts as the failure of that event.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, ExpectedVersion, NewEvent, Registry, StreamName};
+    /// scorebook::events! {
+    ///     /// What happens to a counter.
+    ///     pub enum Counter {
+    ///         /// It counted.
+    ///         Counted(u32) = "counted", 1;
+    ///     }
+    /// }
+    /// let registry = Registry::builder().events::<Counter>().build()?;
+    /// let store = EventStore::open_in_memory()?;
+    /// let events = [NewEvent::json("counted", &7)?, NewEvent::json("counted", "seven")?, NewEvent::bytes("drawn", [7])];
+    /// let append = store.append(&StreamName::new("counter-1")?, ExpectedVersion::Any, events);
+    /// append.wait().map_err(|error| error.into_error())?;
+    ///
+    /// let report = registry.check(&store)?;
+    /// let failures: Vec<u64> = report.failures().map(|failure| failure.position().get()).collect();
+    /// assert_eq!(failures, [2]);
+    /// let unknown: Vec<String> = report.unknown().map(|shape| shape.shape().to_string()).collect();
+    /// assert_eq!(unknown, ["`drawn` (schema 1)"]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost), [`Io`](ErrorKind::Io): the log cannot be read to its
+    ///   end; what was found before is not told.
+    /// * [`Closed`](ErrorKind::Closed).
+    pub fn check(&self, store: &EventStore) -> Result<CheckReport, Error> {
+        let mut check = Check {
+            registry: self,
+            shapes: BTreeMap::new(),
+            folded: BTreeSet::new(),
+            failures: Vec::new(),
+            failed: 0,
+            head: store.head()?,
+        };
+        for event in store.read_all().to(check.head) {
+            check.decode(&event?);
+        }
+        let folded = std::mem::take(&mut check.folded);
+        for (stream, fold) in folded.iter().filter_map(|stream| Some((stream, self.fold_of(stream.category())?))) {
+            check.fold(store, stream, fold)?;
+        }
+        Ok(check.report(folded.len() as u64))
+    }
+}
+
+/// A log that is being looked at.
+struct Check<'a> {
+    registry: &'a Registry,
+    shapes: BTreeMap<EventShape, CheckedShape>,
+    /// The streams that are to be folded.
+    folded: BTreeSet<StreamName>,
+    failures: Vec<CheckFailure>,
+    failed: u64,
+    head: Position,
+}
+
+impl Check<'_> {
+    fn decode(&mut self, event: &RecordedEvent) {
+        if self.registry.fold_of(category(event.stream())).is_some() {
+            self.folded.insert(event.stream_name());
+        }
+        let mut is_known = false;
+        let mut failure = None;
+        for decoder in self.registry.decoders() {
+            let count = caught(event, || decoder.count(self.registry.steps(), event).transpose());
+            match count {
+                Ok(None) => {}
+                Ok(Some(_)) => is_known = true,
+                Err(error) => {
+                    is_known = true;
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        let shape = EventShape::new(event.event_type(), event.schema());
+        let none = || CheckedShape { shape: shape.clone(), events: 0, failed: 0, is_known };
+        let checked = self.shapes.entry(shape.clone()).or_insert_with(none);
+        checked.events += 1;
+        checked.failed += u64::from(failure.is_some());
+        if let Some(error) = failure {
+            self.fail(event, shape, error);
+        }
+    }
+
+    /// Folds a stream, as far as the log went when the check began, up to the first event that cannot be folded.
+    fn fold(&mut self, store: &EventStore, stream: &StreamName, fold: &dyn AnyFold) -> Result<(), Error> {
+        let mut state = fold.begin(self.registry, stream);
+        for event in store.read(stream) {
+            let event = event?;
+            if self.head < event.position() {
+                break;
+            }
+            if let Err(error) = caught(&event, || state.apply(&event)) {
+                let is_told = self.failures.iter().any(|failure| failure.position == event.position());
+                if !is_told {
+                    let act = format!("folding stream {stream} as {} at version {}", fold.aggregate(), event.version());
+                    let shape = EventShape::new(event.event_type(), event.schema());
+                    self.fail(&event, shape, Error::with_source(error.kind(), act, error));
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, event: &RecordedEvent, shape: EventShape, error: Error) {
+        self.failed += 1;
+        if self.failures.len() < FAILURES_MAX {
+            let (position, stream, version) = (event.position(), event.stream_name(), event.version());
+            self.failures.push(CheckFailure { position, stream, version, shape, error });
+        }
+    }
+
+    fn report(mut self, streams: u64) -> CheckReport {
+        self.failures.sort_by_key(|failure| failure.position);
+        CheckReport {
+            shapes: self.shapes.into_values().collect(),
+            failures: self.failures,
+            failed: self.failed,
+            streams,
+            head: self.head,
+        }
+    }
+}
+
+/// What others wrote is run, and must not end the check.
+fn caught<T>(event: &RecordedEvent, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let told = panic.downcast_ref::<String>().map(String::as_str);
+        let told = told.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
+        let (event_type, position) = (event.event_type(), event.position());
+        let act = format!("a step or a fold panicked at the `{event_type}` at position {position}");
+        Err(Error::with_source(ErrorKind::Decode, act, told))
+    })
+}
+
+impl CheckReport {
+    /// Whether nothing failed.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.failed == 0
+    }
+
+    /// How many events were looked at.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.shapes.iter().map(|shape| shape.events).sum()
+    }
+
+    /// How many streams were folded.
+    #[must_use]
+    pub fn folded_streams(&self) -> u64 {
+        self.streams
+    }
+
+    /// The last position that was looked at.
+    #[must_use]
+    pub fn head(&self) -> Position {
+        self.head
+    }
+
+    /// How many failures there are.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// The failures, in the order of the positions: the first 1,000 that were found. An event that cannot be decoded fails
+    /// once, however many enums and folds it fails in; a fold ends with its first failure.
+    pub fn failures(&self) -> impl Iterator<Item = &CheckFailure> {
+        self.failures.iter()
+    }
+
+    /// What there is in the log, sorted by type and schema.
+    pub fn shapes(&self) -> impl Iterator<Item = &CheckedShape> {
+        self.shapes.iter()
+    }
+
+    /// What there is in the log and no enum knows.
+    pub fn unknown(&self) -> impl Iterator<Item = &CheckedShape> {
+        self.shapes.iter().filter(|shape| !shape.is_known)
+    }
+}
+
+impl CheckedShape {
+    /// Type and schema.
+    #[must_use]
+    pub fn shape(&self) -> &EventShape {
+        &self.shape
+    }
+
+    /// How many events have it.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How many of them could not be decoded.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Whether an enum knows it, as it is or by steps.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+}
+
+impl CheckFailure {
+    /// The position of the event.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The stream of the event.
+    #[must_use]
+    pub fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+
+    /// The event's version in its stream.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The type and schema it was recorded with.
+    #[must_use]
+    pub fn shape(&self) -> &EventShape {
+        &self.shape
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown: u64 = self.unknown().map(CheckedShape::events).sum();
+        let (events, failed, streams) = (self.events(), self.failed, self.streams);
+        write!(f, "{events} events, {unknown} of them unknown, {streams} streams folded, {failed} failures")
+    }
+}
