@@ -33,7 +33,7 @@ enum Reading {
 /// The events that a recorded event has become: one as a rule, several or none where its schema was changed so.
 ///
 /// ```
-/// use scorebook::{Event, EventStore, ExpectedVersion, Registry, StreamName};
+/// use scorebook::{Event, EventStore, ExpectedVersion, Registry, StreamName, Version};
 /// scorebook::events! {
 ///     /// What happens to a counter.
 ///     #[derive(Debug, PartialEq)]
@@ -47,7 +47,7 @@ enum Reading {
 /// let stream = StreamName::new("counter-1")?;
 /// let started = Counter::Started(7).encode()?;
 /// store.append(&stream, ExpectedVersion::Any, [started]).wait().map_err(|error| error.into_error())?;
-/// let recorded = store.event(&stream, 1.into())?;
+/// let recorded = store.event(&stream, Version::FIRST)?;
 /// let events: Vec<Counter> = registry.decode::<Counter>(&recorded)?.collect();
 /// assert_eq!(events, [Counter::Started(7)]);
 /// # Ok::<(), scorebook::Error>(())

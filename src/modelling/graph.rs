@@ -257,10 +257,10 @@ impl Graph {
                 best = match (best, way) {
                     (Some(Way::Step { length: known, .. }), Way::Step { length, .. }) if length < known => Some(way),
                     (Some(Way::Step { step: known, length: known_length }), Way::Step { length, .. }) => {
-                        if known_length == length {
-                            let path = |first| self.path(shape, first, &ways);
-                            let fault = RegistryFault::Ambiguous { events, first: path(known), second: path(step) };
-                            ways.ambiguous.push(fault);
+                        let (first, second) = (self.path(shape, known, &ways), self.path(shape, step, &ways));
+                        // Two steps to the same shape are a conflict of their own.
+                        if known_length == length && first != second {
+                            ways.ambiguous.push(RegistryFault::Ambiguous { events, first, second });
                         }
                         best
                     }

@@ -27,7 +27,10 @@ pub struct Registry(Arc<Known>);
 
 struct Known {
     types: BTreeMap<EventShape, EventTypeInfo>,
-    decoders: HashMap<TypeId, Box<dyn AnyDecoder>, foldhash::fast::RandomState>,
+    /// In the order in which they were taken in.
+    decoders: Vec<Box<dyn AnyDecoder>>,
+    /// By enum which of the decoders is its own.
+    numbers: HashMap<TypeId, usize, foldhash::fast::RandomState>,
     steps: Vec<Step>,
     validators: Validators,
     /// By category.
@@ -93,8 +96,8 @@ impl Registry {
     }
 
     fn decoder<E: Event>(&self) -> Result<&Decoder<E>, Error> {
-        let found = self.0.decoders.get(&TypeId::of::<E>()).and_then(|decoder| {
-            let decoder: &dyn Any = &**decoder;
+        let found = self.0.numbers.get(&TypeId::of::<E>()).and_then(|number| {
+            let decoder: &dyn Any = &*self.0.decoders[*number];
             decoder.downcast_ref()
         });
         found.ok_or_else(|| {
@@ -103,7 +106,7 @@ impl Registry {
     }
 
     pub(super) fn decoders(&self) -> impl Iterator<Item = &dyn AnyDecoder> {
-        self.0.decoders.values().map(|decoder| &**decoder)
+        self.0.decoders.iter().map(|decoder| &**decoder)
     }
 
     pub(super) fn steps(&self) -> &[Step] {
@@ -118,7 +121,7 @@ impl Registry {
     /// Whether events of this enum can be decoded.
     #[must_use]
     pub fn has<E: Event>(&self) -> bool {
-        self.0.decoders.contains_key(&TypeId::of::<E>())
+        self.0.numbers.contains_key(&TypeId::of::<E>())
     }
 
     /// An event ready to be appended: encoded, dressed, and with all its rules kept.
@@ -307,7 +310,9 @@ impl RegistryBuilder {
         for ((_, decoder), ways) in decoders.iter_mut().zip(&ways) {
             decoder.set_ways(&graph, ways);
         }
-        Ok(Registry(Arc::new(Known { types, decoders: decoders.into_iter().collect(), steps, validators, folds })))
+        let numbers = decoders.iter().enumerate().map(|(number, (id, _))| (*id, number)).collect();
+        let decoders = decoders.into_iter().map(|(_, decoder)| decoder).collect();
+        Ok(Registry(Arc::new(Known { types, decoders, numbers, steps, validators, folds })))
     }
 }
 

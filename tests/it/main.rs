@@ -14,6 +14,7 @@ mod golden;
 mod lies;
 #[path = "../model/mod.rs"]
 mod model;
+mod modelling;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod once;
@@ -22,9 +23,11 @@ mod query;
 mod read;
 mod reader;
 mod regressions;
+mod schemas;
 mod streams;
 mod support;
 mod tidy;
 #[cfg(feature = "cli")]
 mod tool;
 mod unreadable;
+mod upcasting;
