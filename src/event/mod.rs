@@ -16,9 +16,9 @@ pub(crate) use recorded::{EventParts, SharedBytes, split_tag};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
-    /// JSON as UTF-8.
+    /// JSON as UTF-8. It has no floats that are infinite or not a number: they become `null`, which is no float any more.
     Json,
-    /// Bytes the store knows nothing about.
+    /// Bytes the store knows nothing about; of a payload only bytes, text and newtypes around them.
     Bytes,
     /// bincode, with integers of variable width and without names of fields: small, and read only by who knows the shape.
     Bincode,

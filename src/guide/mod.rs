@@ -1,6 +1,7 @@
 //! The guide: how to use the store, what to do when something goes wrong, and what can be relied on.
 //!
 //! * [`first_steps`]: open, append, read, decide again after a conflict, look at it with the tool
+//! * [`changing_schemas`]: events that were recorded by older code, and how today's reads them
 //! * [`errors`]: every kind of error and what to do about it
 //! * [`options`]: every option, its default, and when to change it
 //! * [`guarantees`]: what is promised, and what is not
@@ -11,6 +12,9 @@
 
 #[doc = include_str!("first_steps.md")]
 pub mod first_steps {}
+
+#[doc = include_str!("changing_schemas.md")]
+pub mod changing_schemas {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
