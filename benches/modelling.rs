@@ -4,8 +4,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use scorebook::{
-    Codec, Event, EventStore, EventTypes, ExpectedVersion, NewEvent, RecordedEvent, Registry, Snowflake, StreamName,
-    events,
+    Codec, EventStore, EventTypes, ExpectedVersion, NewEvent, RecordedEvent, Registry, Snowflake, StreamName, events,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -101,6 +101,23 @@ impl NewEvent {
         &self.event_type
     }
 
+    /// How the payload is written down.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The tags, as keys and values, in the order in which they were attached.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// The first fault a step met: why an append would be refused, if it would.
     #[must_use]
     pub fn fault(&self) -> Option<&Error> {

@@ -128,7 +128,7 @@ impl Check<'_> {
                 }
             }
         }
-        let shape = EventShape::new(event.event_type(), event.schema());
+        let shape = event.shape();
         let none = || CheckedShape { shape: shape.clone(), events: 0, failed: 0, is_known };
         let checked = self.shapes.entry(shape.clone()).or_insert_with(none);
         checked.events += 1;
@@ -150,7 +150,7 @@ impl Check<'_> {
                 let is_told = self.failures.iter().any(|failure| failure.position == event.position());
                 if !is_told {
                     let act = format!("folding stream {stream} as {} at version {}", fold.aggregate(), event.version());
-                    let shape = EventShape::new(event.event_type(), event.schema());
+                    let shape = event.shape();
                     self.fail(&event, shape, Error::with_source(error.kind(), act, error));
                 }
                 break;

@@ -258,7 +258,7 @@ impl<E: 'static> Along<'_, E> {
 impl Trouble {
     fn told(self, events: &'static str, event: &RecordedEvent) -> Error {
         let Trouble { kind, place, cause } = self;
-        let shape = EventShape::new(event.event_type(), event.schema());
+        let shape = event.shape();
         let act = format!("decoding the {shape} at position {} as {events}{place}", event.position());
         match cause {
             Some(cause) => Error::with_source(kind, act, cause),

@@ -165,7 +165,37 @@ impl<E: Event> EventTypes<E> {
         self
     }
 
-    /// A step that makes several events of one, or none: those that it hands out, in this order.
+    /// A step that makes several events of one, or none: those that it hands out, in this order. `to` announces all that it
+    /// may hand out.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, EventTypes, ExpectedVersion, NewEvent, Registry, StreamName, Version};
+    /// scorebook::events! {
+    ///     /// What happens in a game.
+    ///     #[derive(Debug, PartialEq)]
+    ///     pub enum Game {
+    ///         /// It is over, won or lost.
+    ///         Finished(bool) = "finished", 2;
+    ///         /// There were points.
+    ///         Scored(u32) = "scored", 1;
+    ///     }
+    ///     history = |types: &mut EventTypes<Game>| {
+    ///         types.split(("finished", 1), &[("finished", 2), ("scored", 1)], |(won, points): (bool, u32), out| {
+    ///             out.push("finished", 2, &won);
+    ///             if won {
+    ///                 out.push("scored", 1, &points);
+    ///             }
+    ///         });
+    ///     };
+    /// }
+    /// let registry = Registry::builder().events::<Game>().build()?;
+    /// let store = EventStore::open_in_memory()?;
+    /// let (game, old) = (StreamName::new("game-1")?, NewEvent::json("finished", &(true, 7))?);
+    /// store.append(&game, ExpectedVersion::Any, [old]).wait().map_err(|error| error.into_error())?;
+    /// let events = registry.decode::<Game>(&store.event(&game, Version::FIRST)?)?;
+    /// assert_eq!(events.collect::<Vec<_>>(), [Game::Finished(true), Game::Scored(7)]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     pub fn split<Old: DeserializeOwned>(
         &mut self,
         from: (&str, u32),

@@ -1,6 +1,7 @@
 //! Payloads written down and read back, each by its codec. bincode and its limit are confined to this file.
 
 use super::raw;
+use super::shape::EventShape;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Codec, NewEvent, RecordedEvent};
 use crate::limits::RECORD_BYTES_MAX;
@@ -68,9 +69,33 @@ impl NewEvent {
             }
         }
     }
+
+    /// The payload, decoded by its codec: for rules that look into events of others.
+    ///
+    /// # Errors
+    ///
+    /// * [`Decode`](ErrorKind::Decode): the payload is not of this shape, or in a codec without a name.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        decode(self.codec(), self.data()).map_err(|fault| {
+            let act = format!("decoding the payload of a `{}`", self.event_type().escape_debug());
+            Error::with_source(ErrorKind::Decode, act, fault)
+        })
+    }
+
+    /// Type and schema.
+    #[must_use]
+    pub fn shape(&self) -> EventShape {
+        EventShape::new(&self.event_type, self.schema)
+    }
 }
 
 impl RecordedEvent {
+    /// Type and schema.
+    #[must_use]
+    pub fn shape(&self) -> EventShape {
+        EventShape::new(self.event_type(), self.schema())
+    }
+
     /// The payload, decoded by the codec it was recorded in.
     ///
     /// ```

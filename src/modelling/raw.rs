@@ -224,7 +224,6 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
     use std::collections::BTreeMap;
 
     fn check_same<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: &T, bytes: &[u8]) {
@@ -232,15 +231,14 @@ mod tests {
         assert_eq!(&decode::<T>(bytes).expect("the value"), value);
     }
 
-    fn check_refused<T: Serialize + DeserializeOwned + fmt::Debug>(value: &T, what: &str) {
+    fn check_refused<T: Serialize>(value: &T, what: &str) {
         let fault = encode(value).expect_err("not bytes").to_string();
         assert!(fault.starts_with(what), "{fault}");
-        assert!(decode::<T>(&[7, 7]).is_err(), "{value:?}");
     }
 
     #[test]
     fn bytes_and_text_are_written_as_they_are() {
-        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         struct Picture(Vec<u8>);
         let all: Vec<u8> = (0..=255).collect();
         check_same(&all, &all);
@@ -266,5 +264,8 @@ mod tests {
         check_refused(&Some(7_u8), "an option");
         check_refused(&(), "nothing");
         check_refused(&BTreeMap::from([(1_u8, 1_u8)]), "a map");
+        let fault = decode::<u32>(&[7, 0, 0, 0]).expect_err("no number");
+        assert_eq!(fault.to_string(), "invalid type: byte array, expected u32");
+        assert!(decode::<Option<u8>>(&[7]).is_err() && decode::<()>(&[]).is_err());
     }
 }

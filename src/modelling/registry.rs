@@ -22,6 +22,31 @@ use std::sync::Arc;
 
 /// Everything that is known of events: the enums, their types and schemas, how older ones become these, and the rules for
 /// what is appended. Cheap to clone.
+///
+/// ```
+/// use scorebook::{EventStore, ExpectedVersion, Registry, StreamName, Version};
+/// scorebook::events! {
+///     /// What happens to a counter.
+///     #[derive(Debug, PartialEq)]
+///     pub enum Counter {
+///         /// It counted.
+///         Counted(u32) = "counted", 2;
+///     }
+/// }
+/// let registry = Registry::builder()
+///     .events::<Counter>()
+///     .step(("counted", 1), ("counted", 2), |text: String| text.len())
+///     .validate_type("counted", |event, faults| faults.require(event.tags().count() < 2, "tags", "are too many"))
+///     .build()?;
+///
+/// let store = EventStore::open_in_memory()?;
+/// let stream = StreamName::new("counter-1")?;
+/// let counted = registry.encode(&Counter::Counted(7))?;
+/// store.append(&stream, ExpectedVersion::NoStream, [counted]).wait().map_err(|error| error.into_error())?;
+/// let events = registry.decode::<Counter>(&store.event(&stream, Version::FIRST)?)?;
+/// assert_eq!(events.collect::<Vec<_>>(), [Counter::Counted(7)]);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Registry(Arc<Known>);
 
@@ -148,7 +173,7 @@ impl Registry {
         let of_type = self.0.validators.of_type.get(event.event_type()).into_iter();
         of_type.flatten().for_each(|validator| validator(event, faults));
         for (key, validators) in &self.0.validators.of_tag {
-            if event.tags.iter().any(|(tag, _)| tag == key) {
+            if event.tags().any(|(tag, _)| tag == key) {
                 validators.iter().for_each(|validator| validator(event, faults));
             }
         }
@@ -257,6 +282,28 @@ impl RegistryBuilder {
     }
 
     /// Adds a rule for events of a type: it looks at each that is about to be appended, and adds what does not hold.
+    ///
+    /// ```
+    /// use scorebook::{Event, Registry};
+    /// scorebook::events! {
+    ///     /// What happens to a counter.
+    ///     pub enum Counter {
+    ///         /// It counted.
+    ///         Counted(u32) = "counted", 1;
+    ///     }
+    /// }
+    /// let registry = Registry::builder()
+    ///     .events::<Counter>()
+    ///     .validate_type("counted", |event, faults| {
+    ///         faults.require(event.decode::<u32>().is_ok_and(|number| number < 100), "number", "must be below 100");
+    ///         faults.require(event.tags().count() != 0, "tags", "are missing");
+    ///     })
+    ///     .build()?;
+    /// let error = registry.encode(&Counter::Counted(100)).unwrap_err();
+    /// let faults = std::error::Error::source(&error).map(ToString::to_string);
+    /// assert_eq!(faults.as_deref(), Some("`number` must be below 100; `tags` are missing"));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     #[must_use]
     pub fn validate_type(
         mut self,

@@ -30,6 +30,24 @@ impl EventStore {
         }
         let made: Arc<dyn Any + Send + Sync> = Arc::new(make());
         let kept = self.shared.above.0.write().entry(TypeId::of::<T>()).or_insert(made).clone();
-        kept.downcast().ok().expect("a value is kept under its own type")
+        kept.downcast().expect("a value is kept under its own type")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_value_of_each_type_is_kept_for_all_handles() {
+        let store = EventStore::open_in_memory().expect("a store");
+        assert_eq!(store.kept::<u32>(), None);
+        assert_eq!(*store.kept_or(|| 7_u32), 7);
+        store.keep("seven");
+        let other = store.clone();
+        assert_eq!(*other.kept_or(|| 8_u32), 7, "the one that was kept before");
+        assert_eq!(other.kept::<&str>().as_deref(), Some(&"seven"));
+        other.keep(9_u32);
+        assert_eq!(store.kept::<u32>().as_deref(), Some(&9));
     }
 }

@@ -335,7 +335,7 @@ fn what_nobody_knows_is_copied_and_salvaged_as_it_is() {
 
     store.close().expect("closing");
     let target = directory.path().join("salvaged.scorebook");
-    salvage(&directory.path().join("bot.scorebook"), &target).expect("a sound store");
+    salvage(directory.path().join("bot.scorebook"), &target).expect("a sound store");
     let salvaged = EventStore::open(&target).expect("a store");
     let salvaged: Vec<Carried> = read(salvaged.read_all()).iter().map(carried).collect();
     assert_eq!(salvaged, expected);

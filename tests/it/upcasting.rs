@@ -322,16 +322,19 @@ fn shape(shape: (&str, u32)) -> usize {
     SHAPES.iter().position(|known| *known == shape).expect("a shape of the test")
 }
 
-fn given(reads: &[(&str, u32)], others: &[(&str, u32)], steps: &[((&str, u32), &[(&str, u32)])]) -> Given {
-    let numbers = |shapes: &[(&str, u32)]| shapes.iter().copied().map(shape).collect();
-    let arrow = |(from, to): &((&str, u32), &[(&str, u32)])| Arrow {
+/// A shape, as the registry is told it.
+type Named<'a> = (&'a str, u32);
+
+fn given(reads: &[Named<'_>], others: &[Named<'_>], steps: &[(Named<'_>, &[Named<'_>])]) -> Given {
+    let numbers = |shapes: &[Named<'_>]| shapes.iter().copied().map(shape).collect();
+    let arrow = |(from, to): &(Named<'_>, &[Named<'_>])| Arrow {
         from: shape(*from),
         to: to.iter().copied().map(shape).collect(),
     };
     Given { reads: [numbers(reads), numbers(others)], steps: steps.iter().map(arrow).collect() }
 }
 
-fn check_paths(given: &Given, from: (&str, u32), expected: &[&[(&str, u32)]]) {
+fn check_paths(given: &Given, from: Named<'_>, expected: &[&[Named<'_>]]) {
     let registry = builder(given).build().expect("a registry");
     let event = &one_of_each()[shape(from)];
     let paths: Vec<Vec<usize>> =
