@@ -66,6 +66,10 @@ pub use time::Timestamp;
 
 pub use error::{AppendError, Conflict, Error, ErrorKind};
 
+pub use modelling::{Aggregate, AggregateStream, At, EventContext, Loaded, OnUnknown};
+pub use modelling::{Decision, ExecuteError, Executed, Executing, Execution, Together};
+pub use modelling::{OnQuery, OnSeveral, OnStream};
+
 pub use modelling::{CheckFailure, CheckReport, CheckedShape};
 pub use modelling::{DecodedEvents, Event, EventShape, EventTypeInfo, EventTypes, Registry, RegistryBuilder, Split};
 pub use modelling::{Fault, Faults, RegistryFault, RegistryFaults, Snowflake};

@@ -193,6 +193,16 @@ impl NewEvent {
         self.causation(&id).correlation(correlation.unwrap_or(id))
     }
 
+    /// Says what it belongs to, what caused it and who did it, where it does not say so itself.
+    #[must_use]
+    pub(crate) fn within(self, correlation: Option<&str>, causation: Option<&str>, actor: Option<&str>) -> NewEvent {
+        let said = [(CORRELATION, correlation), (CAUSATION, causation), (ACTOR, actor)];
+        said.into_iter().fold(self, |event, (key, value)| match value {
+            Some(value) if event.metadata.iter().all(|(said, _)| said != key) => event.reference(key, value.to_owned()),
+            _ => event,
+        })
+    }
+
     /// Attaches anything else as metadata, written as JSON; the last value given for a key counts.
     #[must_use]
     pub fn meta<T: Serialize + ?Sized>(mut self, key: &str, value: &T) -> NewEvent {

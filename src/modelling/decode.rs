@@ -6,7 +6,7 @@ use super::payload::Cause;
 use super::shape::EventShape;
 use super::upcast::Step;
 use crate::error::{Error, ErrorKind};
-use crate::event::{Codec, RecordedEvent};
+use crate::event::{Codec, NewEvent, RecordedEvent};
 use std::any::Any;
 use std::collections::HashMap;
 use std::iter::FusedIterator;
@@ -159,6 +159,19 @@ impl<E: 'static> Decoder<E> {
             None => Err(self.not_known(event)),
         };
         decoded.map(DecodedEvents).map_err(|trouble| trouble.told(self.events, event))
+    }
+
+    /// An event that is about to be appended, as it will be read. What could not be read would stand in its stream for ever.
+    pub(super) fn read_back(&self, event: &NewEvent) -> Result<E, Error> {
+        let shape = EventShape::new(&event.event_type, event.schema);
+        let trouble = |cause: Cause| {
+            let act = format!("encoding a {shape}, which {} could not read again", self.events);
+            Error::with_source(ErrorKind::Encode, act, cause)
+        };
+        match self.reading(&event.event_type, event.schema) {
+            Some(Reading::Variant(variant)) => self.variants[variant].read(event.codec, &event.data).map_err(trouble),
+            _ => Err(trouble("no variant is described with this type and schema".into())),
+        }
     }
 
     fn reading(&self, event_type: &str, schema: u32) -> Option<Reading> {

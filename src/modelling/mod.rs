@@ -9,28 +9,49 @@
 //! registry   everything that is known, checked once when it is built
 //! validate   rules for events that are about to be appended
 //! check      a whole log held against what is known
+//! aggregate  what a user says of an aggregate
+//! load       the state of a stream, folded from the first event or from a kept state
+//! states     the states that are kept
+//! execute    a command on its way: key, decision, append, and again
+//! command    a command to one aggregate
+//! together   commands to several, in one batch
+//! decision   a command over a query
+//! fold       an aggregate without its type, for whoever folds a whole log
 //! ```
 
+mod aggregate;
 mod check;
+mod command;
+mod decision;
 mod decode;
 mod event;
+mod execute;
 mod fault;
 mod fold;
 mod graph;
+mod load;
 mod payload;
 mod raw;
 mod registry;
 mod shape;
 mod snowflake;
+mod states;
+mod together;
 mod upcast;
 mod validate;
 
+pub use aggregate::{Aggregate, EventContext, OnUnknown};
 pub use check::{CheckFailure, CheckReport, CheckedShape};
+pub use command::{Executed, OnStream};
+pub use decision::{Decision, OnQuery};
 pub use decode::DecodedEvents;
 pub use event::{Event, EventTypes};
+pub use execute::{ExecuteError, Executing, Execution};
 pub use fault::{RegistryFault, RegistryFaults};
+pub use load::{AggregateStream, At, Loaded};
 pub use registry::{EventTypeInfo, Registry, RegistryBuilder};
 pub use shape::EventShape;
 pub use snowflake::Snowflake;
+pub use together::{OnSeveral, Together};
 pub use upcast::Split;
 pub use validate::{Fault, Faults};

@@ -156,16 +156,37 @@ impl Registry {
     /// * [`Encode`](ErrorKind::Encode): its payload cannot be written.
     /// * [`InvalidArgument`](ErrorKind::InvalidArgument): rules do not hold; the source is [`Faults`] and lists them all.
     pub fn encode<E: Event>(&self, event: &E) -> Result<NewEvent, Error> {
-        let new = event.dress(event.encode()?);
         let mut faults = Faults::default();
-        new.faults().for_each(|fault| faults.add_whole(fault));
-        event.validate(&mut faults);
-        self.validate(&new, &mut faults);
+        let new = self.encode_within(event, |new| new, &mut faults)?;
         if faults.is_empty() {
             return Ok(new);
         }
         let act = format!("validating a `{}`", new.event_type().escape_debug());
         Err(Error::with_source(ErrorKind::InvalidArgument, act, faults))
+    }
+
+    /// An event encoded, dressed and completed by whoever appends it; the rules that do not hold then are added.
+    pub(super) fn encode_within<E: Event>(
+        &self,
+        event: &E,
+        complete: impl FnOnce(NewEvent) -> NewEvent,
+        faults: &mut Faults,
+    ) -> Result<NewEvent, Error> {
+        let new = complete(event.dress(event.encode()?));
+        new.faults().for_each(|fault| faults.add_whole(fault));
+        event.validate(faults);
+        self.validate(&new, faults);
+        Ok(new)
+    }
+
+    /// An event that is about to be appended, as it will be read.
+    pub(super) fn read_back<E: Event>(&self, event: &NewEvent) -> Result<E, Error> {
+        self.decoder::<E>()?.read_back(event)
+    }
+
+    /// Whether this is the other one, and not just one like it.
+    pub(super) fn is(&self, other: &Registry) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Adds every rule of a validator that does not hold for an event.

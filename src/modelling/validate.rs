@@ -40,6 +40,16 @@ impl Faults {
         }
     }
 
+    /// Adds the faults of one of several events, with its number.
+    pub(super) fn add_all(&mut self, number: usize, faults: &Faults) {
+        for Fault { field, reason } in &faults.0 {
+            match field {
+                Some(field) => self.add(&format!("{number}.{field}"), reason),
+                None => self.add_whole(format!("event {number}: {reason}")),
+            }
+        }
+    }
+
     /// Whether every rule holds.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a module for each subject.
 
+mod aggregates;
 mod append;
 mod concurrency;
 mod conditions;

@@ -1,0 +1,367 @@
+//! The state of a stream: its events folded, from the first one or from a state that is kept.
+
+use super::aggregate::{Aggregate, EventContext, OnUnknown};
+use super::registry::Registry;
+use super::states::States;
+use crate::error::{Error, ErrorKind};
+use crate::event::RecordedEvent;
+use crate::name::StreamName;
+use crate::position::{Position, Version};
+use crate::store::EventStore;
+use crate::sync::Arc;
+use crate::time::Timestamp;
+use std::any::type_name;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::SystemTime;
+
+/// A stream seen as an aggregate: a handle, cheap to clone, that holds no state.
+///
+/// What it loads is always what the stream holds at that moment. The last states are kept in memory, each with the event it
+/// ends with; a load looks whether that event is the one in the log and folds in what has come since, whoever appended it.
+pub struct AggregateStream<A> {
+    store: EventStore,
+    stream: StreamName,
+    of: PhantomData<fn() -> A>,
+}
+
+/// The state of a stream at some version. Cheap to clone: clones share the state.
+pub struct Loaded<A> {
+    state: Arc<A>,
+    version: Version,
+    /// The event it ends with; `None` at version 0.
+    last: Option<Last>,
+}
+
+/// What tells an event from every other, also from one that was given its position again after a loss.
+#[derive(Clone, Copy, PartialEq)]
+struct Last {
+    position: Position,
+    epoch: u32,
+    epoch_bits: u64,
+    time: Timestamp,
+}
+
+/// Up to where a stream is folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum At {
+    /// Up to the event with this version, included; version 0 is before the first.
+    Version(Version),
+    /// Up to the last event to which the store gave this time or an earlier one.
+    Time(Timestamp),
+}
+
+impl EventStore {
+    /// A stream, seen as an aggregate. Nothing is read yet.
+    pub fn aggregate<A: Aggregate>(&self, stream: &StreamName) -> AggregateStream<A> {
+        AggregateStream { store: self.clone(), stream: stream.clone(), of: PhantomData }
+    }
+}
+
+impl<A: Aggregate> AggregateStream<A> {
+    /// The stream.
+    #[must_use]
+    pub fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+
+    pub(super) fn store(&self) -> &EventStore {
+        &self.store
+    }
+
+    /// The state of the stream now. `Ok` guarantees that every event is in it that was visible when the load began; a stream
+    /// without events has the state it begins with, at version 0.
+    ///
+    /// # Errors
+    ///
+    /// * [`UnknownType`](ErrorKind::UnknownType): an event is of a type or schema the aggregate does not know, and
+    ///   [`on_unknown`](Aggregate::on_unknown) says to fail.
+    /// * [`Decode`](ErrorKind::Decode): the payload of an event is not what its schema says.
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the registry of the store has not the aggregate's events, or there
+    ///   is none and they cannot be put into one.
+    /// * [`BelowFloor`](ErrorKind::BelowFloor): events of the stream were removed.
+    /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events of the stream cannot be read any more, or may be
+    ///   among those that cannot.
+    /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
+    pub fn load(&self) -> Result<Loaded<A>, Error> {
+        let (registry, states) = self.registry_and_states()?;
+        let known = states.get(&registry, &self.stream);
+        if let Some(known) = &known {
+            match known.clone().follow(&self.store, &registry, &self.stream, None)? {
+                Some(loaded) => {
+                    if !loaded.is(known) {
+                        states.put(&registry, &self.stream, &loaded);
+                    }
+                    return Ok(loaded);
+                }
+                None => states.forget(&self.stream, known),
+            }
+        }
+        let loaded = Loaded::new(&self.stream).fold(&self.store, &registry, &self.stream, None)?;
+        if loaded.last.is_some() {
+            states.put(&registry, &self.stream, &loaded);
+        }
+        Ok(loaded)
+    }
+
+    /// The state of the stream as it was: at a version, or at a time.
+    ///
+    /// ```
+    /// # use scorebook::{Aggregate, EventContext, EventStore, StreamName, Version};
+    /// # scorebook::events! {
+    /// #     /// What happens to a counter.
+    /// #     pub enum Counted {
+    /// #         /// It went up by so many.
+    /// #         Up(u32) = "counted_up", 1;
+    /// #     }
+    /// # }
+    /// # #[derive(Clone)]
+    /// # struct Counter(u32);
+    /// # impl Aggregate for Counter {
+    /// #     type Event = Counted;
+    /// #     type Command = u32;
+    /// #     type Refusal = ();
+    /// #     fn new(_: &StreamName) -> Counter { Counter(0) }
+    /// #     fn decide(&self, count: &u32) -> Result<Vec<Counted>, ()> { Ok(vec![Counted::Up(*count)]) }
+    /// #     fn apply(&mut self, Counted::Up(count): &Counted, _: &EventContext<'_>) { self.0 += count; }
+    /// # }
+    /// let store = EventStore::open_in_memory()?;
+    /// let counter = store.aggregate::<Counter>(&StreamName::new("counter-1")?);
+    /// let first = counter.execute(7).wait().expect("nothing is refused");
+    /// let second = counter.execute(4).wait().expect("nothing is refused");
+    /// assert_eq!(counter.state_at(Version::FIRST)?.state().0, 7);
+    /// let time = second.receipt().expect("something was appended").time();
+    /// assert_eq!(counter.state_at(time)?.state().0, 11);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`EventNotFound`](ErrorKind::EventNotFound), [`StreamNotFound`](ErrorKind::StreamNotFound): the stream has not come
+    ///   to this version yet.
+    /// * Those of [`load`](Self::load), as far as the fold goes.
+    pub fn state_at(&self, at: impl Into<At>) -> Result<Loaded<A>, Error> {
+        let at = at.into();
+        let (registry, states) = self.registry_and_states()?;
+        let before = states.get(&registry, &self.stream).filter(|known| known.is_at_or_before(at));
+        let followed = match before {
+            Some(known) => known.follow(&self.store, &registry, &self.stream, Some(at))?,
+            None => None,
+        };
+        let loaded = match followed {
+            Some(loaded) => loaded,
+            None => Loaded::new(&self.stream).fold(&self.store, &registry, &self.stream, Some(at))?,
+        };
+        match at {
+            At::Version(version) if loaded.version < version => {
+                // A stream that is not there has its own error.
+                self.store.event(&self.stream, version)?;
+                Err(Error::new(ErrorKind::EventNotFound, format!("stream {} ended before {version}", self.stream)))
+            }
+            At::Version(_) | At::Time(_) => Ok(loaded),
+        }
+    }
+
+    /// What became of a state by an append to the stream, which is kept then. None where that cannot be read.
+    pub(super) fn follow_to(&self, loaded: Loaded<A>, version: Version) -> Option<Loaded<A>> {
+        let (registry, states) = self.registry_and_states().ok()?;
+        let at = Some(At::Version(version));
+        let loaded = match loaded.last {
+            Some(_) => loaded.follow(&self.store, &registry, &self.stream, at).ok()??,
+            None => loaded.fold(&self.store, &registry, &self.stream, at).ok()?,
+        };
+        states.put(&registry, &self.stream, &loaded);
+        (loaded.version == version).then_some(loaded)
+    }
+
+    fn registry_and_states(&self) -> Result<(Registry, Arc<States<A>>), Error> {
+        Ok((self.store.registry_for::<A::Event>()?, self.store.kept_or(States::<A>::new)))
+    }
+}
+
+impl<A: Aggregate> Loaded<A> {
+    fn new(stream: &StreamName) -> Loaded<A> {
+        Loaded { state: Arc::new(A::new(stream)), version: Version::NONE, last: None }
+    }
+
+    /// Goes on from a state that is kept: folds in what the log holds behind the event it ends with. None where the log holds
+    /// another event there, or none.
+    fn follow(
+        mut self,
+        store: &EventStore,
+        registry: &Registry,
+        stream: &StreamName,
+        at: Option<At>,
+    ) -> Result<Option<Loaded<A>>, Error> {
+        let mut read = store.read(stream).from(self.version);
+        if let Some(At::Version(version)) = at {
+            read = read.to(version);
+        }
+        let mut events = read.iter();
+        let is_still_there = match events.next() {
+            Some(Ok(event)) => self.last == Some(Last::of(&event)),
+            Some(Err(error)) if error.kind() != ErrorKind::StreamNotFound => return Err(error),
+            Some(Err(_)) | None => false,
+        };
+        if !is_still_there {
+            return Ok(None);
+        }
+        self.take(events, registry, stream, at)?;
+        Ok(Some(self))
+    }
+
+    /// Folds in the whole stream, from the state it begins with.
+    fn fold(
+        mut self,
+        store: &EventStore,
+        registry: &Registry,
+        stream: &StreamName,
+        at: Option<At>,
+    ) -> Result<Loaded<A>, Error> {
+        let mut read = store.read(stream);
+        match at {
+            // Nothing is asked of the stream, so it need not be there.
+            Some(At::Version(Version::NONE)) => return Ok(self),
+            Some(At::Version(version)) => read = read.to(version),
+            Some(At::Time(_)) | None => {}
+        }
+        match self.take(read, registry, stream, at) {
+            Err(error) if error.kind() == ErrorKind::StreamNotFound => Ok(self),
+            outcome => outcome.map(|()| self),
+        }
+    }
+
+    fn take(
+        &mut self,
+        events: impl IntoIterator<Item = Result<RecordedEvent, Error>>,
+        registry: &Registry,
+        stream: &StreamName,
+        at: Option<At>,
+    ) -> Result<(), Error> {
+        for event in events {
+            let event = event?;
+            if matches!(at, Some(At::Time(time)) if time < event.time()) {
+                break;
+            }
+            self.apply(registry, stream, &event)?;
+        }
+        Ok(())
+    }
+
+    /// Folds in the next event of the stream.
+    fn apply(&mut self, registry: &Registry, stream: &StreamName, event: &RecordedEvent) -> Result<(), Error> {
+        if self.version.next() != Some(event.version()) {
+            let (before, version) = (self.version, event.version());
+            let act = format!("folding stream {stream}: what was between version {before} and {version} is removed");
+            return Err(Error::new(ErrorKind::BelowFloor, act));
+        }
+        fold_in(Arc::make_mut(&mut self.state), registry, event)?;
+        (self.version, self.last) = (event.version(), Some(Last::of(event)));
+        Ok(())
+    }
+
+    fn is_at_or_before(&self, at: At) -> bool {
+        match at {
+            At::Version(version) => self.version <= version,
+            At::Time(time) => self.last.is_none_or(|last| last.time <= time),
+        }
+    }
+
+    /// Whether this is the other one.
+    pub(super) fn is(&self, other: &Loaded<A>) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+}
+
+/// Folds a recorded event into a state: whatever it became of since its schema was changed.
+pub(super) fn fold_in<A: Aggregate>(state: &mut A, registry: &Registry, event: &RecordedEvent) -> Result<(), Error> {
+    let events = match A::on_unknown() {
+        OnUnknown::Fail => registry.decode::<A::Event>(event),
+        OnUnknown::Skip => registry.decode_known::<A::Event>(event),
+    }?;
+    let context = EventContext::of(event);
+    events.for_each(|event| state.apply(&event, &context));
+    Ok(())
+}
+
+impl Last {
+    fn of(event: &RecordedEvent) -> Last {
+        Last { position: event.position(), epoch: event.epoch(), epoch_bits: event.epoch_bits, time: event.time() }
+    }
+}
+
+impl<A> Loaded<A> {
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> &A {
+        &self.state
+    }
+
+    /// The state, to keep. It is copied where others hold it too.
+    #[must_use]
+    pub fn into_state(self) -> A
+    where
+        A: Clone,
+    {
+        Arc::unwrap_or_clone(self.state)
+    }
+
+    pub(super) fn into_shared(self) -> Arc<A> {
+        self.state
+    }
+
+    /// The version of the last event in it; [`Version::NONE`] where the stream has no events.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The position of the last event in it; [`Position::BEGINNING`] where the stream has no events.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.last.map_or(Position::BEGINNING, |last| last.position)
+    }
+}
+
+impl From<Version> for At {
+    fn from(version: Version) -> At {
+        At::Version(version)
+    }
+}
+
+impl From<Timestamp> for At {
+    fn from(time: Timestamp) -> At {
+        At::Time(time)
+    }
+}
+
+impl From<SystemTime> for At {
+    fn from(time: SystemTime) -> At {
+        At::Time(time.into())
+    }
+}
+
+impl<A> Clone for AggregateStream<A> {
+    fn clone(&self) -> AggregateStream<A> {
+        AggregateStream { store: self.store.clone(), stream: self.stream.clone(), of: PhantomData }
+    }
+}
+
+impl<A> Clone for Loaded<A> {
+    fn clone(&self) -> Loaded<A> {
+        Loaded { state: self.state.clone(), version: self.version, last: self.last }
+    }
+}
+
+impl<A> fmt::Debug for AggregateStream<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stream {} as {}", self.stream, type_name::<A>())
+    }
+}
+
+impl<A: fmt::Debug> fmt::Debug for Loaded<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at version {}", self.state, self.version)
+    }
+}

@@ -1,0 +1,173 @@
+//! Several aggregates decided together: all that follows is one batch.
+
+use super::aggregate::Aggregate;
+use super::execute::{Decide, ExecuteError, Execution, Terms};
+use super::load::Loaded;
+use crate::error::{Error, ErrorKind};
+use crate::event::NewEvent;
+use crate::name::StreamName;
+use crate::position::ExpectedVersion;
+use crate::receipt::Receipt;
+use crate::store::{BatchBuilder, EventStore};
+use std::fmt;
+
+/// What is being decided together: what it was read for is a condition of the batch, and what follows is its content.
+pub struct Together<'a> {
+    store: &'a EventStore,
+    terms: &'a Terms,
+    parts: Vec<Part>,
+}
+
+/// What is asked of a stream, and what goes into it.
+struct Part {
+    stream: StreamName,
+    expected: ExpectedVersion,
+    events: Vec<NewEvent>,
+    is_decided: bool,
+}
+
+/// A decision over several aggregates, made anew at each attempt.
+pub struct OnSeveral<F> {
+    decide: F,
+}
+
+impl EventStore {
+    /// Decides over several aggregates together. All that follows is appended as one batch, provided that every stream that
+    /// was looked at is still as it was; if not, all of it is decided again, so `decide` may be called several times. Where
+    /// `decide` fails, nothing is appended.
+    ///
+    /// The answer of [`Execution::wait`] is the receipt, or none where nothing followed from it.
+    ///
+    /// ```
+    /// # use scorebook::{Aggregate, EventContext, EventStore, StreamName};
+    /// # scorebook::events! {
+    /// #     /// What happens to an account.
+    /// #     pub enum Moved {
+    /// #         /// So much went in, or out.
+    /// #         By(i64) = "moved", 1;
+    /// #     }
+    /// # }
+    /// # #[derive(Clone)]
+    /// # struct Account(i64);
+    /// # #[derive(Debug)]
+    /// # struct Overdrawn;
+    /// # impl Aggregate for Account {
+    /// #     type Event = Moved;
+    /// #     type Command = i64;
+    /// #     type Refusal = Overdrawn;
+    /// #     fn new(_: &StreamName) -> Account { Account(10) }
+    /// #     fn decide(&self, by: &i64) -> Result<Vec<Moved>, Overdrawn> {
+    /// #         if self.0 + by < 0 { Err(Overdrawn) } else { Ok(vec![Moved::By(*by)]) }
+    /// #     }
+    /// #     fn apply(&mut self, Moved::By(by): &Moved, _: &EventContext<'_>) { self.0 += by; }
+    /// # }
+    /// let store = EventStore::open_in_memory()?;
+    /// let (from, to) = (StreamName::new("account-1")?, StreamName::new("account-2")?);
+    /// let transfer = |amount: i64| {
+    ///     store.together(|together| {
+    ///         together.execute::<Account>(&from, &-amount)?;
+    ///         together.execute::<Account>(&to, &amount)?;
+    ///         Ok(())
+    ///     })
+    /// };
+    /// let receipt = transfer(7).once("transfer-1").wait().expect("there is enough").expect("events followed");
+    /// assert_eq!(receipt.streams().len(), 2);
+    /// assert!(transfer(7).wait().expect_err("there is not").refusal().is_some());
+    /// assert_eq!(store.aggregate::<Account>(&to).load()?.state().0, 17);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn together<R, F>(&self, decide: F) -> Execution<OnSeveral<F>>
+    where
+        F: FnMut(&mut Together<'_>) -> Result<(), ExecuteError<R>>,
+    {
+        Execution::new(self, OnSeveral { decide })
+    }
+}
+
+impl Together<'_> {
+    /// The state of an aggregate that is looked at. The batch is accepted only if nothing has happened to it since.
+    ///
+    /// # Errors
+    ///
+    /// * Those of [`load`](crate::AggregateStream::load).
+    pub fn load<A: Aggregate>(&mut self, stream: &StreamName) -> Result<Loaded<A>, Error> {
+        let loaded = self.store.aggregate::<A>(stream).load()?;
+        self.part(stream, ExpectedVersion::Exact(loaded.version()), Vec::new());
+        Ok(loaded)
+    }
+
+    /// Has an aggregate decide. What follows is part of the batch, which is accepted only if nothing has happened to the
+    /// aggregate since. Gives what followed, as it will be read.
+    ///
+    /// An aggregate decides once: its state with events in it that are not appended yet is nowhere.
+    ///
+    /// # Errors
+    ///
+    /// * [`Refused`](ExecuteError::Refused): the command is not allowed. Whoever goes on all the same leaves this one out.
+    /// * [`Store`](ExecuteError::Store) of kind [`InvalidArgument`](ErrorKind::InvalidArgument): events break rules of their
+    ///   own, or the aggregate has decided in this batch already.
+    /// * [`Store`](ExecuteError::Store): those of [`load`](crate::AggregateStream::load).
+    pub fn execute<A: Aggregate>(
+        &mut self,
+        stream: &StreamName,
+        command: &A::Command,
+    ) -> Result<Vec<A::Event>, ExecuteError<A::Refusal>> {
+        if self.parts.iter().any(|part| part.is_decided && part.stream == *stream) {
+            let act = format!("deciding together: stream {stream} has decided already");
+            return Err(Error::new(ErrorKind::InvalidArgument, act).into());
+        }
+        let loaded = self.load::<A>(stream)?;
+        let decided = loaded.state().decide(command).map_err(ExecuteError::Refused)?;
+        let (new, events) = self.terms.prepare(&self.store.registry_for::<A::Event>()?, &decided)?;
+        self.part(stream, ExpectedVersion::Any, new).is_decided = true;
+        Ok(events)
+    }
+
+    /// Adds events that nobody decided, to a stream that is expected to be at some version before the batch.
+    pub fn append(
+        &mut self,
+        stream: &StreamName,
+        expected: ExpectedVersion,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) {
+        let events = events.into_iter().map(|event| self.terms.complete(event)).collect();
+        self.part(stream, expected, events);
+    }
+
+    fn part(&mut self, stream: &StreamName, expected: ExpectedVersion, events: Vec<NewEvent>) -> &mut Part {
+        self.parts.push(Part { stream: stream.clone(), expected, events, is_decided: false });
+        self.parts.last_mut().expect("one was added")
+    }
+}
+
+impl<R, F> Decide for OnSeveral<F>
+where
+    F: FnMut(&mut Together<'_>) -> Result<(), ExecuteError<R>>,
+{
+    type Refusal = R;
+    type Done = Option<Receipt>;
+
+    fn decide<'a>(
+        &mut self,
+        store: &'a EventStore,
+        terms: &Terms,
+    ) -> Result<Option<BatchBuilder<'a>>, ExecuteError<R>> {
+        let mut together = Together { store, terms, parts: Vec::new() };
+        (self.decide)(&mut together)?;
+        let parts = together.parts;
+        let is_empty = parts.iter().all(|part| part.events.is_empty());
+        let add = |batch: BatchBuilder<'a>, part: Part| batch.append(&part.stream, part.expected, part.events);
+        Ok((!is_empty).then(|| parts.into_iter().fold(store.batch(), add)))
+    }
+
+    fn done(&mut self, receipt: Option<Receipt>) -> Option<Receipt> {
+        receipt
+    }
+}
+
+impl fmt::Debug for Together<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let events: usize = self.parts.iter().map(|part| part.events.len()).sum();
+        write!(f, "{events} events that are being decided together")
+    }
+}
