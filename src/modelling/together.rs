@@ -64,9 +64,10 @@ impl EventStore {
     /// let store = EventStore::open_in_memory()?;
     /// let (from, to) = (StreamName::new("account-1")?, StreamName::new("account-2")?);
     /// let transfer = |amount: i64| {
-    ///     store.together(|together| {
-    ///         together.execute::<Account>(&from, &-amount)?;
-    ///         together.execute::<Account>(&to, &amount)?;
+    ///     let (from, to) = (&from, &to);
+    ///     store.together(move |together| {
+    ///         together.execute::<Account>(from, &-amount)?;
+    ///         together.execute::<Account>(to, &amount)?;
     ///         Ok(())
     ///     })
     /// };
