@@ -41,6 +41,13 @@ pub enum RegistryFault {
         /// The other.
         second: Vec<EventShape>,
     },
+    /// Two aggregates fold one category, or what is named is no category.
+    Category {
+        /// The category.
+        category: String,
+        /// What is wrong with it, as the rest of a sentence.
+        reason: String,
+    },
     /// Steps lead from a shape back to itself.
     Cycle {
         /// The shapes in the order of the steps; the last has a step to the first.
@@ -83,6 +90,9 @@ impl fmt::Display for RegistryFault {
                 write_path(f, first)?;
                 f.write_str(", and ")?;
                 write_path(f, second)
+            }
+            RegistryFault::Category { category, reason } => {
+                write!(f, "category `{}` {reason}", category.escape_debug())
             }
             RegistryFault::Cycle { shapes } => {
                 f.write_str("steps lead in a circle: ")?;

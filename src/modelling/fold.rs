@@ -1,14 +1,62 @@
-//! What is known of an aggregate without its type: how the events of a stream are folded, for whoever folds a whole log.
+//! What is known of an aggregate without its type: how the events of a stream are folded, for whoever folds a whole log or
+//! shows states.
 
 use super::aggregate::Aggregate;
 use super::load::fold_in;
-use super::registry::{Registry, RegistryBuilder};
-use crate::error::Error;
+use super::registry::Registry;
+use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::name::StreamName;
+use serde::Serialize;
 use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
+
+/// The state of one stream, event by event, as the aggregate of its category folds it; see [`Registry::fold`].
+pub struct Fold<'a> {
+    aggregate: &'static str,
+    state: Box<dyn AnyState + 'a>,
+}
+
+impl<'a> Fold<'a> {
+    pub(super) fn begin(fold: &'a dyn AnyFold, registry: &'a Registry, stream: &StreamName) -> Fold<'a> {
+        Fold { aggregate: fold.aggregate(), state: fold.begin(registry, stream) }
+    }
+
+    /// Goes on with the next event of the stream: decodes it and applies what it has become. A failure leaves the state
+    /// as it was.
+    ///
+    /// # Errors
+    ///
+    /// * [`UnknownType`](ErrorKind::UnknownType): the aggregate's events do not include it, and the aggregate does not
+    ///   [skip](crate::OnUnknown::Skip) such.
+    /// * [`Decode`](ErrorKind::Decode): the payload is not of the shape it should have, or a step refused it.
+    pub fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error> {
+        self.state.apply(event)
+    }
+
+    /// The state as JSON.
+    ///
+    /// # Errors
+    ///
+    /// * [`Encode`](ErrorKind::Encode): the state cannot be written as JSON.
+    pub fn json(&self) -> Result<String, Error> {
+        let act = || format!("writing a {} as JSON", self.aggregate);
+        self.state.json().map_err(|error| Error::with_source(ErrorKind::Encode, act(), error))
+    }
+
+    /// The name of the aggregate's type.
+    #[must_use]
+    pub fn aggregate(&self) -> &'static str {
+        self.aggregate
+    }
+}
+
+impl fmt::Debug for Fold<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fold of a {}", self.aggregate)
+    }
+}
 
 /// How the streams of a category are folded.
 pub(super) trait AnyFold: Send + Sync {
@@ -23,40 +71,142 @@ pub(super) trait AnyFold: Send + Sync {
 pub(super) trait AnyState {
     /// Folds the next event in. Fails where it cannot be decoded; the state is then as it was.
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error>;
+
+    /// The state as JSON.
+    fn json(&self) -> Result<String, serde_json::Error>;
 }
 
-/// An aggregate whose type is known.
-struct FoldOf<A>(PhantomData<fn() -> A>);
+/// The fold of an aggregate.
+pub(super) struct FoldOf<A>(PhantomData<fn() -> A>);
 
-struct StateOf<'a, A> {
+impl<A> FoldOf<A> {
+    pub(super) fn new() -> FoldOf<A> {
+        FoldOf(PhantomData)
+    }
+}
+
+struct State<'a, A> {
     registry: &'a Registry,
     state: A,
 }
 
-impl<A: Aggregate> AnyFold for FoldOf<A> {
+impl<A: Aggregate + Serialize> AnyFold for FoldOf<A> {
     fn aggregate(&self) -> &'static str {
         type_name::<A>()
     }
 
     fn begin<'a>(&'a self, registry: &'a Registry, stream: &StreamName) -> Box<dyn AnyState + 'a> {
-        Box::new(StateOf { registry, state: A::new(stream) })
+        Box::new(State { registry, state: A::new(stream) })
     }
 }
 
-impl<A: Aggregate> AnyState for StateOf<'_, A> {
+impl<A: Aggregate + Serialize> AnyState for State<'_, A> {
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error> {
         fold_in(&mut self.state, self.registry, event)
     }
+
+    fn json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&self.state)
+    }
 }
 
-impl RegistryBuilder {
-    /// Says that the streams of a category are folded as an aggregate, whose events are taken in too. Of several for one
-    /// category the last one counts.
-    ///
-    /// This is for whoever goes through a whole log, such as [`Registry::check`]: a program that loads an aggregate names it
-    /// there and then.
-    #[must_use]
-    pub fn aggregate<A: Aggregate + fmt::Debug>(self, category: &str) -> RegistryBuilder {
-        self.events::<A::Event>().fold(category, Box::new(FoldOf::<A>(PhantomData)))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::NewEvent;
+    use crate::modelling::{Event, EventContext, OnUnknown, RegistryFault};
+    use crate::position::ExpectedVersion;
+    use crate::store::EventStore;
+
+    crate::events! {
+        /// What happens to a counter.
+        #[derive(Clone)]
+        enum Counted {
+            Up(u32) = "counted_up", 1;
+        }
+    }
+
+    /// Counts; and says whether it passes over what it does not know.
+    #[derive(Clone, Serialize)]
+    struct Counter<const SKIPS: bool> {
+        count: u32,
+        last: u64,
+    }
+
+    impl<const SKIPS: bool> Aggregate for Counter<SKIPS> {
+        type Event = Counted;
+        type Command = u32;
+        type Refusal = ();
+
+        fn new(_: &StreamName) -> Self {
+            Counter { count: 0, last: 0 }
+        }
+
+        fn decide(&self, up: &u32) -> Result<Vec<Counted>, ()> {
+            Ok(vec![Counted::Up(*up)])
+        }
+
+        fn apply(&mut self, Counted::Up(up): &Counted, context: &EventContext<'_>) {
+            self.count += up;
+            self.last = context.version().get();
+        }
+
+        fn on_unknown() -> OnUnknown {
+            if SKIPS { OnUnknown::Skip } else { OnUnknown::Fail }
+        }
+    }
+
+    /// The state behind each event of a stream: 3 more, something unknown, no number, 4 more.
+    fn states(registry: &Registry) -> Vec<Result<String, ErrorKind>> {
+        let store = EventStore::open_in_memory().unwrap();
+        let stream = StreamName::new("counter-7").unwrap();
+        let no_number = NewEvent::json("counted_up", "four").unwrap();
+        let events = [
+            Counted::Up(3).encode().unwrap(),
+            NewEvent::bytes("drawn", []),
+            no_number,
+            Counted::Up(4).encode().unwrap(),
+        ];
+        store.append(&stream, ExpectedVersion::Any, events).wait().unwrap();
+        let mut fold = registry.fold(&stream).expect("the category is known");
+        let folded = store.read(&stream).into_iter().map(|event| {
+            fold.apply(&event.unwrap()).map_err(|error| error.kind())?;
+            Ok(fold.json().unwrap())
+        });
+        folded.collect()
+    }
+
+    #[test]
+    fn what_fails_leaves_the_state_as_it_was() {
+        let registry = Registry::builder().aggregate::<Counter<false>>("counter").build().unwrap();
+        assert_eq!(
+            states(&registry),
+            [
+                Ok(r#"{"count":3,"last":1}"#.to_owned()),
+                Err(ErrorKind::UnknownType),
+                Err(ErrorKind::Decode),
+                Ok(r#"{"count":7,"last":4}"#.to_owned()),
+            ]
+        );
+        let registry = Registry::builder().aggregate::<Counter<true>>("counter").build().unwrap();
+        assert_eq!(states(&registry)[1], Ok(r#"{"count":3,"last":1}"#.to_owned()));
+    }
+
+    #[test]
+    fn a_category_has_one_aggregate_and_is_one() {
+        let faults = |registry: Result<Registry, _>| match registry {
+            Ok(_) => Vec::new(),
+            Err(crate::modelling::RegistryFaults(faults)) => faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        };
+        let twice = Registry::builder().aggregate::<Counter<true>>("counter").aggregate::<Counter<true>>("counter");
+        assert_eq!(faults(twice.build()), [""; 0]);
+        let two = Registry::builder().aggregate::<Counter<true>>("counter").aggregate::<Counter<false>>("counter");
+        let told = faults(two.build());
+        assert!(told[0].starts_with("category `counter` is folded twice: by "), "{told:?}");
+        for category in ["", "a-b", "-", "a/b"] {
+            let registry = Registry::builder().aggregate::<Counter<true>>(category).build();
+            let is_it = |fault: &RegistryFault| matches!(fault, RegistryFault::Category { category: named, .. } if named == category);
+            assert!(registry.unwrap_err().iter().any(is_it), "{category}");
+        }
     }
 }

@@ -16,7 +16,7 @@
 //! command    a command to one aggregate
 //! together   commands to several, in one batch
 //! decision   a command over a query
-//! fold       an aggregate without its type, for whoever folds a whole log
+//! fold       an aggregate without its type, for whoever folds a whole log or shows states
 //! ```
 
 mod aggregate;
@@ -48,6 +48,7 @@ pub use decode::DecodedEvents;
 pub use event::{Event, EventTypes};
 pub use execute::{ExecuteError, Executing, Execution};
 pub use fault::{RegistryFault, RegistryFaults};
+pub use fold::Fold;
 pub use load::{AggregateStream, At, Loaded};
 pub use registry::{EventTypeInfo, Registry, RegistryBuilder};
 pub use shape::EventShape;

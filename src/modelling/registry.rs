@@ -1,16 +1,17 @@
 //! Everything that is known of events, checked once when it is put together.
 
+use super::aggregate::Aggregate;
 use super::decode::{AnyDecoder, DecodedEvents, Decoder, Described, Unknown};
 use super::event::{Event, EventTypes};
 use super::fault::{RegistryFault, RegistryFaults};
-use super::fold::AnyFold;
+use super::fold::{AnyFold, Fold, FoldOf};
 use super::graph::{Graph, Ways};
 use super::shape::EventShape;
 use super::upcast::{Split, Step};
 use super::validate::Faults;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Codec, NewEvent, RecordedEvent};
-use crate::name::event_type_fault;
+use crate::name::{StreamName, event_type_fault};
 use crate::store::EventStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 
 /// Everything that is known of events: the enums, their types and schemas, how older ones become these, and the rules for
 /// what is appended. Cheap to clone.
+///
+/// The default one is empty.
 ///
 /// ```
 /// use scorebook::{EventStore, ExpectedVersion, Registry, StreamName, Version};
@@ -47,9 +50,10 @@ use std::sync::Arc;
 /// assert_eq!(events.collect::<Vec<_>>(), [Counter::Counted(7)]);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Registry(Arc<Known>);
 
+#[derive(Default)]
 struct Known {
     types: BTreeMap<EventShape, EventTypeInfo>,
     /// In the order in which they were taken in.
@@ -78,7 +82,7 @@ pub struct RegistryBuilder {
     decoders: Vec<(TypeId, Box<dyn AnyDecoder>)>,
     steps: Vec<Step>,
     validators: Validators,
-    folds: Folds,
+    folds: Vec<(String, Box<dyn AnyFold>)>,
 }
 
 /// Rules of others for events, by type and by the key of a tag.
@@ -136,6 +140,18 @@ impl Registry {
 
     pub(super) fn steps(&self) -> &[Step] {
         &self.0.steps
+    }
+
+    /// The fold of a stream, by its category; at the state of a stream without events. `None` where no aggregate is known
+    /// for the category.
+    #[must_use]
+    pub fn fold(&self, stream: &StreamName) -> Option<Fold<'_>> {
+        self.fold_of(stream.category()).map(|fold| Fold::begin(fold, self, stream))
+    }
+
+    /// The categories whose streams can be folded, sorted.
+    pub fn categories(&self) -> impl Iterator<Item = &str> {
+        self.0.folds.keys().map(String::as_str)
     }
 
     /// How the streams of a category are folded.
@@ -252,6 +268,57 @@ impl RegistryBuilder {
         self
     }
 
+    /// The aggregate whose state the streams of a category have, its events with it: by it the tool shows states, which is
+    /// why they must be serializable, and a whole log is checked.
+    ///
+    /// ```
+    /// use scorebook::{Aggregate, EventContext, EventStore, ExpectedVersion, Event, Registry, StreamName};
+    /// # scorebook::events! {
+    /// #     /// What happens to a counter.
+    /// #     pub enum Counted {
+    /// #         /// It went up.
+    /// #         Up(u32) = "counted_up", 1;
+    /// #     }
+    /// # }
+    /// # impl Aggregate for Counter {
+    /// #     type Event = Counted;
+    /// #     type Command = ();
+    /// #     type Refusal = ();
+    /// #     fn new(_: &StreamName) -> Counter {
+    /// #         Counter { count: 0 }
+    /// #     }
+    /// #     fn decide(&self, _: &()) -> Result<Vec<Counted>, ()> {
+    /// #         Ok(Vec::new())
+    /// #     }
+    /// #     fn apply(&mut self, Counted::Up(up): &Counted, _: &EventContext<'_>) {
+    /// #         self.count += up;
+    /// #     }
+    /// # }
+    /// #[derive(Clone, serde::Serialize)]
+    /// struct Counter {
+    ///     count: u32,
+    /// }
+    /// // impl Aggregate for Counter …
+    ///
+    /// let registry = Registry::builder().aggregate::<Counter>("counter").build()?;
+    /// let store = EventStore::open_in_memory()?;
+    /// let stream = StreamName::new("counter-7")?;
+    /// let events = [Counted::Up(3).encode()?, Counted::Up(4).encode()?];
+    /// store.append(&stream, ExpectedVersion::Any, events).wait().map_err(|error| error.into_error())?;
+    ///
+    /// let mut fold = registry.fold(&stream).expect("the category is known");
+    /// for event in store.read(&stream) {
+    ///     fold.apply(&event?)?;
+    /// }
+    /// assert_eq!(fold.json()?, r#"{"count":7}"#);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    #[must_use]
+    pub fn aggregate<A: Aggregate + Serialize>(mut self, category: &str) -> RegistryBuilder {
+        self.folds.push((category.to_owned(), Box::new(FoldOf::<A>::new())));
+        self.events::<A::Event>()
+    }
+
     /// How an event that was recorded in one shape becomes one of another, see [`EventTypes::step`].
     #[must_use]
     pub fn step<Old: DeserializeOwned, New: Serialize>(
@@ -346,13 +413,6 @@ impl RegistryBuilder {
         self
     }
 
-    /// How the streams of a category are folded.
-    #[must_use]
-    pub(super) fn fold(mut self, category: &str, fold: Box<dyn AnyFold>) -> RegistryBuilder {
-        self.folds.insert(category.to_owned(), fold);
-        self
-    }
-
     /// Puts the registry together. `Ok` guarantees that from every shape which is named there is exactly one shortest way
     /// to something that is read, or it is discarded.
     ///
@@ -368,6 +428,7 @@ impl RegistryBuilder {
 
         let mut faults = name_faults(&graph);
         faults.extend(conflicts(&decoders));
+        faults.extend(category_faults(&folds));
         faults.extend(graph.faults(shapes.iter().copied()));
         faults.extend(superfluous(&decoders, &steps, &graph, &ways));
         faults.extend(ways.iter().flat_map(|ways| ways.ambiguous.iter().cloned()));
@@ -380,6 +441,7 @@ impl RegistryBuilder {
         }
         let numbers = decoders.iter().enumerate().map(|(number, (id, _))| (*id, number)).collect();
         let decoders = decoders.into_iter().map(|(_, decoder)| decoder).collect();
+        let folds = folds.into_iter().collect();
         Ok(Registry(Arc::new(Known { types, decoders, numbers, steps, validators, folds })))
     }
 }
@@ -395,6 +457,24 @@ fn name_faults(graph: &Graph) -> Vec<RegistryFault> {
     let of_shape =
         |shape: &EventShape| Some(RegistryFault::InvalidName { shape: shape.clone(), reason: fault(shape)? });
     graph.shapes().iter().filter_map(of_shape).collect()
+}
+
+/// Names that no stream's category can be, and categories with two aggregates.
+fn category_faults(folds: &[(String, Box<dyn AnyFold>)]) -> Vec<RegistryFault> {
+    let mut faults = Vec::new();
+    let mut known: BTreeMap<&str, &'static str> = BTreeMap::new();
+    for (category, fold) in folds {
+        let is_category = StreamName::new(category.as_str()).is_ok_and(|name| name.category() == category);
+        let reason = match known.insert(category, fold.aggregate()) {
+            _ if !is_category => "is not what a stream's name begins with, up to the first `-`".to_owned(),
+            Some(first) if first != fold.aggregate() => {
+                format!("is folded twice: by {first}, and by {}", fold.aggregate())
+            }
+            _ => continue,
+        };
+        faults.push(RegistryFault::Category { category: category.clone(), reason });
+    }
+    faults
 }
 
 /// What is registered twice and not the same each time: by one enum anything, by several what they write.
