@@ -32,6 +32,12 @@
 //! | P8 | after a failed sync nothing is written, and reads go on | `faults::a_failed_sync_latches_and_readers_go_on` |
 //! | P9 | a full disk never bricks a store | `faults::a_full_disk_refuses_and_goes_on_by_itself` |
 
+// The tool says `scorebook::` as any other user does, and is built here nevertheless.
+#[cfg(feature = "cli")]
+extern crate self as scorebook;
+
+#[cfg(feature = "cli")]
+pub mod cli;
 mod error;
 mod event;
 mod format;
@@ -68,7 +74,7 @@ pub use error::{AppendError, Conflict, Error, ErrorKind};
 
 pub use modelling::{Aggregate, AggregateStream, At, EventContext, Loaded, OnUnknown};
 pub use modelling::{Decision, ExecuteError, Executed, Executing, Execution, Together};
-pub use modelling::{OnQuery, OnSeveral, OnStream};
+pub use modelling::{Fold, OnQuery, OnSeveral, OnStream};
 
 pub use modelling::{CheckFailure, CheckReport, CheckedShape};
 pub use modelling::{DecodedEvents, Event, EventShape, EventTypeInfo, EventTypes, Registry, RegistryBuilder, Split};

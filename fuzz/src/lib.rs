@@ -9,6 +9,7 @@
 
 pub mod targets;
 
+mod cli;
 mod image;
 mod layout;
 mod look;
@@ -17,51 +18,6 @@ mod seal;
 
 #[path = "../../tests/model/mod.rs"]
 mod model;
-
-// What of the tool reads and writes lines. It calls these modules by their names at the root of its crate.
-
-#[path = "../../src/bin/scorebook/compact.rs"]
-mod compact;
-#[path = "../../src/bin/scorebook/entry.rs"]
-mod entry;
-#[path = "../../src/bin/scorebook/exact.rs"]
-#[allow(dead_code, reason = "the tool uses more of it")]
-mod exact;
-#[path = "../../src/bin/scorebook/failure.rs"]
-#[allow(dead_code, reason = "the tool uses more of it")]
-mod failure;
-#[path = "../../src/bin/scorebook/import.rs"]
-#[allow(dead_code, reason = "the tool uses more of it")]
-mod import;
-#[path = "../../src/bin/scorebook/lines.rs"]
-#[allow(dead_code, reason = "the tool uses more of it")]
-mod lines;
-#[path = "../../src/bin/scorebook/ndjson.rs"]
-#[allow(dead_code, reason = "the tool uses more of it")]
-mod ndjson;
-#[path = "tool/output.rs"]
-mod output;
-#[path = "tool/progress.rs"]
-mod progress;
-#[path = "../../src/bin/scorebook/rfc3339.rs"]
-#[allow(dead_code, reason = "the tool uses more of it")]
-mod rfc3339;
-
-use scorebook::EventStore;
-use std::path::PathBuf;
-
-/// Stands in for what every command of the tool is told.
-#[allow(dead_code, reason = "no command is run here")]
-struct Tool {
-    dir: PathBuf,
-}
-
-#[allow(dead_code, reason = "no command is run here")]
-impl Tool {
-    fn open(&self) -> Result<EventStore, failure::Failure> {
-        Ok(EventStore::open(&self.dir)?)
-    }
-}
 
 #[cfg(test)]
 mod seeds;

@@ -2,6 +2,11 @@
 
 mod aggregates;
 mod append;
+// The tool once more, as a stranger to the crate would build it: what it names is public, methods and fields too.
+#[cfg(feature = "cli")]
+#[path = "../../src/cli/mod.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is built here, and run as a command")]
+mod cli;
 mod concurrency;
 mod conditions;
 mod crash;

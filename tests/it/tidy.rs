@@ -32,6 +32,7 @@ fn a_file_knows_only_floors_at_or_below_its_own() {
             ("src/log/recovery.rs", "use crate::Error;"),
             ("src/novelty/mod.rs", "use crate::error::Error;"),
             ("src/log/mod.rs", "use crate::novelty::New;"),
+            ("src/inspect/mod.rs", "use crate::cli::output::say;"),
         ],
         &[
             ("src/segment/reader.rs", "use crate::{error::Error, storage::{File, Storage}};"),
@@ -41,6 +42,34 @@ fn a_file_knows_only_floors_at_or_below_its_own() {
             ("src/log/mod.rs", "#[cfg(test)]\nmod tests { use crate::store::EventStore; }"),
             ("src/lib.rs", "pub use crate::store::EventStore;"),
             ("src/log/mod.rs", "macro_rules! m { ($a:ty) => { $crate::Error::<$a>::new() } }"),
+        ],
+    );
+}
+
+#[test]
+fn the_tool_names_nothing_but_itself_and_what_is_public() {
+    assert_eq!(
+        public_names("mod log; pub mod guide;\npub use log::{Verdict, a::Damage};\npub(crate) use b::C;"),
+        ["guide", "Verdict", "Damage"]
+    );
+    check_rule(
+        stands_on_public_names,
+        &[
+            ("src/cli/read.rs", "use crate::EventStore;"),
+            ("src/cli/read.rs", "use crate::{cli::Tool, log::Verdict};"),
+            ("src/cli/read.rs", "use scorebook::log::Verdict;"),
+            ("src/cli/read.rs", "use scorebook::{EventStore, error::fault};"),
+            ("src/cli/read.rs", "use super::super::EventStore;"),
+            ("src/cli/mod.rs", "fn f() { super::log::open() }"),
+            ("src/cli/read.rs", "#[cfg(test)]\nmod tests { use crate::log::Verdict; }"),
+            ("src/bin/scorebook/main.rs", "use scorebook::log::Verdict;"),
+        ],
+        &[
+            ("src/cli/read.rs", "use crate::cli::Tool; pub(crate) use super::output::Output;"),
+            ("src/cli/read.rs", "use scorebook::{Error, EventStore}; fn f() { scorebook::verify(dir) }"),
+            ("src/cli/read.rs", "#[cfg(test)]\nmod tests { use super::*; use scorebook::testing::SimulatedDisk; }"),
+            ("src/bin/scorebook/main.rs", "fn main() { scorebook::cli::run() }"),
+            ("src/log/mod.rs", "use crate::segment::Segment;"),
         ],
     );
 }
@@ -56,11 +85,11 @@ fn only_one_file_knows_the_file_system_and_the_platform() {
             ("src/storage/map.rs", "#[cfg(unix)] fn f() {}"),
             ("src/sync/mod.rs", "#[cfg(any(test, target_os = \"linux\"))] fn f() {}"),
             ("src/store/open.rs", "let slow = cfg!(windows);"),
-            ("src/bin/scorebook/main.rs", "#[cfg_attr(unix, inline)] fn f() {}"),
+            ("src/cli/mod.rs", "#[cfg_attr(unix, inline)] fn f() {}"),
         ],
         &[
             ("src/storage/disk/mod.rs", "use std::fs::File; #[cfg(target_os = \"linux\")] fn f() {}"),
-            ("src/bin/scorebook/input.rs", "use std::fs::File;"),
+            ("src/cli/lines.rs", "use std::fs::File;"),
             ("src/log/mod.rs", "#[cfg(feature = \"unix\")] fn windows() {}"),
             ("src/log/mod.rs", "#[cfg(test)]\nmod tests { use std::fs; }"),
         ],
@@ -81,7 +110,7 @@ fn every_lock_wait_and_atomic_goes_through_sync() {
         &[
             ("src/name.rs", "use std::sync::Arc; use std::sync::{Arc, Weak};"),
             ("src/sync/mod.rs", "pub(crate) use parking_lot::Mutex; pub(crate) use std::thread::spawn;"),
-            ("src/bin/scorebook/tail.rs", "fn f() { std::thread::sleep(pause) }"),
+            ("src/cli/tail.rs", "fn f() { std::thread::sleep(pause) }"),
         ],
     );
 }
@@ -98,7 +127,7 @@ fn nothing_above_the_seam_asks_for_the_time_or_makes_chance() {
         &[
             ("src/storage/disk/mod.rs", "let now = SystemTime::now();"),
             ("src/time.rs", "use std::time::SystemTime; fn f(time: SystemTime) -> Timestamp {}"),
-            ("src/bin/scorebook/tail.rs", "let now = Instant::now();"),
+            ("src/cli/tail.rs", "let now = Instant::now();"),
             ("src/log/mod.rs", "#[cfg(test)]\nmod tests { fn f() { Instant::now() } }"),
         ],
     );
@@ -112,12 +141,14 @@ fn a_crate_that_has_a_home_is_used_there_only() {
             ("src/log/mod.rs", "fn f() { rustix::fs::fdatasync(file) }"),
             ("src/segment/reader.rs", "use memmap2::Mmap;"),
             ("src/store/mod.rs", "use clap::Parser;"),
+            ("src/cli/read.rs", "use rustix::fs::fdatasync;"),
             ("src/log/mod.rs", "fn f() { bincode::encode_to_vec(x, y) }"),
         ],
         &[
             ("src/storage/disk/mod.rs", "use rustix::fs::fdatasync;"),
             ("src/storage/map.rs", "use memmap2::Mmap; use rustix::io::Errno;"),
-            ("src/bin/scorebook/main.rs", "use clap::Parser;"),
+            ("src/cli/mod.rs", "use clap::Parser;"),
+            ("src/cli/terminal.rs", "use rustix::termios::tcgetwinsize;"),
         ],
     );
 }
@@ -146,14 +177,15 @@ fn nothing_prints_or_is_left_unfinished() {
         &[
             ("src/log/mod.rs", "fn f() { println!(\"x\") }"),
             ("src/log/mod.rs", "fn f() { eprint!(\"x\") }"),
-            ("src/bin/scorebook/main.rs", "fn f() { dbg!(x); }"),
+            ("src/cli/mod.rs", "fn f() { dbg!(x); }"),
             ("src/log/mod.rs", "fn f() { todo!() }"),
             ("src/log/mod.rs", "fn f() { std::unimplemented!() }"),
             ("src/log/mod.rs", "fn f() { g()\n    .unwrap(); }"),
+            ("src/cli/mod.rs", "fn f() { g().unwrap(); }"),
             ("src/log/mod.rs", "#[cfg(test)]\nmod tests { fn f() { dbg!(x); } }"),
         ],
         &[
-            ("src/bin/scorebook/main.rs", "fn f() { println!(\"x\") }"),
+            ("src/cli/output.rs", "fn f() { println!(\"x\") }"),
             ("src/log/mod.rs", "/// println!() and x.unwrap()\nfn println() { writeln!(f, \"todo!()\") }"),
             ("src/log/mod.rs", "#[cfg(test)]\nmod tests { fn f() { g().unwrap(); } }"),
             ("src/log/mod.rs", "fn f() { g().unwrap_or(0); todo(1); }"),
@@ -202,7 +234,7 @@ fn only_the_log_removes_files_and_whoever_derives_some() {
             ("src/store/open.rs", "fn f() { storage.remove(path) }"),
             ("src/inspect/salvage.rs", "fn f() { self.storage\n    .remove(path) }"),
             ("src/log/mod.rs", "fn f() { std::fs::remove_file(path) }"),
-            ("src/bin/scorebook/main.rs", "fn f() { fs::remove_dir_all(path) }"),
+            ("src/cli/mod.rs", "fn f() { fs::remove_dir_all(path) }"),
         ],
         &[
             ("src/log/copy.rs", "fn f() { storage.remove(path) }"),
@@ -371,7 +403,7 @@ fn check_rule(rule: Rule, bad: &[(&str, &str)], good: &[(&str, &str)]) {
 // The rules, as functions.
 
 /// The floors, from the bottom up. Modules of one floor may know each other.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["position", "time", "name", "event", "error", "receipt", "options", "limits", "query", "mutant", "sync"],
     &["format"],
     &["storage"],
@@ -382,6 +414,7 @@ const FLOORS: [&[&str]; 10] = [
     &["inspect"],
     &["modelling"],
     &["testing"],
+    &["cli"],
 ];
 
 fn floor(module: &str) -> Option<usize> {
@@ -416,6 +449,46 @@ fn looks_down_only(path: &str, text: &str) -> Complaints {
     complaints
 }
 
+/// That the names are right is all this can see; `tests/it/main.rs` builds the tool once more, where private methods
+/// are out of its reach too.
+fn stands_on_public_names(path: &str, text: &str) -> Complaints {
+    let Some(inside) = path.strip_prefix("src/").filter(|_| is_tool(path) && path.ends_with(".rs")) else {
+        return Vec::new();
+    };
+    let public = public_names(&text_of("src/lib.rs"));
+    let depth = inside.trim_end_matches("/mod.rs").split('/').count();
+    let mut complaints = Vec::new();
+    // Tests too: what they show must be what a stranger can do.
+    for (line, segments) in Code::new(text).paths() {
+        let ups = segments.iter().take_while(|segment| **segment == "super").count();
+        let is_good = match segments[..] {
+            // `pub(crate)` is no path.
+            ["crate"] | ["crate", "cli", ..] => true,
+            ["crate", ..] => false,
+            ["scorebook", name, ..] => public.iter().any(|public| public == name),
+            _ => ups < depth,
+        };
+        if !is_good {
+            complaints.push((line, format!("`{}` is no public name", segments.join("::"))));
+        }
+    }
+    complaints
+}
+
+/// The names that the root of the crate gives away.
+fn public_names(root: &str) -> Vec<String> {
+    let code = Code::new(root);
+    let is_public = |at: usize, what: &str| code.is(at, "pub") && code.is(at + 1, what);
+    let modules = (0..code.tokens.len()).filter(|at| is_public(*at, "mod")).map(|at| &*code.tokens[at + 2].text);
+    let mut names = modules.collect::<Vec<_>>();
+    for at in (0..code.tokens.len()).filter(|at| is_public(*at, "use")) {
+        let mut paths = Vec::new();
+        code.path(at + 2, &[], &mut paths);
+        names.extend(paths.iter().filter_map(|(_, segments)| segments.last().copied()));
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
 fn keeps_to_the_seam(path: &str, text: &str) -> Complaints {
     const PLATFORM: [&str; 5] = ["unix", "windows", "target_os", "target_family", "target_env"];
     if !path.starts_with("src/") || path.starts_with("src/storage/disk/") {
@@ -424,7 +497,7 @@ fn keeps_to_the_seam(path: &str, text: &str) -> Complaints {
     let code = Code::without_tests(path, text);
     let mut complaints = Vec::new();
     for (line, segments) in code.paths() {
-        let is_file_system = matches!(segments[..], ["std", "fs", ..]) && !path.starts_with("src/bin/");
+        let is_file_system = matches!(segments[..], ["std", "fs", ..]) && !is_tool(path);
         if is_file_system || matches!(segments[..], ["std", "os", ..]) {
             complaints.push((line, format!("`{}` is for src/storage/disk", segments.join("::"))));
         }
@@ -472,12 +545,12 @@ fn uses_crates_at_home(path: &str, text: &str) -> Complaints {
         ("bincode", &["src/index/columns.rs", "src/modelling/payload.rs"]),
         ("rustix", &["src/storage/"]),
         ("memmap2", &["src/storage/map.rs"]),
-        ("anstream", &["src/bin/"]),
-        ("base64", &["src/bin/"]),
-        ("clap", &["src/bin/"]),
-        ("comfy_table", &["src/bin/"]),
-        ("indicatif", &["src/bin/"]),
-        ("jiff", &["src/bin/"]),
+        ("anstream", &["src/cli/"]),
+        ("base64", &["src/cli/"]),
+        ("clap", &["src/cli/"]),
+        ("comfy_table", &["src/cli/"]),
+        ("indicatif", &["src/cli/"]),
+        ("jiff", &["src/cli/"]),
     ];
     if !path.starts_with("src/") {
         return Vec::new();
@@ -487,7 +560,7 @@ fn uses_crates_at_home(path: &str, text: &str) -> Complaints {
     for (line, segments) in code.paths().into_iter().filter(|(_, segments)| 1 < segments.len()) {
         for (name, home) in HOMES {
             // The tool asks the system about the terminal it writes to; the library has no business with that.
-            let is_terminal = (name, path) == ("rustix", "src/bin/scorebook/terminal.rs");
+            let is_terminal = (name, path) == ("rustix", "src/cli/terminal.rs");
             if segments[0] == name && !home.iter().any(|home| path.starts_with(home)) && !is_terminal {
                 complaints.push((line, format!("`{name}` is for {}", home.join(" and "))));
             }
@@ -524,7 +597,7 @@ fn is_quiet_and_finished(path: &str, text: &str) -> Complaints {
     let mut complaints = Vec::new();
     let code = Code::new(text);
     for (_, token) in code.tokens.iter().enumerate().filter(|(at, _)| code.is(at + 1, "!")) {
-        let is_print = PRINTS.contains(&&*token.text) && !path.starts_with("src/bin/");
+        let is_print = PRINTS.contains(&&*token.text) && !is_tool(path);
         if is_print || LEFTOVERS.contains(&&*token.text) {
             complaints.push((token.line, format!("`{}!`", token.text)));
         }
@@ -898,10 +971,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The path inside `src/`, of the library's files only.
+/// The path inside `src/`, of the library's files only. The tool stands above it, though it is built with it.
 fn library_path(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("src/")?;
-    (inside.ends_with(".rs") && !inside.starts_with("bin/")).then_some(inside)
+    (inside.ends_with(".rs") && !is_tool(path)).then_some(inside)
+}
+
+fn is_tool(path: &str) -> bool {
+    path.starts_with("src/cli/") || path.starts_with("src/bin/")
 }
 
 fn is_directly_in(path: &str, folder: &str) -> bool {

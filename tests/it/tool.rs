@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -859,6 +859,175 @@ fn the_demo_holds_again_and_again() {
     assert_eq!(made.count(), 2);
 }
 
+// States, which the tool knows where it is linked with aggregates: those of `tests/examples/linked_tool.rs`.
+
+/// A game of four events, the second of which has an old schema; and notes, which nobody folds.
+const GAME: &str = concat!(
+    r#"{"stream":"game-42","type":"game_started","data":{"players":["alice","bob"]}}"#,
+    "\n",
+    r#"{"stream":"game-42","type":"guessed","data":"alice"}"#,
+    "\n",
+    r#"{"stream":"note-1","type":"noted","data":1}"#,
+    "\n",
+    r#"{"stream":"game-42","type":"guessed","schema":2,"data":{"player":"alice","points":3}}"#,
+    "\n",
+    r#"{"stream":"game-42","type":"game_ended","data":{}}"#,
+);
+
+#[test]
+fn a_state_is_that_of_a_version_or_a_time() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    let check = |arguments: &[&str], expected: &str| {
+        let told = place.linked(&[&["state", "game-42"], arguments].concat()).is(0);
+        assert_eq!(told.out.trim_end(), expected, "{arguments:?}");
+    };
+    check(&[], r#"{"is_over":true,"scores":{"alice":4,"bob":0}}"#);
+    check(&["--at", "3"], r#"{"is_over":false,"scores":{"alice":4,"bob":0}}"#);
+    check(&["--at", "2"], r#"{"is_over":false,"scores":{"alice":1,"bob":0}}"#);
+    check(&["--at", "0"], r#"{"is_over":false,"scores":{}}"#);
+    check(&["--at", "1970-01-01"], r#"{"is_over":false,"scores":{}}"#);
+    check(&["--at", "2200-01-01T00:00:00Z"], r#"{"is_over":true,"scores":{"alice":4,"bob":0}}"#);
+    check(&["--at", "0", "--format", "table"], "{\n  \"is_over\": false,\n  \"scores\": {}\n}");
+    let harmful = r#"{"type":"game_started","data":{"players":["\u009b31m\u202e"]}}"#;
+    place.run(&["append", "game-43"]).with(harmful).is(0);
+    let table = place.linked(&["state", "game-43", "--format", "table"]).is(0).out;
+    assert!(table.contains(r#""\u{9b}31m\u{202e}": 0"#), "{table:?}");
+    place.linked(&["state", "game-42", "--at", "5"]).is(3).says("at version 4: there is no version 5");
+    place.linked(&["state", "game-44"]).is(3);
+    place.linked(&["state", "game-42", "--at", "sometime"]).is(2).says("sometime");
+    place.linked(&["--dir", "nowhere", "state", "game-42"]).is(3);
+}
+
+#[test]
+fn a_difference_is_told_path_by_path_and_either_way() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    let lines = |arguments: &[&str]| place.linked(&[&["diff", "game-42"], arguments].concat()).is(0).lines();
+    assert_eq!(lines(&["1", "4", "--format", "table"]), ["is_over: false -> true", "scores.alice: 0 -> 4"]);
+    assert_eq!(lines(&["4", "1", "--format", "table"]), ["is_over: true -> false", "scores.alice: 4 -> 0"]);
+    assert_eq!(lines(&["0", "1"]), [r#"{"path":"scores.alice","after":0}"#, r#"{"path":"scores.bob","after":0}"#]);
+    assert_eq!(lines(&["2", "3"]), [r#"{"path":"scores.alice","before":1,"after":4}"#]);
+    assert_eq!(lines(&["1970-01-01", "0"]), [""; 0]);
+    assert_eq!(lines(&["2", "2", "--format", "json"]), ["[]"]);
+    place.linked(&["diff", "game-42", "2", "9"]).is(3).says("no version 9");
+    place.linked(&["diff", "game-42", "2"]).is(2);
+}
+
+#[test]
+fn a_replay_tells_the_state_behind_the_last_event_or_behind_every_one() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    let last = place.linked(&["replay", "game-42", "--at", "3"]).is(0).object();
+    assert_eq!((&last["version"], &last["position"], &last["type"]), (&3.into(), &4.into(), &"guessed".into()));
+    assert_eq!(last["state"]["scores"]["alice"], 4);
+    assert_eq!(place.linked(&["replay", "game-42", "--at", "0"]).is(0).object()["version"], 0);
+
+    let steps = place.linked(&["replay", "game-42", "--step"]).is(0).lines();
+    let steps: Vec<Value> = steps.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let scores = steps.iter().map(|step| step["state"]["scores"]["alice"].as_u64().expect("a score"));
+    assert_eq!(scores.collect::<Vec<_>>(), [0, 1, 4, 4]);
+
+    let prose = |arguments: &[&str]| {
+        let told = place.linked(&[&["replay", "game-42", "--format", "table"], arguments].concat()).is(0).lines();
+        let without_time = told.iter().map(|line| line.split("  ").filter(|part| !part.contains("T")));
+        without_time.map(|parts| parts.collect::<Vec<_>>().join("  ")).collect::<Vec<String>>()
+    };
+    assert_eq!(prose(&["--at", "2"])[..2], ["version 2  guessed", "  {"]);
+    assert_eq!(
+        prose(&["--step", "--at", "2"]),
+        [
+            "version 0",
+            "  {",
+            "    \"is_over\": false,",
+            "    \"scores\": {}",
+            "  }",
+            "version 1  game_started",
+            "  scores.alice: nothing -> 0",
+            "  scores.bob: nothing -> 0",
+            "version 2  guessed",
+            "  scores.alice: 0 -> 1",
+        ]
+    );
+    assert_eq!(prose(&["--step", "--whole", "--at", "1"]).len(), 8);
+    place.linked(&["replay", "game-42", "--whole"]).is(2);
+}
+
+#[test]
+fn what_cannot_be_folded_is_named_and_the_steps_before_it_are_told() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    place.run(&["append", "game-42"]).with(r#"{"type":"guessed","data":{"name":"alice"}}"#).is(0);
+    let told = place.linked(&["replay", "game-42", "--step"]).is(10);
+    assert_eq!(told.says("`guessed` (schema 1)").says("position 6").lines().len(), 4);
+    assert_eq!(place.linked(&["state", "game-42"]).is(10).out, "");
+    place.linked(&["state", "game-42", "--at", "4"]).is(0);
+    place.linked(&["diff", "game-42", "1", "4"]).is(0);
+    place.linked(&["diff", "game-42", "1", "5"]).is(10);
+
+    let place = Place::new();
+    place.run(&["append", "game-1"]).with(r#"{"type":"guessed","schema":3,"data":1}"#).is(0);
+    place.linked(&["state", "game-1"]).is(10).says("schema 3");
+}
+
+#[test]
+fn where_nothing_folds_a_stream_its_events_are_shown_and_how_to_have_it_folded() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    let hint = "no aggregate folds category `game` here: a program that ends in scorebook::cli::run(registry)";
+    let read = |arguments: &[&str]| place.run(&[&["read", "game-42"], arguments].concat()).is(0).out;
+    let told = place.run(&["replay", "game-42", "--step"]).is(0);
+    assert_eq!(told.says(hint).out, read(&[]));
+    assert_eq!(told.err.lines().count(), 1, "{}", told.err);
+    assert_eq!(place.run(&["replay", "game-42", "--at", "2"]).is(0).out, read(&["--to", "2"]));
+    // What was asked for is a state, and there is none.
+    assert_eq!(place.run(&["state", "game-42", "--at", "1"]).is(3).says(hint).out, read(&["--to", "1"]));
+    assert_eq!(place.run(&["diff", "game-42", "3", "1"]).is(3).says(hint).out, read(&["--from", "2", "--to", "3"]));
+    place.run(&["replay", "game-43"]).is(3);
+    place.linked(&["replay", "note-1"]).is(0).says("category `note`");
+}
+
+#[test]
+fn check_names_what_cannot_be_decoded_or_folded_and_counts_what_nobody_knows() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    let report = place.linked(&["check"]).is(0).object();
+    assert_eq!((&report["sound"], &report["events"], &report["streams_folded"]), (&true.into(), &5.into(), &1.into()));
+    let types = report["types"].as_array().expect("types").iter();
+    let types: Vec<(&str, u64, bool)> = types
+        .map(|row| {
+            let (name, schema, is_known) = (row["type"].as_str(), row["schema"].as_u64(), row["known"].as_bool());
+            (name.expect("a type"), schema.expect("a schema"), is_known.expect("known or not"))
+        })
+        .collect();
+    assert_eq!(
+        types,
+        [
+            ("game_ended", 1, true),
+            ("game_started", 1, true),
+            ("guessed", 1, true),
+            ("guessed", 2, true),
+            ("noted", 1, false)
+        ]
+    );
+    let stock = place.run(&["check"]).is(0);
+    let stock = stock.says("scorebook::cli::run(registry)").object();
+    assert_eq!((&stock["sound"], &stock["unknown"], &report["unknown"]), (&true.into(), &5.into(), &1.into()));
+
+    place.run(&["append", "game-42"]).with(r#"{"type":"guessed","data":7}"#).is(0);
+    place.run(&["append", "game-43"]).with(r#"{"type":"bet","data":7}"#).is(0);
+    let told = place.linked(&["check"]).is(10);
+    let report = told.says("2 events cannot be decoded or folded").object();
+    let failures = report["failures"].as_array().expect("failures").iter();
+    let failures: Vec<(u64, &str)> = failures
+        .map(|row| (row["position"].as_u64().expect("a position"), row["type"].as_str().expect("a type")))
+        .collect();
+    assert_eq!(failures, [(6, "guessed"), (7, "bet")]);
+    let table = place.linked(&["check", "--format", "table"]).is(10).out;
+    assert!(table.contains("`guessed` (schema 1): 2 events, 1 failed"), "{table}");
+    assert!(table.contains("position 7, game-43 at 1: "), "{table}");
+}
+
 /// A directory to run the tool in; its store is `store`.
 struct Place {
     dir: TempDir,
@@ -944,7 +1113,11 @@ impl Place {
 
     /// The tool on the store, unless the arguments name another.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_scorebook"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_scorebook")), arguments)
+    }
+
+    fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         if !arguments.contains(&"--dir") {
             command.args(["--dir", "store"]);
         }
@@ -954,6 +1127,12 @@ impl Place {
 
     fn run(&self, arguments: &[&str]) -> Prepared {
         Prepared { command: self.command(arguments), arguments: arguments.join(" "), input: Vec::new() }
+    }
+
+    /// The same of the tool that knows what a game is.
+    fn linked(&self, arguments: &[&str]) -> Prepared {
+        let command = self.command_of(linked_tool(), arguments);
+        Prepared { command, arguments: arguments.join(" "), input: Vec::new() }
     }
 
     fn import_numbered(&self, stream: &str, events: u64) {
@@ -1029,6 +1208,25 @@ impl Place {
         bytes[at..at + 7].copy_from_slice(b"remains");
         fs::write(path, bytes).expect("written");
     }
+}
+
+/// The example that is the tool with an aggregate. It is built with the tests, but not where only some are asked for:
+/// then, and where it is older than they are, this builds it.
+fn linked_tool() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let tests = std::env::current_exe().expect("this is a program");
+        let profile = tests.ancestors().nth(2).expect("tests lie in deps/ of a profile's directory");
+        let target = profile.parent().expect("a profile's directory lies in the one of all builds");
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--example", "linked_tool", "--target-dir"]).arg(target);
+        // The same features, so that nothing else is built anew.
+        cargo.args(if cfg!(feature = "mutants") { &["--all-features"][..] } else { &["--features", "cli"] });
+        cargo.args(if profile.ends_with("release") { &["--release"][..] } else { &[] });
+        let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
+        assert!(status.success(), "the example is built");
+        profile.join("examples/linked_tool")
+    })
 }
 
 /// A line with an event whose payload is its number.

@@ -3,9 +3,10 @@
 //! What is refused is refused with its line and a reason. What is taken in is exported, taken in again exactly, and
 //! exported once more: the same lines.
 
-use crate::lines::Lines;
+use crate::cli::failure::Failure;
+use crate::cli::lines::Lines;
+use crate::cli::{exact, import, ndjson};
 use crate::look::{self, options};
-use crate::{exact, import, ndjson};
 use scorebook::EventStore;
 use scorebook::testing::SimulatedDisk;
 use std::io::Cursor;
@@ -42,7 +43,7 @@ fn lines(data: &[u8]) -> Lines {
 }
 
 /// A refusal names the line, or the lines of a batch, and says why.
-fn check_refusal(failure: Option<crate::failure::Failure>, data: &[u8]) {
+fn check_refusal(failure: Option<Failure>, data: &[u8]) {
     let Some(failure) = failure else { return };
     let text = format!("{failure:?}");
     let named = text.split("line").nth(1).map(|rest| rest.trim_start_matches('s').trim_start());

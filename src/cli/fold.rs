@@ -1,0 +1,39 @@
+//! A stream as the registry folds it; and what is shown where it has no fold.
+
+use crate::cli::Tool;
+use crate::cli::failure::Failure;
+use crate::cli::read;
+use scorebook::{EventStore, Fold, RecordedEvent, StreamName, Version};
+
+/// Goes on folding a stream, after one version and up to another. Behind each event `each` gets it, with the fold.
+pub(crate) fn go_on<'a>(
+    store: &EventStore,
+    stream: &StreamName,
+    after: Version,
+    last: Version,
+    mut fold: Fold<'a>,
+    mut each: impl FnMut(&RecordedEvent, &Fold<'a>) -> Result<(), Failure>,
+) -> Result<Fold<'a>, Failure> {
+    for event in store.read(stream).after(after).to(last) {
+        let event = event?;
+        fold.apply(&event)?;
+        each(&event, &fold)?;
+    }
+    Ok(fold)
+}
+
+/// Shows the events that would have been folded, and gives back in one line how to have them folded.
+pub(crate) fn show_events(
+    tool: &Tool,
+    store: &EventStore,
+    stream: &StreamName,
+    after: Version,
+    last: Version,
+) -> Result<String, Failure> {
+    read::print(&mut tool.output(), store.read(stream).after(after).to(last))?;
+    Ok(format!(
+        "these are events, since no aggregate folds category `{}` here: a program that ends in \
+         scorebook::cli::run(registry) shows states, see the documentation of scorebook::cli",
+        stream.category()
+    ))
+}

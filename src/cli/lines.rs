@@ -1,0 +1,165 @@
+//! Input taken line by line: numbered, as text, blank ones passed over.
+
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::ndjson::Line;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, stdin};
+use std::path::{Path, PathBuf};
+
+/// The longest line: 128 MiB, more than the largest event there can be takes as JSON, escapes included.
+const LINE_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes a line that says a UTF-8 text begins may start with; nothing here needs them.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Lines of NDJSON, with their numbers.
+pub(crate) struct Lines {
+    reader: Box<dyn BufRead>,
+    /// What is read, for messages.
+    name: PathBuf,
+    /// The number of the line in `buffer`; lines are numbered from 1.
+    number: u64,
+    /// The line that was read last; the next one takes its room.
+    buffer: Vec<u8>,
+    /// How many bytes were taken, ends of lines included.
+    bytes: u64,
+    /// How many bytes there are in all, where that is known.
+    bytes_total: Option<u64>,
+}
+
+impl Lines {
+    /// Lines of a file, or of standard input where there is none or it is `-`.
+    pub(crate) fn open(file: Option<&Path>) -> Result<Lines, Failure> {
+        match file {
+            Some(path) if path != Path::new("-") => {
+                let file = File::open(path).map_err(|error| Failure::file("opening", path, &error))?;
+                let bytes_total = file.metadata().ok().filter(|of| of.is_file()).map(|of| of.len());
+                Ok(Lines::new(Box::new(BufReader::with_capacity(1 << 16, file)), path, bytes_total))
+            }
+            _ => Ok(Lines::new(Box::new(stdin().lock()), Path::new("standard input"), None)),
+        }
+    }
+
+    /// Lines of a text.
+    pub(crate) fn of(text: &'static str, name: &str) -> Lines {
+        Lines::new(Box::new(text.as_bytes()), Path::new(name), Some(text.len() as u64))
+    }
+
+    /// Lines of whatever can be read.
+    pub(crate) fn new(reader: Box<dyn BufRead>, name: &Path, bytes_total: Option<u64>) -> Lines {
+        Lines { reader, name: name.to_owned(), number: 0, buffer: Vec::new(), bytes: 0, bytes_total }
+    }
+
+    /// Passes over everything before line `number`, without looking at it.
+    pub(crate) fn skip_to(&mut self, number: u64) -> Result<(), Failure> {
+        while self.number + 1 < number && self.fill()? {}
+        Ok(())
+    }
+
+    /// The event of the next line that is not blank.
+    pub(crate) fn next_event(&mut self) -> Result<Option<Line>, Failure> {
+        while self.fill()? {
+            let text = self.text()?;
+            if !text.trim_ascii().is_empty() {
+                return Line::parse(text).map(Some).map_err(|fault| self.fault(&fault));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last line that was read, for messages: `line 7`.
+    pub(crate) fn place(&self) -> String {
+        format!("line {}", self.number)
+    }
+
+    /// The number of the last line that was read.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How long the last line that was read is.
+    pub(crate) fn line_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// How many bytes were taken.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many bytes there are in all, where that is known.
+    pub(crate) fn bytes_total(&self) -> Option<u64> {
+        self.bytes_total
+    }
+
+    /// Something is wrong with the last line that was read.
+    pub(crate) fn fault(&self, reason: &str) -> Failure {
+        Failure::new(Exit::Other, reason).at(&self.place())
+    }
+
+    /// Reads the next line; `false` at the end.
+    fn fill(&mut self) -> Result<bool, Failure> {
+        self.buffer.clear();
+        let mut limited = (&mut self.reader).take(LINE_BYTES_MAX as u64 + 1);
+        let bytes = match limited.read_until(b'\n', &mut self.buffer) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(Failure::file("reading", &self.name, &error)),
+        };
+        self.bytes += bytes as u64;
+        self.number += u64::from(bytes != 0);
+        if LINE_BYTES_MAX < bytes {
+            return Err(self.fault(&format!("more than {LINE_BYTES_MAX} bytes in one line")));
+        }
+        Ok(bytes != 0)
+    }
+
+    /// The line as text, without its end; a carriage return before the line feed is part of the end.
+    fn text(&self) -> Result<&str, Failure> {
+        let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.starts_with(BYTE_ORDER_MARK) {
+            return Err(self.fault("begins with a byte-order mark"));
+        }
+        std::str::from_utf8(line).map_err(|error| self.fault(&format!("not UTF-8 at byte {}", error.valid_up_to() + 1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(bytes: &'static [u8]) -> Lines {
+        Lines::new(Box::new(bytes), Path::new("test"), None)
+    }
+
+    #[test]
+    fn blank_lines_and_carriage_returns_are_taken_and_counted() {
+        let mut lines = lines(b"\n \t\r\n{\"type\":\"a\",\"data\":1}\r\n\r\n{\"type\":\"b\",\"data\":1}");
+        let mut seen = Vec::new();
+        while let Some(line) = lines.next_event().expect("good lines") {
+            seen.push((lines.number(), line.event.event_type().to_owned()));
+        }
+        assert_eq!(seen, [(3, "a".to_owned()), (5, "b".to_owned())]);
+        assert_eq!(lines.bytes(), 51);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_bad_utf_8_are_refused_with_the_line() {
+        for (bytes, text) in [
+            (b"\xEF\xBB\xBF{\"type\":\"a\",\"data\":1}".as_slice(), "line 1: begins with a byte-order mark"),
+            (b"\n{\"type\":\"\xFF\"}", "line 2: not UTF-8 at byte 10"),
+            (b"\xFF\xFE{\0}\0", "line 1: not UTF-8 at byte 1"),
+        ] {
+            let failure = lines(bytes).next_event().expect_err("a bad line");
+            assert!(format!("{failure:?}").contains(text), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_is_not_looked_at() {
+        let mut lines = lines(b"\xFF\nrubbish\n{\"type\":\"a\",\"data\":1}\n");
+        lines.skip_to(3).expect("lines");
+        assert!(lines.next_event().expect("a good line").is_some());
+        assert_eq!(lines.number(), 3);
+        assert!(lines.next_event().expect("the end").is_none());
+    }
+}
