@@ -115,19 +115,7 @@ impl Check<'_> {
         if self.registry.fold_of(category(event.stream())).is_some() {
             self.folded.insert(event.stream_name());
         }
-        let mut is_known = false;
-        let mut failure = None;
-        for decoder in self.registry.decoders() {
-            let count = caught(event, || decoder.count(self.registry.steps(), event).transpose());
-            match count {
-                Ok(None) => {}
-                Ok(Some(_)) => is_known = true,
-                Err(error) => {
-                    is_known = true;
-                    failure.get_or_insert(error);
-                }
-            }
-        }
+        let (is_known, failure) = self.outcome(event);
         let shape = event.shape();
         let none = || CheckedShape { shape: shape.clone(), events: 0, failed: 0, is_known };
         let checked = self.shapes.entry(shape.clone()).or_insert_with(none);
@@ -136,6 +124,22 @@ impl Check<'_> {
         if let Some(error) = failure {
             self.fail(event, shape, error);
         }
+    }
+
+    /// Whether any enum knows an event, and the first that it fails in.
+    fn outcome(&self, event: &RecordedEvent) -> (bool, Option<Error>) {
+        let (mut is_known, mut failure) = (false, None);
+        for decoder in self.registry.decoders() {
+            match caught(event, || decoder.count(self.registry.steps(), event).transpose()) {
+                Ok(None) => {}
+                Ok(Some(_)) => is_known = true,
+                Err(error) => {
+                    is_known = true;
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        (is_known, failure)
     }
 
     /// Folds a stream, as far as the log went when the check began, up to the first event that cannot be folded.
@@ -147,11 +151,10 @@ impl Check<'_> {
                 break;
             }
             if let Err(error) = caught(&event, || state.apply(&event)) {
-                let is_told = self.failures.iter().any(|failure| failure.position == event.position());
-                if !is_told {
+                // What cannot be decoded was told before.
+                if self.outcome(&event).1.is_none() {
                     let act = format!("folding stream {stream} as {} at version {}", fold.aggregate(), event.version());
-                    let shape = event.shape();
-                    self.fail(&event, shape, Error::with_source(error.kind(), act, error));
+                    self.fail(&event, event.shape(), Error::with_source(error.kind(), act, error));
                 }
                 break;
             }
@@ -301,5 +304,79 @@ impl fmt::Display for CheckReport {
         let unknown: u64 = self.unknown().map(CheckedShape::events).sum();
         let (events, failed, streams) = (self.events(), self.failed, self.streams);
         write!(f, "{events} events, {unknown} of them unknown, {streams} streams folded, {failed} failures")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::NewEvent;
+    use crate::modelling::{Aggregate, EventContext};
+    use crate::position::ExpectedVersion;
+
+    crate::events! {
+        #[derive(Debug)]
+        enum Counter {
+            Counted(u32) = "counted", 1;
+        }
+    }
+
+    /// Adds up to a hundred.
+    #[derive(Clone, serde::Serialize)]
+    struct Sum<const OTHER: bool>(u32);
+
+    impl<const OTHER: bool> Aggregate for Sum<OTHER> {
+        type Event = Counter;
+        type Command = ();
+        type Refusal = ();
+
+        fn new(_: &StreamName) -> Self {
+            Sum(0)
+        }
+
+        fn decide(&self, _: &()) -> Result<Vec<Counter>, ()> {
+            Ok(Vec::new())
+        }
+
+        fn apply(&mut self, Counter::Counted(number): &Counter, _: &EventContext<'_>) {
+            self.0 += number;
+            assert!(self.0 < 100, "the sum is {}", self.0);
+        }
+    }
+
+    #[test]
+    fn a_fold_that_fails_or_panics_is_told_once_with_its_event() {
+        let store = EventStore::open_in_memory().expect("a store");
+        let append = |stream: &str, payloads: &[&str]| {
+            let event = |json: &&str| {
+                let event_type = if *json == "13" { "drawn" } else { "counted" };
+                NewEvent::with_codec(event_type, crate::event::Codec::Json, json.as_bytes().to_vec())
+            };
+            let stream = StreamName::new(stream).expect("a name");
+            let events = payloads.iter().map(event);
+            store.append(&stream, ExpectedVersion::Any, events).wait().expect("a receipt");
+        };
+        append("sum-1", &["1", "2"]);
+        append("sum-2", &["1", "13", "13"]);
+        append("sum-3", &["60", "50", "70"]);
+        append("sum-4", &["null", "13"]);
+        append("other-1", &["13"]);
+        let registry = Registry::builder().aggregate::<Sum<false>>("sum").build().expect("a registry");
+        let report = registry.check(&store).expect("it can be read");
+        let failures: Vec<(u64, String)> =
+            report.failures().map(|failure| (failure.position().get(), format!("{:?}", failure.error()))).collect();
+        assert_eq!(failures.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [4, 7, 9], "{failures:?}");
+        assert!(failures[0].1.contains("folding stream sum-2 as"), "{failures:?}");
+        assert!(failures[0].1.contains("at version 2: decoding the `drawn`"), "{failures:?}");
+        assert!(failures[1].1.contains("panicked at the `counted` at position 7: the sum is 110"), "{failures:?}");
+        assert!(failures[2].1.contains("expected u32"), "{failures:?}");
+        assert_eq!(report.to_string(), "11 events, 4 of them unknown, 4 streams folded, 3 failures");
+    }
+
+    #[test]
+    fn two_aggregates_of_one_category_are_refused() {
+        let builder = Registry::builder().aggregate::<Sum<false>>("sum").aggregate::<Sum<true>>("sum");
+        let told = builder.build().expect_err("two of them").to_string();
+        assert!(told.starts_with("the streams of category `sum` are folded twice: by "), "{told}");
     }
 }

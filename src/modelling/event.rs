@@ -138,7 +138,8 @@ impl<E: Event> EventTypes<E> {
         self
     }
 
-    /// How an event that was recorded in one shape becomes one of another.
+    /// How an event that was recorded in one shape becomes one of another. A function of the old payload and nothing else,
+    /// so that a log is always read the same; one that can fail is for [`try_step`](Self::try_step).
     pub fn step<Old: DeserializeOwned, New: Serialize>(
         &mut self,
         from: (&str, u32),

@@ -25,6 +25,15 @@ pub enum RegistryFault {
         /// What the other says.
         second: String,
     },
+    /// The streams of one category are folded by two aggregates.
+    ConflictingAggregates {
+        /// The category.
+        category: String,
+        /// One aggregate.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
     /// Two steps lead from one shape to the same shape, or both discard it.
     ConflictingSteps {
         /// Where both begin.
@@ -41,12 +50,10 @@ pub enum RegistryFault {
         /// The other.
         second: Vec<EventShape>,
     },
-    /// Two aggregates fold one category, or what is named is no category.
-    Category {
-        /// The category.
+    /// What is named as a category is not what a stream's name begins with, up to the first `-`.
+    InvalidCategory {
+        /// What was named.
         category: String,
-        /// What is wrong with it, as the rest of a sentence.
-        reason: String,
     },
     /// Steps lead from a shape back to itself.
     Cycle {
@@ -83,6 +90,10 @@ impl fmt::Display for RegistryFault {
             RegistryFault::Conflict { shape, first, second } => {
                 write!(f, "{shape} is registered twice: {first}, and {second}")
             }
+            RegistryFault::ConflictingAggregates { category, first, second } => {
+                let category = category.escape_debug();
+                write!(f, "the streams of category `{category}` are folded twice: by {first}, and by {second}")
+            }
             RegistryFault::ConflictingSteps { from, to: Some(to) } => write!(f, "two steps lead from {from} to {to}"),
             RegistryFault::ConflictingSteps { from, to: None } => write!(f, "{from} is discarded twice"),
             RegistryFault::Ambiguous { events, first, second } => {
@@ -91,8 +102,9 @@ impl fmt::Display for RegistryFault {
                 f.write_str(", and ")?;
                 write_path(f, second)
             }
-            RegistryFault::Category { category, reason } => {
-                write!(f, "category `{}` {reason}", category.escape_debug())
+            RegistryFault::InvalidCategory { category } => {
+                let category = category.escape_debug();
+                write!(f, "`{category}` is no category: that is what a stream's name begins with, up to the first `-`")
             }
             RegistryFault::Cycle { shapes } => {
                 f.write_str("steps lead in a circle: ")?;

@@ -256,10 +256,10 @@ impl Graph {
                 let Some(way) = self.through(step, &ways) else { continue };
                 best = match (best, way) {
                     (Some(Way::Step { length: known, .. }), Way::Step { length, .. }) if length < known => Some(way),
-                    (Some(Way::Step { step: known, length: known_length }), Way::Step { length, .. }) => {
+                    (Some(Way::Step { step: known, length: least }), Way::Step { length, .. }) if least == length => {
                         let (first, second) = (self.path(shape, known, &ways), self.path(shape, step, &ways));
                         // Two steps to the same shape are a conflict of their own.
-                        if known_length == length && first != second {
+                        if first != second {
                             ways.ambiguous.push(RegistryFault::Ambiguous { events, first, second });
                         }
                         best

@@ -82,6 +82,7 @@ pub struct RegistryBuilder {
     decoders: Vec<(TypeId, Box<dyn AnyDecoder>)>,
     steps: Vec<Step>,
     validators: Validators,
+    /// With the category of each.
     folds: Vec<(String, Box<dyn AnyFold>)>,
 }
 
@@ -432,6 +433,7 @@ impl RegistryBuilder {
         faults.extend(graph.faults(shapes.iter().copied()));
         faults.extend(superfluous(&decoders, &steps, &graph, &ways));
         faults.extend(ways.iter().flat_map(|ways| ways.ambiguous.iter().cloned()));
+        faults.extend(rivals(&folds));
         if !faults.is_empty() {
             return Err(RegistryFaults(faults));
         }
@@ -459,22 +461,11 @@ fn name_faults(graph: &Graph) -> Vec<RegistryFault> {
     graph.shapes().iter().filter_map(of_shape).collect()
 }
 
-/// Names that no stream's category can be, and categories with two aggregates.
+/// Names that no stream's category can be.
 fn category_faults(folds: &[(String, Box<dyn AnyFold>)]) -> Vec<RegistryFault> {
-    let mut faults = Vec::new();
-    let mut known: BTreeMap<&str, &'static str> = BTreeMap::new();
-    for (category, fold) in folds {
-        let is_category = StreamName::new(category.as_str()).is_ok_and(|name| name.category() == category);
-        let reason = match known.insert(category, fold.aggregate()) {
-            _ if !is_category => "is not what a stream's name begins with, up to the first `-`".to_owned(),
-            Some(first) if first != fold.aggregate() => {
-                format!("is folded twice: by {first}, and by {}", fold.aggregate())
-            }
-            _ => continue,
-        };
-        faults.push(RegistryFault::Category { category: category.clone(), reason });
-    }
-    faults
+    let is_category = |name: &str| StreamName::new(name).is_ok_and(|stream| stream.category() == name);
+    let others = folds.iter().filter(|(category, _)| !is_category(category));
+    others.map(|(category, _)| RegistryFault::InvalidCategory { category: category.clone() }).collect()
 }
 
 /// What is registered twice and not the same each time: by one enum anything, by several what they write.
@@ -525,6 +516,19 @@ fn superfluous(decoders: &Decoders, steps: &[Step], graph: &Graph, ways: &[Ways]
         if let Some((_, decoder)) = reader {
             let (from, to) = (step.from.clone(), step.to.clone());
             faults.push(RegistryFault::Superfluous { from, to, events: decoder.events() });
+        }
+    }
+    faults
+}
+
+/// Categories that two aggregates fold.
+fn rivals(folds: &[(String, Box<dyn AnyFold>)]) -> Vec<RegistryFault> {
+    let mut faults = Vec::new();
+    for (number, (category, second)) in folds.iter().enumerate() {
+        let first = folds[..number].iter().find(|(known, _)| known == category);
+        if let Some((_, first)) = first.filter(|(_, first)| first.aggregate() != second.aggregate()) {
+            let (category, first, second) = (category.clone(), first.aggregate(), second.aggregate());
+            faults.push(RegistryFault::ConflictingAggregates { category, first, second });
         }
     }
     faults

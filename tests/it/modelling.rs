@@ -335,6 +335,18 @@ fn what_cannot_be_decoded_is_named_with_its_position_and_step() {
 }
 
 #[test]
+fn what_cannot_be_encoded_is_named_with_its_type_and_codec() {
+    let map = BTreeMap::from([((1, 2), 3)]);
+    let error = NewEvent::encoded("mapped", Codec::Json, &map).expect_err("keys must be strings");
+    check_tells(&error, ErrorKind::Encode, &["encoding the payload of a `mapped` as Json", "key must be a string"]);
+    assert!(NewEvent::encoded("mapped", Codec::Bincode, &map).is_ok());
+    let error = NewEvent::encoded("mapped", Codec::Bytes, &map).expect_err("a map is not bytes");
+    check_tells(&error, ErrorKind::Encode, &["as Bytes", "a map is not bytes"]);
+    let error = NewEvent::encoded("mapped", Codec::Other(9), &map).expect_err("a codec without a name");
+    check_tells(&error, ErrorKind::Encode, &["as Other(9)", "codec 9 is not one that payloads are written in here"]);
+}
+
+#[test]
 fn an_enum_that_is_not_in_the_registry_is_named() {
     let [event] = &recorded([json("counted", 2, "7")])[..] else { panic!("one event") };
     let error = counter().decode::<Told>(event).expect_err("it was never taken in");
