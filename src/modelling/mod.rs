@@ -7,6 +7,7 @@
 //! graph      the shapes and steps as a graph: the way from each shape to an enum, and what is wrong with it
 //! decode     recorded events become an enum's
 //! registry   everything that is known, checked once when it is built
+//! soundness  what is wrong with the parts of a registry, apart from its graph
 //! validate   rules for events that are about to be appended
 //! check      a whole log held against what is known
 //! aggregate  what a user says of an aggregate
@@ -35,6 +36,7 @@ mod raw;
 mod registry;
 mod shape;
 mod snowflake;
+mod soundness;
 mod states;
 mod together;
 mod upcast;

@@ -1,0 +1,99 @@
+//! What is wrong with the parts of a registry, apart from what the graph of shapes and steps says by itself.
+
+use super::decode::{AnyDecoder, Described};
+use super::fault::RegistryFault;
+use super::fold::AnyFold;
+use super::graph::{Graph, Ways};
+use super::shape::EventShape;
+use super::upcast::Step;
+use crate::name::{StreamName, event_type_fault};
+use std::any::TypeId;
+use std::collections::BTreeMap;
+
+/// The enums that were taken in, in their order.
+pub(super) type Decoders = [(TypeId, Box<dyn AnyDecoder>)];
+
+/// Types that no event can have, and schema 0.
+pub(super) fn name_faults(graph: &Graph) -> Vec<RegistryFault> {
+    let fault = |shape: &EventShape| match (event_type_fault(shape.event_type()), shape.schema()) {
+        (Some(fault), _) => Some(format!("the type {fault}")),
+        (None, 0) => Some("schemas are numbered from 1".to_owned()),
+        (None, _) => None,
+    };
+    let of_shape =
+        |shape: &EventShape| Some(RegistryFault::InvalidName { shape: shape.clone(), reason: fault(shape)? });
+    graph.shapes().iter().filter_map(of_shape).collect()
+}
+
+/// What is registered twice and not the same each time: by one enum anything, by several what they write.
+pub(super) fn conflicts(decoders: &Decoders) -> Vec<RegistryFault> {
+    let mut faults = Vec::new();
+    let mut written: BTreeMap<&EventShape, (&'static str, Described<'_>)> = BTreeMap::new();
+    for (_, decoder) in decoders {
+        let mut own: BTreeMap<&EventShape, Described<'_>> = BTreeMap::new();
+        let events = decoder.events();
+        for described in decoder.described() {
+            if let Some(first) = own.insert(described.shape, described) {
+                faults.push(conflict(events, &first, events, &described));
+            } else if let (Some(codec), Some((first_events, first))) = (described.codec, written.get(described.shape)) {
+                if (Some(codec), described.payload_id) != (first.codec, first.payload_id) {
+                    faults.push(conflict(first_events, first, events, &described));
+                }
+            } else if described.codec.is_some() {
+                written.insert(described.shape, (events, described));
+            }
+        }
+    }
+    faults
+}
+
+fn conflict(first_events: &str, first: &Described<'_>, second_events: &str, second: &Described<'_>) -> RegistryFault {
+    let said = |events: &str, described: &Described<'_>| match described.codec {
+        Some(codec) => format!("{events} writes {} as {codec:?}", described.payload),
+        None => format!("{events} reads {}", described.payload),
+    };
+    RegistryFault::Conflict {
+        shape: first.shape.clone(),
+        first: said(first_events, first),
+        second: said(second_events, second),
+    }
+}
+
+/// Steps out of a shape that the enum itself reads whose history they are part of; and steps out of a shape that is read,
+/// where none of those that do not read it could take them.
+pub(super) fn superfluous(decoders: &Decoders, steps: &[Step], graph: &Graph, ways: &[Ways]) -> Vec<RegistryFault> {
+    let mut faults = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        let reads = |decoder: &dyn AnyDecoder| decoder.shapes().contains(&&step.from);
+        let own = decoders.iter().find(|(_, decoder)| step.of == Some(decoder.events()) && reads(&**decoder));
+        let any = decoders.iter().find(|(_, decoder)| reads(&**decoder));
+        let is_taken =
+            decoders.iter().zip(ways).any(|((_, decoder), ways)| !reads(&**decoder) && ways.could_take(graph, number));
+        let reader = own.or(any.filter(|_| !is_taken));
+        if let Some((_, decoder)) = reader {
+            let (from, to) = (step.from.clone(), step.to.clone());
+            faults.push(RegistryFault::Superfluous { from, to, events: decoder.events() });
+        }
+    }
+    faults
+}
+
+/// Categories that two aggregates fold.
+pub(super) fn rivals(folds: &[(String, Box<dyn AnyFold>)]) -> Vec<RegistryFault> {
+    let mut faults = Vec::new();
+    for (number, (category, second)) in folds.iter().enumerate() {
+        let first = folds[..number].iter().find(|(known, _)| known == category);
+        if let Some((_, first)) = first.filter(|(_, first)| first.aggregate() != second.aggregate()) {
+            let (category, first, second) = (category.clone(), first.aggregate(), second.aggregate());
+            faults.push(RegistryFault::ConflictingAggregates { category, first, second });
+        }
+    }
+    faults
+}
+
+/// Names that no stream's category can be.
+pub(super) fn category_faults(folds: &[(String, Box<dyn AnyFold>)]) -> Vec<RegistryFault> {
+    let is_category = |name: &str| StreamName::new(name).is_ok_and(|stream| stream.category() == name);
+    let others = folds.iter().filter(|(category, _)| !is_category(category));
+    others.map(|(category, _)| RegistryFault::InvalidCategory { category: category.clone() }).collect()
+}
