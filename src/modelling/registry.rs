@@ -184,7 +184,7 @@ impl Registry {
     }
 
     /// An event encoded, dressed and completed by whoever appends it; the rules that do not hold then are added.
-    pub(super) fn encode_within<E: Event>(
+    pub(crate) fn encode_within<E: Event>(
         &self,
         event: &E,
         complete: impl FnOnce(NewEvent) -> NewEvent,
@@ -198,7 +198,7 @@ impl Registry {
     }
 
     /// An event that is about to be appended, as it will be read.
-    pub(super) fn read_back<E: Event>(&self, event: &NewEvent) -> Result<E, Error> {
+    pub(crate) fn read_back<E: Event>(&self, event: &NewEvent) -> Result<E, Error> {
         self.decoder::<E>()?.read_back(event)
     }
 

@@ -87,7 +87,7 @@ impl<A: Aggregate> Kept<A> {
         let mut gone = Half::default();
         gone.extend(self.old.remove_entry(stream));
         gone.extend(self.young.insert(stream.clone(), loaded).map(|before| (stream.clone(), before)));
-        if A::states_kept() < 2 * self.young.len() {
+        if A::states_kept() <= 2 * self.young.len() {
             gone.extend(std::mem::replace(&mut self.old, std::mem::take(&mut self.young)));
         }
         gone

@@ -1,5 +1,13 @@
-//! For tests of what stands on the store: a disk in memory that knows what a power cut would lose, and that fails, lies
-//! and rots when it is told to. And a door for fuzzers.
+//! For tests of what stands on the store: scenarios for aggregates, and a disk in memory that knows what a power cut would
+//! lose, and that fails, lies and rots when it is told to. And a door for fuzzers.
+//!
+//! | to test | use |
+//! |---|---|
+//! | what an aggregate decides, without a store | [`scenario`] |
+//! | with times and ids that are the same at every run | [`ManualClock`], [`ManualIds`] |
+//! | with a piece of a real log | [`fixture`](fixture()) |
+//! | what other threads do | [`wait_until`] |
+//! | what a crash leaves | [`SimulatedDisk`], below |
 //!
 //! A bot is tested by letting it work on a [`SimulatedDisk`], cutting the power at every operation that changes the disk,
 //! and asking after each whether everything is there that the bot had said was done:
@@ -56,11 +64,19 @@
 //! [`trace`](SimulatedDisk::trace) says what the disk was asked to do, and
 //! [`describe_pending`](SimulatedDisk::describe_pending) what a power cut could have lost.
 
+mod clock;
 mod decoders;
+mod fixture;
 mod inspect;
+mod scenario;
+mod wait;
 
 pub use crate::storage::{
     CrashChoice, DiskFault, DiskOperation, FaultEffect, FlippedBit, Mischief, Misplacement, SimulatedDisk, SyncFailure,
 };
+pub use clock::{ManualClock, ManualIds};
 pub use decoders::{Decoded, decode_bytes};
+pub use fixture::fixture;
 pub use inspect::{salvage_simulated, verify_simulated};
+pub use scenario::{Decided, Scenario, scenario};
+pub use wait::wait_until;

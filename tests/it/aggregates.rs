@@ -1,16 +1,25 @@
 //! Aggregates: states folded from streams, and commands that are decided over them.
 
-use super::support::{add, block_on, check_says, everywhere, name, read, small_segments, wherever_it_lasts};
+use super::process::OtherProcess;
+use super::support::{
+    Home, add, block_on, check_says, everywhere, name, read, small_segments, wherever_it_lasts, wherever_threads_are,
+};
 use crate::model::{Chance, Choices, seed};
-use scorebook::ExpectedVersion::Any;
-use scorebook::testing::SimulatedDisk;
+use scorebook::ExpectedVersion::{Any, Exact};
+use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk, SyncFailure, fixture};
 use scorebook::{
-    Aggregate, AggregateStream, At, Durability, ErrorKind, Event, EventContext, EventStore, EventTypes, ExecuteError,
-    Executed, Faults, NewEvent, OnUnknown, Position, Registry, StreamName, Timestamp, Version,
+    Aggregate, AggregateStream, At, Conflict, Durability, ErrorKind, Event, EventContext, EventStore, EventTypes,
+    ExecuteError, Executed, Faults, NewEvent, OnUnknown, Position, Query, Registry, StreamName, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
+use std::io;
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -488,4 +497,645 @@ fn a_kept_state_is_never_stale_whatever_is_appended_behind_its_back() {
             }
         }
     }
+}
+
+#[test]
+fn a_kept_state_that_the_log_knows_nothing_of_any_more_is_not_used() {
+    let disk = SimulatedDisk::new(seed());
+    let store = EventStore::options().durability(Durability::Written).open_simulated(&disk).expect("a store");
+    let till = till(&store, "till-1");
+    done(till.execute(put(1, 1)).wait());
+    store.flush().expect("synced");
+    assert_eq!(done(till.execute(put(2, 100)).wait()).state().map(|till| till.sum), Some(101));
+    disk.set_sync_failure(SyncFailure::Drop);
+    disk.fail(DiskFault::new(DiskOperation::Sync, io::ErrorKind::Other));
+    store.flush().expect_err("the sync failed");
+    assert_eq!(till.load().expect("readers go on").state().sum, 101);
+    disk.drop_caches();
+    store.reopen().expect("it opens again");
+    assert_eq!(store.version(till.stream()).expect("a version"), Version::FIRST, "the second was never on the disk");
+    assert_eq!(till.load().expect("a state").state().sum, 1);
+    // The same version again, and another event.
+    let other = NewEvent::json("put", &Put { by: 3, amount: 5 }).expect("JSON").schema(2);
+    add(&store, till.stream(), [other]);
+    assert_eq!(till.load().expect("a state").state(), &folded(&store, "till-1", None));
+    assert_eq!(done(till.execute(put(4, 10)).wait()).state().map(|till| till.sum), Some(16));
+}
+
+#[test]
+fn a_kept_state_does_not_outlive_the_registry_it_was_folded_by() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let painted = NewEvent::json("filled", &7_u64).expect("JSON");
+    add(&store, &name("till-1"), [NewEvent::json("put", &1_u64).expect("JSON"), painted]);
+    let till = till(&store, "till-1");
+    let with = |times: u64| {
+        let step = move |amount: u64| Put { by: 8, amount: amount * times };
+        Registry::builder().events::<TillEvent>().step(("filled", 1), ("put", 2), step).build().expect("a registry")
+    };
+    assert_eq!(till.load().expect_err("it is not known").kind(), ErrorKind::UnknownType);
+    for times in [1, 2, 3] {
+        store.use_registry(&with(times));
+        assert_eq!(till.load().expect("a state").state().sum, 1 + 7 * times);
+    }
+    store.use_registry(&Registry::builder().build().expect("a registry"));
+    assert_eq!(till.load().expect_err("it has not these events").kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_fold_over_lost_or_missing_events_fails_and_says_so() {
+    let disk = SimulatedDisk::new(seed());
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    let till_1 = till(&store, "till-1");
+    for number in 0..4 {
+        done(till_1.execute(put(number, 1)).wait());
+        add(&store, &name("noise"), [NewEvent::bytes("noise", vec![7; 700])]);
+    }
+    let lost = store.event(till_1.stream(), Version::new(3)).expect("an event").place();
+    store.close().expect("closing");
+    disk.garble("log/0000000001.log", u64::from(lost.offset) + 8..u64::from(lost.offset) + 60, 1);
+    let copy = SimulatedDisk::new(seed() + 1);
+    scorebook::testing::salvage_simulated(&disk, &copy).expect("a copy");
+    let store = EventStore::options().open_simulated(&copy).expect("it opens");
+    let till_1 = till(&store, "till-1");
+    check_says(&till_1.load().expect_err("one is lost"), ErrorKind::Lost, &["till-1"]);
+    check_says(&trouble(till_1.execute(put(1, 1)).wait()), ErrorKind::Lost, &["till-1"]);
+    assert_eq!(till_1.state_at(Version::new(2)).expect("so far all is there").state().sum, 2);
+    assert_eq!(till(&store, "till-9").load().expect_err("it may have been there").kind(), ErrorKind::Lost);
+
+    // A stream whose beginning was removed: nobody knows the state.
+    let slice = fixture(&store.read_all().after(Position::new(6)).skipping_lost()).expect("a slice");
+    check_says(
+        &till(&slice, "till-1").load().expect_err("no beginning"),
+        ErrorKind::BelowFloor,
+        &["till-1", "version"],
+    );
+}
+
+/// Counts how many states of it there are.
+struct Counted(&'static AtomicUsize);
+
+impl Counted {
+    fn new(of: &'static AtomicUsize) -> Counted {
+        of.fetch_add(1, Ordering::SeqCst);
+        Counted(of)
+    }
+}
+
+impl Clone for Counted {
+    fn clone(&self) -> Counted {
+        Counted::new(self.0)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Clone)]
+struct Bounded<const KEPT: usize>(#[expect(dead_code, reason = "it counts by being there")] Counted, u64);
+
+static STATES: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+
+impl<const KEPT: usize> Aggregate for Bounded<KEPT> {
+    type Event = TillEvent;
+    type Command = u64;
+    type Refusal = ();
+
+    fn new(_: &StreamName) -> Bounded<KEPT> {
+        Bounded(Counted::new(&STATES[KEPT]), 0)
+    }
+
+    fn decide(&self, amount: &u64) -> Result<Vec<TillEvent>, ()> {
+        Ok(vec![TillEvent::Put(Put { by: 0, amount: *amount })])
+    }
+
+    fn apply(&mut self, _: &TillEvent, context: &EventContext<'_>) {
+        self.1 = context.version().get();
+    }
+
+    fn states_kept() -> usize {
+        KEPT
+    }
+}
+
+#[test]
+fn no_more_states_are_kept_than_the_aggregate_says() {
+    fn check<const KEPT: usize>(kept: std::ops::RangeInclusive<usize>) {
+        let store = EventStore::open_in_memory().expect("a store");
+        for round in 1..=3 {
+            for number in 0..20 {
+                let bounded = store.aggregate::<Bounded<KEPT>>(&name(&format!("till-{number}")));
+                let executed = bounded.execute(1).wait().expect("appended");
+                assert_eq!(executed.state().map(|state| state.1), Some(round));
+                drop(executed);
+                assert_eq!(bounded.load().expect("a state").state().1, round);
+                assert!(STATES[KEPT].load(Ordering::SeqCst) <= *kept.end());
+            }
+        }
+        assert!(kept.contains(&STATES[KEPT].load(Ordering::SeqCst)));
+        store.close().expect("closing");
+        drop(store);
+        assert_eq!(STATES[KEPT].load(Ordering::SeqCst), 0);
+    }
+    check::<0>(0..=0);
+    check::<1>(1..=1);
+    check::<3>(1..=3);
+}
+
+/// Has somebody else append while it decides, so many times; and says what it decides then.
+struct Raced<'a> {
+    rivals: Cell<u32>,
+    rival: &'a dyn Fn(),
+    then: Result<Vec<TillEvent>, ()>,
+}
+
+/// An aggregate that breaks the rule that deciding is pure, so that tests know when others come.
+#[derive(Clone)]
+struct Racer;
+
+impl Aggregate for Racer {
+    type Event = TillEvent;
+    type Command = Raced<'static>;
+    type Refusal = ();
+
+    fn new(_: &StreamName) -> Racer {
+        Racer
+    }
+
+    fn decide(&self, raced: &Raced<'static>) -> Result<Vec<TillEvent>, ()> {
+        if let Some(left) = raced.rivals.get().checked_sub(1) {
+            raced.rivals.set(left);
+            (raced.rival)();
+        }
+        raced.then.clone()
+    }
+
+    fn apply(&mut self, _: &TillEvent, _: &EventContext<'_>) {}
+}
+
+fn raced(rivals: u32, rival: impl Fn() + 'static, then: Result<Vec<TillEvent>, ()>) -> Raced<'static> {
+    Raced { rivals: Cell::new(rivals), rival: Box::leak(Box::new(rival)), then }
+}
+
+fn one_put() -> Vec<TillEvent> {
+    vec![TillEvent::Put(Put { by: 1, amount: 1 })]
+}
+
+#[test]
+fn after_a_conflict_it_is_decided_again_as_often_as_was_said() {
+    for is_async in [false, true] {
+        let store = EventStore::open_in_memory().expect("a store");
+        let racer = store.aggregate::<Racer>(&name("till-1"));
+        let attempt = |rivals, attempts| {
+            let other = till(&store, "till-1");
+            let command = raced(rivals, move || drop(done(other.execute(put(2, 1)).wait())), Ok(one_put()));
+            let execution = racer.execute(command).attempts(attempts);
+            if is_async { block_on(execution.into_future()) } else { execution.wait() }
+        };
+        assert_eq!(attempt(2, 3).expect("the third attempt").version(), Version::new(3));
+        let conflict = attempt(3, 3).expect_err("every attempt was lost").conflict().cloned();
+        let expected =
+            Conflict::Version { stream: name("till-1"), expected: Exact(Version::new(5)), actual: Version::new(6) };
+        assert_eq!(conflict, Some(expected));
+        assert_eq!(attempt(1, 0).expect_err("0 is 1").conflict().and_then(Conflict::actual), Some(Version::new(7)));
+        assert_eq!(attempt(15, 16).expect("the last one").version(), Version::new(23));
+        assert_eq!(store.head().expect("a head").get(), 23);
+    }
+}
+
+#[test]
+fn a_refusal_that_the_command_itself_has_caused_is_its_receipt() {
+    // It was refused; nothing followed; it was appended, first the same and then something else.
+    let outcomes: [Result<Vec<TillEvent>, ()>; 4] =
+        [Err(()), Ok(Vec::new()), Ok(one_put()), Ok(vec![TillEvent::Put(Put { by: 2, amount: 2 })])];
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        for is_async in [false, true] {
+            let store = EventStore::open_in_memory().expect("a store");
+            let racer = store.aggregate::<Racer>(&name("till-1"));
+            let other = till(&store, "till-1");
+            let same = move || assert!(!done(other.execute(put(1, 1)).once("key").wait()).is_repeat());
+            let execution = racer.execute(raced(1, same, outcome.clone())).once("key");
+            let answer = if is_async { block_on(execution.into_future()) } else { execution.wait() };
+            let executed = answer.unwrap_or_else(|error| panic!("outcome {number}: {error:?}"));
+            assert!(executed.is_repeat(), "outcome {number}");
+            assert_eq!(executed.version(), Version::FIRST);
+            assert_eq!(store.head().expect("a head").get(), 1);
+        }
+    }
+}
+
+#[test]
+fn what_is_decided_together_is_appended_together_or_decided_again() {
+    everywhere(|home| {
+        let store = home.open();
+        let (from, to) = (name("till-1"), name("till-2"));
+        done(till(&store, "till-1").execute(put(1, 10)).wait());
+        let mut calls = 0;
+        let receipt = store
+            .together(|together| {
+                calls += 1;
+                together.load::<Till>(&to)?;
+                let there = together.load::<Till>(&from)?.state().sum;
+                let taken = together.execute::<Till>(&from, &Take { by: 1, amount: 7 })?;
+                assert_eq!(taken, [TillEvent::Taken(Taken { by: 1, amount: 7 })]);
+                if calls < 3 {
+                    // Somebody comes to a stream that is only looked at, or to one that is written.
+                    let stream = if calls == 1 { &to } else { &from };
+                    done(store.aggregate::<Till>(stream).execute(put(9, 1)).wait());
+                }
+                together.execute::<Till>(&to, &put(1, there))?;
+                together.append(&name("book"), Any, [NewEvent::json("moved", &7).expect("JSON")]);
+                Ok::<(), ExecuteError<TillRefusal>>(())
+            })
+            .once("move-1")
+            .correlation("session-7")
+            .wait();
+        let receipt = receipt.expect("there is enough").expect("something followed");
+        assert_eq!((calls, receipt.streams().len()), (3, 3));
+        let positions: Vec<u64> = (receipt.first_position().get()..=receipt.last_position().get()).collect();
+        assert_eq!(positions, [4, 5, 6]);
+        assert_eq!(till(&store, "till-2").load().expect("a state").state().sum, 12);
+        let moved = store.event(&name("book"), Version::FIRST).expect("an event").metadata().expect("metadata");
+        assert_eq!((moved.correlation(), moved.causation()), (Some("session-7"), Some("move-1")));
+        // A repeat is not even asked.
+        let again = store.together(|_| -> Result<(), ExecuteError<()>> { panic!("it decides again") }).once("move-1");
+        assert!(again.wait().expect("a repeat").is_some_and(|again| again.is_repeat()));
+    });
+}
+
+#[test]
+fn what_is_refused_in_part_is_refused_whole() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let (from, to) = (name("till-1"), name("till-2"));
+    // Refusals of several types become one: `?` takes only those of one type.
+    let outcome = store.together(|together| {
+        let named = |name| move |error: ExecuteError<TillRefusal>| error.map_refusal(|_| name);
+        together.execute::<Till>(&to, &put(1, 7)).map_err(named("to"))?;
+        together.execute::<Till>(&from, &Take { by: 1, amount: 7 }).map_err(named("from"))?;
+        Ok(())
+    });
+    assert_eq!(outcome.wait().expect_err("it is refused").refusal(), Some(&"from"));
+    assert_eq!(store.head().expect("a head"), Position::BEGINNING);
+}
+
+#[test]
+fn an_aggregate_decides_once_in_a_batch_and_none_decides_over_nothing() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let stream = name("till-1");
+    let twice = store.together(|together| {
+        together.execute::<Till>(&stream, &put(1, 7))?;
+        together.execute::<Till>(&stream, &put(1, 7))?;
+        Ok::<(), ExecuteError<TillRefusal>>(())
+    });
+    match twice.wait().expect_err("it decided already") {
+        ExecuteError::Store(error) => check_says(&error, ErrorKind::InvalidArgument, &["till-1", "already"]),
+        other => panic!("{other:?}"),
+    }
+    let nothing = store.together(|together| together.execute::<Till>(&stream, &Round).map(drop));
+    assert_eq!(nothing.wait().expect("nothing followed"), None);
+    let nothing = store.together(|together| {
+        together.load::<Till>(&stream)?;
+        Ok::<(), ExecuteError<()>>(())
+    });
+    assert_eq!(block_on(nothing.into_future()).expect("nothing followed"), None);
+    assert_eq!(store.head().expect("a head"), Position::BEGINNING);
+}
+
+fn player(by: u64) -> Query {
+    Query::all().of_type("put").tag("player", by)
+}
+
+#[test]
+fn a_decision_over_a_query_folds_what_it_asks_for_of_any_stream() {
+    everywhere(|home| {
+        let store = home.open();
+        for (stream, by) in [("till-1", 1), ("till-2", 1), ("till-1", 2)] {
+            done(till(&store, stream).execute(put(by, 5)).wait());
+        }
+        let decision = store.decision::<Till>(player(1), &name("till-3"));
+        let (state, guard) = decision.load().expect("a state");
+        assert_eq!((state.sum, guard.position()), (10, Position::new(3)));
+        let executed = done(decision.execute(put(1, 3)).once("key").actor(7).wait());
+        assert_eq!((executed.version(), executed.state().map(|till| till.sum)), (Version::FIRST, Some(13)));
+        // What it takes out is not asked for, so the state after it is as before.
+        let executed = done(decision.execute(Take { by: 1, amount: 13 }).wait());
+        assert_eq!((executed.version(), executed.state().map(|till| till.sum)), (Version::new(2), Some(13)));
+        let again = done(block_on(decision.execute(put(1, 3)).once("key").into_future()));
+        assert!(again.is_repeat() && again.state().is_none());
+        assert!(done(decision.execute(Round).wait()).receipt().is_some());
+        let refused = decision.execute(Take { by: 1, amount: 99 }).wait().expect_err("refused");
+        assert_eq!(refused.refusal(), Some(&TillRefusal::NotEnough { there: 13 }));
+        let odd = store.decision::<Till>(Query::all().of_type("a type"), &name("till-3"));
+        assert_eq!(trouble(odd.execute(put(1, 1)).wait()).kind(), ErrorKind::InvalidName);
+    });
+}
+
+#[test]
+fn what_happens_while_a_query_is_decided_over_has_it_decided_again() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let racer = store.decision::<Racer>(player(1), &name("till-1"));
+    let attempt = |by, attempts| {
+        let other = till(&store, "till-2");
+        let rival = move || drop(done(other.execute(put(by, 1)).wait()));
+        racer.execute(raced(2, rival, Ok(one_put()))).attempts(attempts).wait()
+    };
+    assert!(attempt(2, 1).is_ok(), "it is no matter what others do");
+    assert_eq!(attempt(1, 3).expect("the third").version(), Version::new(2));
+    let conflict = attempt(1, 2).expect_err("every attempt was lost");
+    assert!(matches!(conflict.conflict(), Some(Conflict::Unless { number: 1, .. })), "{conflict:?}");
+}
+
+const THREADS: u64 = 64;
+
+/// Runs a body on 64 threads that begin together, every other one of which drives a task; what they give.
+fn by_threads<T: Send>(body: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let (body, barrier) = (&body, &Barrier::new(THREADS as usize));
+    thread::scope(|scope| {
+        let begin = |thread| {
+            scope.spawn(move || {
+                barrier.wait();
+                body(thread)
+            })
+        };
+        let threads: Vec<_> = (0..THREADS).map(begin).collect();
+        threads.into_iter().map(|thread| thread.join().expect("the thread ends well")).collect()
+    })
+}
+
+/// Executes on a thread or in a task, by the number of the thread.
+fn execute(
+    till: &AggregateStream<Till>,
+    thread: u64,
+    command: TillCommand,
+    attempts: u32,
+) -> Result<Executed<Till>, ExecuteError<TillRefusal>> {
+    let execution = till.execute(command).attempts(attempts);
+    if thread % 2 == 0 { execution.wait() } else { block_on(execution.into_future()) }
+}
+
+#[test]
+fn of_64_threads_on_one_aggregate_every_command_is_applied_once() {
+    wherever_threads_are(|home| {
+        let store = home.open_with(&small_segments());
+        let till = till(&store, "till-1");
+        let versions = by_threads(|thread| {
+            let one = |_| done(execute(&till, thread, put(thread, 1), u32::MAX)).version();
+            (0..5).map(one).collect::<Vec<_>>()
+        });
+        assert!(versions.iter().all(|of_thread| of_thread.is_sorted()));
+        let mut versions = versions.concat();
+        versions.sort_unstable();
+        assert_eq!(versions, (1..=THREADS * 5).map(Version::new).collect::<Vec<_>>());
+        let state = till.load().expect("a state").into_state();
+        assert_eq!(state.puts, (0..THREADS).map(|thread| (thread, 5)).collect());
+        assert_eq!(state, folded(&store, "till-1", None));
+    });
+}
+
+#[test]
+fn of_64_threads_that_take_from_one_the_refused_are_told_from_those_that_were_too_slow() {
+    wherever_threads_are(|home| {
+        let store = home.open_with(&small_segments());
+        let till = till(&store, "till-1");
+        for (there, attempts) in [(100, u32::MAX), (100, 1), (100, 3)] {
+            done(till.execute(put(0, there)).wait());
+            let before = till.load().expect("a state");
+            let outcomes = by_threads(|thread| {
+                let take = |_| execute(&till, thread, Take { by: thread, amount: 1 }, attempts);
+                (0..3).map(take).collect::<Vec<_>>()
+            });
+            let (mut taken, mut refused, mut conflicts) = (0, 0, 0);
+            for outcome in outcomes.into_iter().flatten() {
+                match outcome {
+                    Ok(executed) => {
+                        assert_eq!(executed.events().len(), 1);
+                        taken += 1;
+                    }
+                    // Whoever was refused had seen the end of it.
+                    Err(ExecuteError::Refused(TillRefusal::NotEnough { there })) => {
+                        assert_eq!(there, 0);
+                        refused += 1;
+                    }
+                    Err(ExecuteError::Conflict(conflict)) => {
+                        assert!(conflict.actual().is_some(), "{conflict}");
+                        conflicts += 1;
+                    }
+                    Err(ExecuteError::Store(error)) => panic!("{error:?}"),
+                }
+            }
+            assert_eq!(taken + refused + conflicts, THREADS * 3);
+            let state = till.load().expect("a state");
+            assert_eq!(
+                (before.state().sum - state.state().sum, state.version().get() - before.version().get()),
+                (taken, taken)
+            );
+            if attempts == u32::MAX {
+                assert_eq!((taken, refused, conflicts), (there, THREADS * 3 - there, 0));
+            }
+            let rest = state.state().sum;
+            done(till.execute(Take { by: 0, amount: rest }).wait());
+        }
+        assert_eq!(till.load().expect("a state").state(), &folded(&store, "till-1", None));
+    });
+}
+
+#[test]
+fn of_64_threads_on_many_aggregates_none_disturbs_another() {
+    wherever_threads_are(|home| {
+        let store = home.open_with(&small_segments());
+        by_threads(|thread| {
+            let till = till(&store, &format!("till-{thread}"));
+            for number in 1..=20 {
+                let executed = done(execute(&till, thread, put(number, thread), 1));
+                assert_eq!(
+                    (executed.version(), executed.state().map(|till| till.sum)),
+                    (Version::new(number), Some(number * thread))
+                );
+            }
+        });
+        for thread in 0..THREADS {
+            let stream = format!("till-{thread}");
+            assert_eq!(till(&store, &stream).load().expect("a state").state(), &folded(&store, &stream, None));
+        }
+        assert_eq!(store.head().expect("a head").get(), THREADS * 20);
+    });
+}
+
+#[test]
+fn of_64_threads_with_one_key_one_decides_and_all_get_its_receipt() {
+    wherever_threads_are(|home| {
+        let store = home.open_with(&small_segments());
+        for round in 0..5 {
+            let till = till(&store, &format!("till-{round}"));
+            done(till.execute(put(0, 5)).wait());
+            // A second time it would be refused.
+            let executed = by_threads(|thread| {
+                let execution = till.execute(Take { by: thread, amount: 5 }).once(format!("take-{round}"));
+                done(if thread % 2 == 0 { execution.wait() } else { block_on(execution.into_future()) })
+            });
+            assert_eq!(executed.iter().filter(|executed| !executed.is_repeat()).count(), 1);
+            assert!(executed.iter().all(|executed| executed.version() == Version::new(2)));
+            assert_eq!(till.load().expect("a state").version(), Version::new(2));
+        }
+    });
+}
+
+#[test]
+fn what_64_threads_move_between_aggregates_is_moved_whole() {
+    wherever_threads_are(|home| {
+        let store = home.open_with(&small_segments());
+        const TILLS: usize = 6;
+        let names: Vec<StreamName> = (0..TILLS).map(|number| name(&format!("till-{number}"))).collect();
+        for till in &names {
+            done(store.aggregate::<Till>(till).execute(put(0, 20)).wait());
+        }
+        let moved: u64 = by_threads(|thread| {
+            let mut chance = Chance(seed() + thread);
+            let mut moved = 0;
+            for _ in 0..4 {
+                let from = chance.below(TILLS);
+                let (from, to) = (&names[from], &names[(from + 1 + chance.below(TILLS - 1)) % TILLS]);
+                let amount = 1 + chance.below(15) as u64;
+                let transfer = store.together(|together| {
+                    together.execute::<Till>(to, &put(thread, amount))?;
+                    together.execute::<Till>(from, &Take { by: thread, amount }).map(drop)
+                });
+                let transfer = transfer.attempts(u32::MAX);
+                match if thread % 2 == 0 { transfer.wait() } else { block_on(transfer.into_future()) } {
+                    Ok(receipt) => {
+                        let receipt = receipt.expect("something followed");
+                        assert_eq!(receipt.streams().len(), 2);
+                        assert_eq!(receipt.last_position().get() - receipt.first_position().get(), 1);
+                        moved += 1;
+                    }
+                    Err(ExecuteError::Refused(TillRefusal::NotEnough { there })) => assert!(there < amount),
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            moved
+        })
+        .into_iter()
+        .sum();
+        assert_eq!(store.head().expect("a head").get(), TILLS as u64 + 2 * moved);
+        let sums: u64 = names.iter().map(|till| folded(&store, till.as_str(), None).sum).sum();
+        assert_eq!(sums, 20 * TILLS as u64);
+        assert!(moved > THREADS, "hardly anything was moved: {moved}");
+    });
+}
+
+/// Whether somebody has a turn.
+#[derive(Clone)]
+struct Turn(bool);
+
+impl Aggregate for Turn {
+    type Event = TillEvent;
+    type Command = u64;
+    type Refusal = ();
+
+    fn new(_: &StreamName) -> Turn {
+        Turn(false)
+    }
+
+    fn decide(&self, by: &u64) -> Result<Vec<TillEvent>, ()> {
+        if self.0 { Err(()) } else { Ok(vec![TillEvent::Put(Put { by: *by, amount: 1 })]) }
+    }
+
+    fn apply(&mut self, _: &TillEvent, _: &EventContext<'_>) {
+        self.0 = true;
+    }
+}
+
+#[test]
+fn of_writers_that_decide_over_one_query_exactly_one_wins_each_round() {
+    wherever_threads_are(|home| {
+        let store = home.open_with(&small_segments());
+        let barrier = Barrier::new(2);
+        let wins: Vec<Vec<bool>> = thread::scope(|scope| {
+            let (store, barrier) = (&store, &barrier);
+            let writer = |stream: &'static str| {
+                scope.spawn(move || {
+                    let round = |round| {
+                        barrier.wait();
+                        let decision = store.decision::<Turn>(player(round), &name(stream));
+                        match decision.execute(round).attempts(1).wait() {
+                            Ok(_) => true,
+                            Err(ExecuteError::Refused(()) | ExecuteError::Conflict(Conflict::Unless { .. })) => false,
+                            Err(other) => panic!("{other:?}"),
+                        }
+                    };
+                    (0..100).map(round).collect::<Vec<_>>()
+                })
+            };
+            let writers = [writer("till-1"), writer("till-2")];
+            writers.map(|writer| writer.join().expect("the thread ends well")).into()
+        });
+        assert!(wins[0].iter().zip(&wins[1]).all(|(one, other)| one != other), "{wins:?}");
+        assert_eq!(store.head().expect("a head").get(), 100);
+    });
+}
+
+/// What another process does until it is killed: commands with keys from a number on, each told once it is acknowledged, and
+/// between them some without.
+pub(crate) fn work(directory: &Path, first: u64, tell: &(dyn Fn(&str) + Sync)) {
+    let store = small_segments().open(directory).expect("it opens");
+    thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            let store = &store;
+            scope.spawn(move || {
+                for number in (first + worker..).step_by(WORKERS as usize) {
+                    let till = till(store, &format!("till-{}", number % 3));
+                    done(till.execute(put(number, 1)).once(format!("k{number}")).attempts(u32::MAX).wait());
+                    tell(&format!("did {number}"));
+                    let executed = done(till.execute(Take { by: number, amount: 1 }).attempts(u32::MAX).wait());
+                    tell(&format!("took {}", executed.receipt().expect("it was appended").last_position()));
+                }
+            });
+        }
+    });
+}
+
+const WORKERS: u64 = 4;
+
+#[test]
+fn a_killed_process_loses_no_acknowledged_command_and_doubles_none_that_has_a_key() {
+    let home = Home::disk();
+    let mut chance = Chance(seed());
+    let (mut did, mut took, mut first) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for life in 0..12 {
+        let mut other = OtherProcess::start(&home.path());
+        other.tell(&format!("execute {first}"));
+        let wanted = 1 + chance.below(60);
+        let mut answers: Vec<String> = (0..wanted).map(|_| other.answer().expect("it goes on")).collect();
+        answers.extend(other.kill());
+        for answer in answers {
+            let (what, number) = answer.split_once(' ').expect("two words");
+            let number: u64 = number.parse().expect("a number");
+            if what == "did" {
+                did.insert(number)
+            } else {
+                took.insert(number)
+            };
+        }
+        let store = home.open_with(&small_segments());
+        let mut keyed: BTreeMap<u64, u64> = BTreeMap::new();
+        for event in read(store.read_all()) {
+            match event.event_type() {
+                "put" => *keyed.entry(event.json::<Put>().expect("a put").by).or_default() += 1,
+                _ => assert!(took.remove(&event.position().get()) || event.event_type() == "taken"),
+            }
+        }
+        assert!(took.is_empty(), "life {life}: acknowledged and not there: {took:?}");
+        assert!(keyed.values().all(|times| *times == 1), "life {life}: {keyed:?}");
+        assert!(did.iter().all(|number| keyed.contains_key(number)), "life {life}: {did:?} of {keyed:?}");
+        for number in &did {
+            let receipt = store.receipt_of(&format!("k{number}")).expect("an answer").expect("it was accepted");
+            assert_eq!(receipt.first_position(), receipt.last_position());
+        }
+        // The next life begins with commands of which some were executed, some of them without having been told.
+        first = did.last().map_or(0, |last: &u64| last.saturating_sub(6));
+        store.close().expect("closing");
+    }
+    assert!(did.len() > 60, "hardly anything was acknowledged: {}", did.len());
 }

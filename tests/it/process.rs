@@ -3,6 +3,7 @@
 //! The other process is this test binary again: [`the_other_process`] does nothing unless it is told a directory, and
 //! then does what it reads on its standard input, one line each, and answers on its standard output.
 
+use super::aggregates;
 use super::support::{Home, add, event, kilobyte, name, number, positions, read, small_segments};
 use crate::model::{Chance, Choices, Fate, Ledger, Storm};
 use scorebook::ExpectedVersion::Any;
@@ -135,6 +136,7 @@ fn the_other_process() {
                 let life = words.next().and_then(|word| word.parse().ok()).expect("the number of the life");
                 Storm::new(count, life).rage(directory, &tell).expect("nothing fails");
             }
+            "execute" => aggregates::work(directory, count, &tell),
             other => panic!("what is `{other}`?"),
         }
     }

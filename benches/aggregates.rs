@@ -1,0 +1,142 @@
+//! How long it takes to load an aggregate, and what executing a command costs beside the append of what follows from it: one
+//! question each, the parameters in the name.
+
+#![allow(missing_docs, reason = "a bench has no users")]
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use scorebook::{
+    Aggregate, Codec, Durability, Event, EventContext, EventStore, ExpectedVersion, Faults, StreamName, Version,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// About what a guess in a game of words has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Guessed {
+    player: u64,
+    word: String,
+    points: u32,
+    is_right: bool,
+    letters: Vec<u8>,
+}
+
+scorebook::events! {
+    /// What happens in a game.
+    #[derive(Clone, Debug)]
+    enum GameEvent {
+        /// Somebody has guessed.
+        Guessed(Guessed) = "game_guess_processed", 1;
+    }
+    dress = |event: &GameEvent, new: scorebook::NewEvent| {
+        let GameEvent::Guessed(guessed) = event;
+        new.tag("player", guessed.player)
+    };
+    validate = |event: &GameEvent, faults: &mut Faults| {
+        let GameEvent::Guessed(guessed) = event;
+        faults.require(guessed.word.len() < 100, "word", "is too long");
+    };
+}
+
+#[derive(Clone)]
+struct Game {
+    points: BTreeMap<u64, u64>,
+}
+
+impl Aggregate for Game {
+    type Event = GameEvent;
+    type Command = u64;
+    type Refusal = ();
+
+    fn new(_: &StreamName) -> Game {
+        Game { points: BTreeMap::new() }
+    }
+
+    fn decide(&self, player: &u64) -> Result<Vec<GameEvent>, ()> {
+        Ok(vec![guessed(*player)])
+    }
+
+    fn apply(&mut self, event: &GameEvent, _: &EventContext<'_>) {
+        let GameEvent::Guessed(guessed) = event;
+        *self.points.entry(guessed.player).or_default() += u64::from(guessed.points);
+    }
+}
+
+fn guessed(player: u64) -> GameEvent {
+    let (word, letters) = ("otterhound".to_owned(), vec![1, 2, 3, 5, 8]);
+    GameEvent::Guessed(Guessed { player, word, points: 7, is_right: player.is_multiple_of(3), letters })
+}
+
+fn aggregates(criterion: &mut Criterion) {
+    std::fs::create_dir_all("target").expect("the target directory");
+    let directory = tempfile::tempdir_in("target").expect("a directory");
+    let options = EventStore::options().durability(Durability::Written);
+    let store = options.open(directory.path().join("store")).expect("a store");
+    let mut group = criterion.benchmark_group("aggregates");
+
+    let stream = StreamName::new("game-500").expect("a name");
+    for player in 0..500 {
+        let event = guessed(player % 8).encode().expect("JSON");
+        store.append(&stream, ExpectedVersion::Any, [event]).wait().expect("a receipt");
+    }
+    let game = store.aggregate::<Game>(&stream);
+    group.throughput(Throughput::Elements(500));
+    // A state at a version that no kept state is before is folded from the first event.
+    group.bench_function("load/500-events", |bencher| {
+        let reader = EventStore::open_read_only(directory.path().join("store")).expect("a reader");
+        let game = reader.aggregate::<Game>(&stream);
+        bencher.iter(|| game.state_at(Version::new(500)).expect("a state").state().points.len());
+    });
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("load/kept", |bencher| {
+        bencher.iter(|| game.load().expect("a state").state().points.len());
+    });
+
+    // The same event in the same way, with and without the aggregate.
+    let stream = StreamName::new("game-bare").expect("a name");
+    let mut version = Version::NONE;
+    group.bench_function("append/bare", |bencher| {
+        bencher.iter_batched(
+            || guessed(version.get() % 8).encode().expect("JSON").tag("player", version.get() % 8),
+            |event| {
+                let pending = store.append(&stream, ExpectedVersion::Exact(version), [event]);
+                version = pending.wait().expect("a receipt").last_version();
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    let game = store.aggregate::<Game>(&StreamName::new("game-executed").expect("a name"));
+    let mut player = 0;
+    group.bench_function("execute/kept", |bencher| {
+        bencher.iter(|| {
+            player += 1;
+            game.execute(player % 8).wait().expect("a receipt").version()
+        });
+    });
+    let game = store.aggregate::<Game>(&StreamName::new("game-keyed").expect("a name"));
+    let mut key = 0_u64;
+    let bare = StreamName::new("game-bare-keyed").expect("a name");
+    group.bench_function("append/bare/once", |bencher| {
+        bencher.iter(|| {
+            key += 1;
+            let event = guessed(key % 8).encode().expect("JSON").tag("player", key % 8);
+            let batch = store.batch().append(&bare, ExpectedVersion::Any, [event]).once(key.to_string());
+            batch.commit().wait().expect("a receipt").last_version()
+        });
+    });
+    group.bench_function("execute/kept/once", |bencher| {
+        bencher.iter(|| {
+            key += 1;
+            game.execute(key % 8).once(key.to_string()).wait().expect("a receipt").version()
+        });
+    });
+    for (codec, name) in [(Codec::Json, "json"), (Codec::Bincode, "bincode")] {
+        let GameEvent::Guessed(payload) = guessed(7);
+        group.bench_function(format!("encode/{name}"), |bencher| {
+            bencher.iter(|| scorebook::NewEvent::encoded("guessed", codec, &payload).expect("it can be written"));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, aggregates);
+criterion_main!(benches);

@@ -1,0 +1,72 @@
+//! A piece of a real log to test with.
+
+use crate::error::Error;
+use crate::event::{Metadata, NewEvent, RecordedEvent};
+use crate::limits::RECORD_BYTES_MAX;
+use crate::store::{AllRead, EventStore, ExactEvent};
+use serde_json::value::RawValue;
+
+/// A slice of a log as a store of its own in memory: all that a read gives, with positions, versions, ids and times as they
+/// were. The store can be appended to.
+///
+/// What the read leaves out counts as removed. A fold over a stream whose beginning is not in the slice fails with
+/// [`BelowFloor`](crate::ErrorKind::BelowFloor), so a slice is best of whole streams. `once` keys do not come along.
+///
+/// ```
+/// use scorebook::testing::fixture;
+/// use scorebook::{EventStore, ExpectedVersion, NewEvent, Query, StreamName};
+///
+/// let bot = EventStore::open_in_memory()?; // or EventStore::open_read_only("bot.scorebook")?
+/// for game in ["game-1", "game-2", "game-1"] {
+///     let event = NewEvent::json("guessed", "otter")?.actor(8812);
+///     bot.append(&StreamName::new(game)?, ExpectedVersion::Any, [event]).wait().map_err(|error| error.into_error())?;
+/// }
+/// let game = StreamName::new("game-1")?;
+/// let store = fixture(&bot.read_all().matching(Query::all().in_stream(&game)))?;
+/// let positions: Vec<u64> = store.read(&game).iter().map(|event| Ok(event?.position().get())).collect::<Result<_, scorebook::Error>>()?;
+/// assert_eq!(positions, [1, 3]);
+/// assert!(!store.exists(&StreamName::new("game-2")?)?);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// * Those of [`AllEvents`](crate::AllEvents): the slice cannot be read.
+/// * [`InvalidArgument`](crate::ErrorKind::InvalidArgument): the read goes backwards.
+/// * [`Decode`](crate::ErrorKind::Decode): the metadata of an event are not a JSON object.
+pub fn fixture(slice: &AllRead) -> Result<EventStore, Error> {
+    const EVENTS_AT_A_TIME: usize = 1_000;
+    let store = EventStore::open_in_memory()?;
+    let mut import = store.exact_import()?;
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for event in slice {
+        let event = event?;
+        bytes += event.record_bytes() as usize;
+        batch.push(copy(&event)?);
+        if EVENTS_AT_A_TIME <= batch.len() || RECORD_BYTES_MAX <= bytes {
+            import.append(std::mem::take(&mut batch))?;
+            bytes = 0;
+        }
+    }
+    import.append(batch)?;
+    import.finish()?;
+    Ok(store)
+}
+
+fn copy(event: &RecordedEvent) -> Result<ExactEvent, Error> {
+    let new = NewEvent::with_codec(event.event_type(), event.codec(), event.data().to_vec());
+    let new = with_metadata(new.schema(event.schema()).id(event.id()), &event.metadata()?);
+    let new = event.occurred().into_iter().fold(new, NewEvent::occurred);
+    let new = event.tags().fold(new, |new, (key, value)| new.tag(key, value));
+    let (position, version, time) = (event.position(), event.version(), event.time());
+    Ok(ExactEvent { position, stream: event.stream_name(), version, time, event: new })
+}
+
+fn with_metadata(new: NewEvent, metadata: &Metadata) -> NewEvent {
+    let new = new.within(metadata.correlation(), metadata.causation(), metadata.actor());
+    metadata.others().fold(new, |new, (key, json)| match RawValue::from_string(json.to_owned()) {
+        Ok(value) => new.meta(key, &value),
+        // It was decoded as JSON a moment ago.
+        Err(_) => new,
+    })
+}
