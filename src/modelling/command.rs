@@ -155,7 +155,10 @@ impl<A: Aggregate> Executed<A> {
 
 impl<A: Aggregate> fmt::Debug for Executed<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let repeat = if self.is_repeat() { ", again" } else { "" };
-        write!(f, "{} events up to version {}{repeat}", self.events.len(), self.version)
+        match (self.is_repeat(), self.events.len()) {
+            (true, _) => write!(f, "what was executed before, up to version {}", self.version),
+            (false, 1) => write!(f, "1 event, version {}", self.version),
+            (false, events) => write!(f, "{events} events up to version {}", self.version),
+        }
     }
 }

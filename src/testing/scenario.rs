@@ -69,7 +69,6 @@ pub struct Scenario<A> {
 }
 
 /// A scenario in which a command has come: what followed from it.
-#[must_use = "say what is to follow"]
 pub struct Decided<A: Aggregate> {
     /// With the events in it that followed.
     scenario: Scenario<A>,
@@ -107,6 +106,7 @@ impl<A: Aggregate> Scenario<A> {
     }
 
     /// A command comes.
+    #[must_use = "say what is to follow"]
     #[track_caller]
     pub fn when(mut self, command: A::Command) -> Decided<A> {
         let before = self.version;
@@ -191,6 +191,7 @@ where
     }
 
     /// Another command comes, behind what has followed so far.
+    #[must_use = "say what is to follow"]
     #[track_caller]
     pub fn when(self, command: A::Command) -> Decided<A> {
         self.scenario.when(command)

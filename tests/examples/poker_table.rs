@@ -446,6 +446,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("played on: {end:?}");
     assert!(end.hand.is_none() && unfinished_tables(&store)?.is_empty());
     assert_eq!(end.chips(), 600);
+
+    // A break, in which nothing is dealt; and somebody goes home.
+    table.execute(Command::Pause).wait()?;
+    let refused = table.execute(Command::Deal).wait().expect_err("it is paused");
+    assert_eq!(refused.refusal(), Some(&Refusal::Paused));
+    table.execute(Command::Resume).wait()?;
+    let left = table.execute(Command::Leave { player: "ben" }).actor("ben").wait()?;
+    println!("ben leaves: {:?}", left.events());
+    assert_eq!(left.state().map(Table::chips), Some(450));
     Ok(())
 }
 
