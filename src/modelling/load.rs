@@ -155,9 +155,9 @@ impl<A: Aggregate> AggregateStream<A> {
         };
         match at {
             At::Version(version) if loaded.version < version => {
-                // A stream that is not there has its own error.
+                // Unless there is no such event, it has come in the meantime.
                 self.store.event(&self.stream, version)?;
-                Err(Error::new(ErrorKind::EventNotFound, format!("stream {} ended before {version}", self.stream)))
+                self.state_at(at)
             }
             At::Version(_) | At::Time(_) => Ok(loaded),
         }

@@ -872,7 +872,7 @@ fn execute(
     attempts: u32,
 ) -> Result<Executed<Till>, ExecuteError<TillRefusal>> {
     let execution = till.execute(command).attempts(attempts);
-    if thread % 2 == 0 { execution.wait() } else { block_on(execution.into_future()) }
+    if thread.is_multiple_of(2) { execution.wait() } else { block_on(execution.into_future()) }
 }
 
 #[test]
@@ -973,7 +973,7 @@ fn of_64_threads_with_one_key_one_decides_and_all_get_its_receipt() {
             // A second time it would be refused.
             let executed = by_threads(|thread| {
                 let execution = till.execute(Take { by: thread, amount: 5 }).once(format!("take-{round}"));
-                done(if thread % 2 == 0 { execution.wait() } else { block_on(execution.into_future()) })
+                done(if thread.is_multiple_of(2) { execution.wait() } else { block_on(execution.into_future()) })
             });
             assert_eq!(executed.iter().filter(|executed| !executed.is_repeat()).count(), 1);
             assert!(executed.iter().all(|executed| executed.version() == Version::new(2)));
@@ -1003,7 +1003,7 @@ fn what_64_threads_move_between_aggregates_is_moved_whole() {
                     together.execute::<Till>(from, &Take { by: thread, amount }).map(drop)
                 });
                 let transfer = transfer.attempts(u32::MAX);
-                match if thread % 2 == 0 { transfer.wait() } else { block_on(transfer.into_future()) } {
+                match if thread.is_multiple_of(2) { transfer.wait() } else { block_on(transfer.into_future()) } {
                     Ok(receipt) => {
                         let receipt = receipt.expect("something followed");
                         assert_eq!(receipt.streams().len(), 2);
