@@ -1,6 +1,8 @@
 //! The guide: how to use the store, what to do when something goes wrong, and what can be relied on.
 //!
 //! * [`first_steps`]: open, append, read, decide again after a conflict, look at it with the tool
+//! * [`modelling`]: enums of events, aggregates, commands that are executed once, several aggregates together
+//! * [`testing_a_domain`]: rules without a store, slices of real logs, power cuts
 //! * [`changing_schemas`]: events that were recorded by older code, and how today's reads them
 //! * [`errors`]: every kind of error and what to do about it
 //! * [`options`]: every option, its default, and when to change it
@@ -12,6 +14,12 @@
 
 #[doc = include_str!("first_steps.md")]
 pub mod first_steps {}
+
+#[doc = include_str!("modelling.md")]
+pub mod modelling {}
+
+#[doc = include_str!("testing_a_domain.md")]
+pub mod testing_a_domain {}
 
 #[doc = include_str!("changing_schemas.md")]
 pub mod changing_schemas {}

@@ -17,6 +17,7 @@ mod doubted;
 mod faults;
 mod forged;
 mod golden;
+mod kit;
 mod lies;
 #[path = "../model/mod.rs"]
 mod model;
