@@ -66,7 +66,6 @@ pub(super) fn write(
     (packed, sections): (&[u8], Sections),
     groups: &[Vec<u8>; GROUPS],
 ) -> io::Result<Packed> {
-    let body = [&[packed], &groups.each_ref().map(Vec::as_slice)[..]].concat().concat();
     let sections = Sections { groups: groups.each_ref().map(Vec::len), ..sections };
     let Shelf { storage, mode } = *shelf;
     let base = base_of(marks.len(), &sections);
@@ -78,9 +77,12 @@ pub(super) fn write(
         bytes.extend_from_slice(&mark.offset.to_le_bytes());
         bytes.extend_from_slice(&[0; 4]);
     }
-    let sums: Vec<u32> = Blocks::sums(&body).collect();
-    sums.iter().for_each(|sum| bytes.extend_from_slice(&sum.to_le_bytes()));
-    bytes.extend_from_slice(&body);
+    let sums_at = bytes.len();
+    bytes.resize(base, 0);
+    bytes.extend_from_slice(packed);
+    groups.iter().for_each(|filter| bytes.extend_from_slice(filter));
+    let sums: Vec<u32> = Blocks::sums(&bytes[base..]).collect();
+    bytes[sums_at..base].chunks_exact_mut(4).zip(&sums).for_each(|(at, sum)| at.copy_from_slice(&sum.to_le_bytes()));
     MAGIC.put(&mut bytes, MAGIC_BYTES);
     SEQUENCE.put_u32(&mut bytes, sealed.sequence);
     STORE.put(&mut bytes, sealed.store);
