@@ -1,5 +1,6 @@
 //! What can be wrong with a registry, each with the names in it.
 
+use super::graph::LENGTH_MAX;
 use super::shape::{EventShape, write_path};
 use crate::error::{Error, ErrorKind};
 use std::error::Error as StdError;
@@ -67,6 +68,13 @@ pub enum RegistryFault {
         /// Where they lead.
         to: EventShape,
     },
+    /// The way from a shape has more than 1,000 steps.
+    TooLong {
+        /// The shape.
+        from: EventShape,
+        /// The enum that is to be reached.
+        events: &'static str,
+    },
     /// No steps lead from a shape to anything that an enum reads.
     NoPath {
         /// The shape.
@@ -115,6 +123,9 @@ impl fmt::Display for RegistryFault {
                 }
             }
             RegistryFault::Downgrade { from, to } => write!(f, "steps lead from {from} down to {to}"),
+            RegistryFault::TooLong { from, events } => {
+                write!(f, "the way from {from} to {events} has more than {LENGTH_MAX} steps")
+            }
             RegistryFault::NoPath { shape } => write!(f, "no steps lead from {shape} to anything that is read"),
             RegistryFault::Superfluous { from, to, events } => {
                 write!(f, "{events} reads {from} as it is: the step ")?;

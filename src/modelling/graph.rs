@@ -8,15 +8,19 @@
 
 use super::fault::RegistryFault;
 use super::shape::EventShape;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A way has at most so many steps: each is taken inside of the one before.
+pub(super) const LENGTH_MAX: usize = 1_000;
 
 /// Shapes and steps, both by number.
 pub(super) struct Graph {
     shapes: Vec<EventShape>,
     numbers: BTreeMap<EventShape, usize>,
     steps: Vec<Arrow>,
-    /// By shape the steps that begin there.
+    /// By shape the steps that begin there, and the shapes that a step leads from to it.
     out: Vec<Vec<usize>>,
+    before: Vec<Vec<usize>>,
     /// Every shape behind all those that steps lead to from it, where there is such an order.
     order: Vec<usize>,
     /// By shape whether a cycle can be reached from it.
@@ -45,7 +49,8 @@ pub(super) enum Way {
 pub(super) struct Ways {
     /// By the number of the shape; `None` where the enum knows nothing of it.
     ways: Vec<Option<Way>>,
-    pub(super) ambiguous: Vec<RegistryFault>,
+    /// Where nothing says which of several is to be taken, or it is too long.
+    pub(super) faults: Vec<RegistryFault>,
 }
 
 impl Graph {
@@ -59,6 +64,7 @@ impl Graph {
             numbers: BTreeMap::new(),
             steps: Vec::new(),
             out: Vec::new(),
+            before: Vec::new(),
             order: Vec::new(),
             is_endless: Vec::new(),
             cycles: Vec::new(),
@@ -68,8 +74,11 @@ impl Graph {
         }
         for (from, to) in steps {
             let from = graph.add(from);
-            let to = to.iter().map(|shape| graph.add(shape)).collect();
+            let to: Vec<usize> = to.iter().map(|shape| graph.add(shape)).collect();
             graph.out[from].push(graph.steps.len());
+            for to in &to {
+                graph.before[*to].push(from);
+            }
             graph.steps.push(Arrow { from, to });
         }
         graph.walk();
@@ -84,6 +93,7 @@ impl Graph {
         self.shapes.push(shape.clone());
         self.numbers.insert(shape.clone(), number);
         self.out.push(Vec::new());
+        self.before.push(Vec::new());
         self.is_endless.push(false);
         number
     }
@@ -140,14 +150,10 @@ impl Graph {
 
     /// The shapes from which one of the marked ones can be reached, themselves included.
     fn reaching(&self, marked: &[bool]) -> Vec<usize> {
-        let mut before: Vec<Vec<usize>> = vec![Vec::new(); self.shapes.len()];
-        for step in &self.steps {
-            step.to.iter().for_each(|to| before[*to].push(step.from));
-        }
         let mut is_reaching = marked.to_vec();
         let mut stack: Vec<usize> = (0..marked.len()).filter(|shape| marked[*shape]).collect();
         while let Some(shape) = stack.pop() {
-            for from in &before[shape] {
+            for from in &self.before[shape] {
                 if !is_reaching[*from] {
                     is_reaching[*from] = true;
                     stack.push(*from);
@@ -200,15 +206,14 @@ impl Graph {
     fn downgrades(&self) -> Vec<RegistryFault> {
         let mut faults = Vec::new();
         for (from, shape) in self.shapes.iter().enumerate() {
-            let mut marked = vec![false; self.shapes.len()];
-            marked[from] = true;
-            let before = self.reaching(&marked);
             for to in self.behind(from) {
                 let end = &self.shapes[to];
                 let is_down = end.event_type() == shape.event_type() && end.schema() <= shape.schema();
-                let is_cycle =
-                    if to == from { !self.next(from).any(|next| next == from) } else { before.contains(&to) };
-                if is_down && !is_cycle {
+                let is_cycle = || match to == from {
+                    true => !self.next(from).any(|next| next == from),
+                    false => self.behind(to).contains(&from),
+                };
+                if is_down && !is_cycle() {
                     faults.push(RegistryFault::Downgrade { from: shape.clone(), to: end.clone() });
                 }
             }
@@ -216,17 +221,16 @@ impl Graph {
         faults
     }
 
-    /// The shapes that at least one step leads to.
-    fn behind(&self, shape: usize) -> Vec<usize> {
-        let mut is_behind = vec![false; self.shapes.len()];
+    /// The shapes that at least one step leads to. It costs as much as there are, however large the graph.
+    fn behind(&self, shape: usize) -> BTreeSet<usize> {
+        let mut behind = BTreeSet::new();
         let mut stack: Vec<usize> = self.next(shape).collect();
         while let Some(next) = stack.pop() {
-            if !is_behind[next] {
-                is_behind[next] = true;
+            if behind.insert(next) {
                 stack.extend(self.next(next));
             }
         }
-        (0..self.shapes.len()).filter(|shape| is_behind[*shape]).collect()
+        behind
     }
 
     /// The shapes from which nothing that is read can be reached, and which are not discarded either.
@@ -245,30 +249,27 @@ impl Graph {
     pub(super) fn ways<'a>(&self, events: &'static str, read: impl IntoIterator<Item = &'a EventShape>) -> Ways {
         let mut is_read = vec![false; self.shapes.len()];
         read.into_iter().filter_map(|shape| self.numbers.get(shape)).for_each(|shape| is_read[*shape] = true);
-        let mut ways = Ways { ways: vec![None; self.shapes.len()], ambiguous: Vec::new() };
+        let mut ways = Ways { ways: vec![None; self.shapes.len()], faults: Vec::new() };
         for shape in self.order.iter().copied().filter(|shape| !self.is_endless[*shape]) {
             if is_read[shape] {
                 ways.ways[shape] = Some(Way::Read);
                 continue;
             }
-            let mut best: Option<Way> = None;
-            for step in self.out[shape].iter().copied() {
-                let Some(way) = self.through(step, &ways) else { continue };
-                best = match (best, way) {
-                    (Some(Way::Step { length: known, .. }), Way::Step { length, .. }) if length < known => Some(way),
-                    (Some(Way::Step { step: known, length: least }), Way::Step { length, .. }) if least == length => {
-                        let (first, second) = (self.path(shape, known, &ways), self.path(shape, step, &ways));
-                        // Two steps to the same shape are a conflict of their own.
-                        if first != second {
-                            ways.ambiguous.push(RegistryFault::Ambiguous { events, first, second });
-                        }
-                        best
-                    }
-                    (None | Some(Way::Nothing), way) => Some(way),
-                    (known, _) => known,
-                };
+            let through = |step: &usize| Some((*step, self.through(*step, &ways)?));
+            let found: Vec<(usize, Way)> = self.out[shape].iter().filter_map(through).collect();
+            let shortest = found.iter().filter_map(|(_, way)| way.length()).min();
+            let best: Vec<(usize, Way)> = found.into_iter().filter(|(_, way)| way.length() == shortest).collect();
+            ways.ways[shape] = best.first().map(|(_, way)| *way);
+            if shortest.is_some_and(|length| LENGTH_MAX < length) {
+                ways.faults.push(RegistryFault::TooLong { from: self.shapes[shape].clone(), events });
             }
-            ways.ways[shape] = best;
+            for (step, _) in best.iter().skip(1).filter(|_| shortest.is_some()) {
+                let (first, second) = (self.path(shape, best[0].0, &ways), self.path(shape, *step, &ways));
+                // Two steps between the same shapes are told elsewhere.
+                if first != second {
+                    ways.faults.push(RegistryFault::Ambiguous { events, first, second });
+                }
+            }
         }
         ways
     }

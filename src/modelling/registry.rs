@@ -433,7 +433,7 @@ impl RegistryBuilder {
         faults.extend(soundness::category_faults(&folds));
         faults.extend(graph.faults(shapes.iter().copied()));
         faults.extend(soundness::superfluous(&decoders, &steps, &graph, &ways));
-        faults.extend(ways.iter().flat_map(|ways| ways.ambiguous.iter().cloned()));
+        faults.extend(ways.iter().flat_map(|ways| ways.faults.iter().cloned()));
         faults.extend(soundness::rivals(&folds));
         if !faults.is_empty() {
             return Err(RegistryFaults(faults));

@@ -8,7 +8,7 @@ use super::shape::EventShape;
 use super::upcast::Step;
 use crate::name::{StreamName, event_type_fault};
 use std::any::TypeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The enums that were taken in, in their order.
 pub(super) type Decoders = [(TypeId, Box<dyn AnyDecoder>)];
@@ -62,15 +62,16 @@ fn conflict(first_events: &str, first: &Described<'_>, second_events: &str, seco
 /// Steps out of a shape that the enum itself reads whose history they are part of; and steps out of a shape that is read,
 /// where none of those that do not read it could take them.
 pub(super) fn superfluous(decoders: &Decoders, steps: &[Step], graph: &Graph, ways: &[Ways]) -> Vec<RegistryFault> {
+    let read: Vec<BTreeSet<&EventShape>> =
+        decoders.iter().map(|(_, decoder)| decoder.shapes().into_iter().collect()).collect();
     let mut faults = Vec::new();
     for (number, step) in steps.iter().enumerate() {
-        let reads = |decoder: &dyn AnyDecoder| decoder.shapes().contains(&&step.from);
-        let own = decoders.iter().find(|(_, decoder)| step.of == Some(decoder.events()) && reads(&**decoder));
-        let any = decoders.iter().find(|(_, decoder)| reads(&**decoder));
+        let readers = || decoders.iter().zip(&read).filter(|(_, read)| read.contains(&step.from));
+        let own = readers().find(|((_, decoder), _)| step.of == Some(decoder.events()));
         let is_taken =
-            decoders.iter().zip(ways).any(|((_, decoder), ways)| !reads(&**decoder) && ways.could_take(graph, number));
-        let reader = own.or(any.filter(|_| !is_taken));
-        if let Some((_, decoder)) = reader {
+            || read.iter().zip(ways).any(|(read, ways)| !read.contains(&step.from) && ways.could_take(graph, number));
+        let reader = own.or_else(|| readers().next().filter(|_| !is_taken()));
+        if let Some(((_, decoder), _)) = reader {
             let (from, to) = (step.from.clone(), step.to.clone());
             faults.push(RegistryFault::Superfluous { from, to, events: decoder.events() });
         }

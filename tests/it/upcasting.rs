@@ -344,6 +344,31 @@ fn check_paths(given: &Given, from: Named<'_>, expected: &[&[Named<'_>]]) {
 }
 
 #[test]
+fn a_shorter_way_decides_in_whatever_order_it_is_told() {
+    let steps: [(Named<'_>, Named<'_>); 5] =
+        [(("a", 1), ("b", 1)), (("a", 1), ("c", 1)), (("a", 1), ("x", 1)), (("b", 1), ("x", 1)), (("c", 1), ("x", 1))];
+    scorebook::events! {
+        enum Read {
+            It(u32) = "x", 1;
+        }
+    }
+    for first in 0..steps.len() {
+        let order = steps.iter().cycle().skip(first).take(steps.len());
+        let builder =
+            order.fold(Registry::builder().events::<Read>(), |builder, (from, to)| builder.rename(*from, *to));
+        let told = builder.build().map(|_| ()).map_err(|faults| faults.to_string());
+        assert_eq!(told, Ok(()), "beginning with step {first}");
+        // Without the short one nothing says which of the others it is.
+        let order = steps.iter().filter(|step| step.1 != ("x", 1) || step.0 != ("a", 1)).cycle().skip(first).take(4);
+        let builder =
+            order.fold(Registry::builder().events::<Read>(), |builder, (from, to)| builder.rename(*from, *to));
+        let faults = builder.build().map(|_| ()).expect_err("two ways are the shortest");
+        let is_it = |fault: &RegistryFault| matches!(fault, RegistryFault::Ambiguous { .. });
+        assert!(faults.iter().count() == 1 && faults.iter().all(is_it), "{faults}");
+    }
+}
+
+#[test]
 fn every_part_of_a_split_goes_its_own_way() {
     let ways: &[(_, &[_])] = &[(("a", 1), &[("b", 1), ("c", 1)]), (("b", 1), &[("b", 2)]), (("b", 2), &[("b", 3)])];
     let all = given(&[("b", 3), ("c", 1)], &[], ways);
