@@ -1,7 +1,7 @@
 //! A stream as the registry folds it; and what is shown where it has no fold.
 
 use crate::cli::Tool;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Exit, Failure};
 use crate::cli::read;
 use scorebook::{EventStore, Fold, RecordedEvent, StreamName, Version};
 
@@ -18,6 +18,12 @@ pub(crate) fn go_on<'a>(
         let event = event?;
         fold.apply(&event)?;
         each(&event, &fold)?;
+    }
+    // What was removed at the end of what was asked for is missing as much as what is missing in between.
+    if fold.version() < last {
+        let text =
+            format!("stream {stream}: what is behind version {} is removed, up to {last} at least", fold.version());
+        return Err(Failure::new(Exit::NotFound, text));
     }
     Ok(fold)
 }

@@ -1,6 +1,7 @@
 //! A whole log held against a registry: what in it cannot be decoded, led on or folded.
 
-use super::fold::AnyFold;
+use super::caught::caught;
+use super::fold::Fold;
 use super::registry::Registry;
 use super::shape::EventShape;
 use crate::error::{Error, ErrorKind};
@@ -10,7 +11,6 @@ use crate::position::{Position, Version};
 use crate::store::EventStore;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How many failures a report keeps; of more it knows the number only.
 const FAILURES_MAX: usize = 1_000;
@@ -48,7 +48,7 @@ impl Registry {
     /// Holds the whole log of a store against the registry and changes nothing: every event is decoded by every enum that
     /// knows its shape, on the way it takes there, and every stream whose category has an aggregate is folded.
     ///
-    /// What no enum knows is counted and no failure. What was appended after the beginning is not looked at. A panic of a
+    /// A type that no enum knows is counted and no failure; one that is known in other schemas only is. What was appended after the beginning is not looked at. A panic of a
     /// step or a fold counts as the failure of that event.
     ///
     /// ```
@@ -92,7 +92,7 @@ impl Registry {
             check.decode(&event?);
         }
         let folded = std::mem::take(&mut check.folded);
-        for (stream, fold) in folded.iter().filter_map(|stream| Some((stream, self.fold_of(stream.category())?))) {
+        for (stream, fold) in folded.iter().filter_map(|stream| Some((stream, self.fold(stream)?))) {
             check.fold(store, stream, fold)?;
         }
         Ok(check.report(folded.len() as u64))
@@ -130,7 +130,7 @@ impl Check<'_> {
     fn outcome(&self, event: &RecordedEvent) -> (bool, Option<Error>) {
         let (mut is_known, mut failure) = (false, None);
         for decoder in self.registry.decoders() {
-            match caught(event, || decoder.count(self.registry.steps(), event).transpose()) {
+            match caught(|| event_place(event), || decoder.count(self.registry.steps(), event).transpose()) {
                 Ok(None) => {}
                 Ok(Some(_)) => is_known = true,
                 Err(error) => {
@@ -139,18 +139,23 @@ impl Check<'_> {
                 }
             }
         }
+        // A type in a schema that nothing leads on from, such as one that newer code has written, is not just of others.
+        if !is_known && self.registry.newest(event.event_type()).is_some() {
+            let act = format!("decoding the {} at position {}: the type is known", event.shape(), event.position());
+            let act = format!("{act} in other schemas, and no step leads on from this one");
+            failure = Some(Error::new(ErrorKind::UnknownType, act));
+        }
         (is_known, failure)
     }
 
     /// Folds a stream, as far as the log went when the check began, up to the first event that cannot be folded.
-    fn fold(&mut self, store: &EventStore, stream: &StreamName, fold: &dyn AnyFold) -> Result<(), Error> {
-        let mut state = fold.begin(self.registry, stream);
+    fn fold(&mut self, store: &EventStore, stream: &StreamName, mut fold: Fold<'_>) -> Result<(), Error> {
         for event in store.read(stream) {
             let event = event?;
             if self.head < event.position() {
                 break;
             }
-            if let Err(error) = caught(&event, || state.apply(&event)) {
+            if let Err(error) = fold.apply(&event) {
                 // What cannot be decoded was told before.
                 if self.outcome(&event).1.is_none() {
                     let act = format!("folding stream {stream} as {} at version {}", fold.aggregate(), event.version());
@@ -182,15 +187,9 @@ impl Check<'_> {
     }
 }
 
-/// What others wrote is run, and must not end the check.
-fn caught<T>(event: &RecordedEvent, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let told = panic.downcast_ref::<String>().map(String::as_str);
-        let told = told.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it does not say why");
-        let (event_type, position) = (event.event_type(), event.position());
-        let act = format!("a step or a fold panicked at the `{event_type}` at position {position}");
-        Err(Error::with_source(ErrorKind::Decode, act, told))
-    })
+/// Where a step or a fold was run, for an error.
+pub(super) fn event_place(event: &RecordedEvent) -> String {
+    format!("at the `{}` at position {}", event.event_type(), event.position())
 }
 
 impl CheckReport {

@@ -237,11 +237,18 @@ impl<D: Decide> Run<D> {
         {
             return ControlFlow::Break(repeat);
         }
-        self.attempts_made += 1;
-        let Execution { store, terms, deciding } = &mut self.execution;
-        match deciding.decide(store, terms) {
-            Ok(Some(batch)) => ControlFlow::Continue(terms.commit(batch)),
-            Ok(None) => ControlFlow::Break(self.unless_repeated(|run| Ok(run.execution.deciding.done(None)))),
+        let decided = loop {
+            self.attempts_made += 1;
+            let Execution { store, terms, deciding } = &mut self.execution;
+            match deciding.decide(store, terms) {
+                // What was looked at went on meanwhile.
+                Err(ExecuteError::Conflict(_)) if self.attempts_made < terms.attempts => {}
+                Ok(Some(batch)) => return ControlFlow::Continue(terms.commit(batch)),
+                decided => break decided.map(|_| ()),
+            }
+        };
+        match decided {
+            Ok(()) => ControlFlow::Break(self.unless_repeated(|run| Ok(run.execution.deciding.done(None)))),
             Err(error) => ControlFlow::Break(self.unless_repeated(|_| Err(error))),
         }
     }

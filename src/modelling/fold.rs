@@ -2,37 +2,73 @@
 //! shows states.
 
 use super::aggregate::Aggregate;
-use super::load::fold_in;
+use super::caught::caught;
+use super::check::event_place;
+use super::load::{check_next, fold_in};
 use super::registry::Registry;
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::name::StreamName;
+use crate::position::Version;
 use serde::Serialize;
 use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
 /// The state of one stream, event by event, as the aggregate of its category folds it; see [`Registry::fold`].
+///
+/// What a step or the aggregate itself panics with is an error here, since whoever folds does not know what they do.
 pub struct Fold<'a> {
     aggregate: &'static str,
-    state: Box<dyn AnyState + 'a>,
+    /// None where the aggregate could not even begin.
+    state: Result<Box<dyn AnyState + 'a>, Error>,
+    stream: StreamName,
+    version: Version,
 }
 
 impl<'a> Fold<'a> {
     pub(super) fn begin(fold: &'a dyn AnyFold, registry: &'a Registry, stream: &StreamName) -> Fold<'a> {
-        Fold { aggregate: fold.aggregate(), state: fold.begin(registry, stream) }
+        let at = || format!("where stream {stream} begins");
+        let state = caught(at, || Ok(fold.begin(registry, stream)));
+        Fold { aggregate: fold.aggregate(), state, stream: stream.clone(), version: Version::NONE }
     }
 
     /// Goes on with the next event of the stream: decodes it and applies what it has become. A failure leaves the state
-    /// as it was.
+    /// as it was, unless it is a panic of the aggregate half-way: then it is over with this fold.
     ///
     /// # Errors
     ///
+    /// * [`BelowFloor`](ErrorKind::BelowFloor): it is not the next event; what was in between is removed.
     /// * [`UnknownType`](ErrorKind::UnknownType): the aggregate's events do not include it, and the aggregate does not
     ///   [skip](crate::OnUnknown::Skip) such.
-    /// * [`Decode`](ErrorKind::Decode): the payload is not of the shape it should have, or a step refused it.
+    /// * [`Decode`](ErrorKind::Decode): the payload is not of the shape it should have, a step refused it, or a step or the
+    ///   aggregate panicked.
     pub fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error> {
-        self.state.apply(event)
+        check_next(&self.stream, self.version, event)?;
+        let state = self.state.as_mut().map_err(|error| error.clone())?;
+        let mut is_over = true;
+        let outcome = caught(
+            || event_place(event),
+            || {
+                let applied = state.apply(event);
+                is_over = false;
+                applied
+            },
+        );
+        if let Err(error) = &outcome
+            && is_over
+        {
+            self.state = Err(error.clone());
+        }
+        outcome?;
+        self.version = event.version();
+        Ok(())
+    }
+
+    /// The version of the last event that was folded in.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The state as JSON.
@@ -40,9 +76,12 @@ impl<'a> Fold<'a> {
     /// # Errors
     ///
     /// * [`Encode`](ErrorKind::Encode): the state cannot be written as JSON.
+    /// * [`Decode`](ErrorKind::Decode): the aggregate panicked before, or while it was written.
     pub fn json(&self) -> Result<String, Error> {
+        let state = self.state.as_ref().map_err(|error| error.clone())?;
         let act = || format!("writing a {} as JSON", self.aggregate);
-        self.state.json().map_err(|error| Error::with_source(ErrorKind::Encode, act(), error))
+        let write = || state.json().map_err(|error| Error::with_source(ErrorKind::Encode, act(), error));
+        caught(|| format!("while a {} was written as JSON", self.aggregate), write)
     }
 
     /// The name of the aggregate's type.
@@ -177,19 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_leaves_the_state_as_it_was() {
+    fn what_cannot_be_folded_is_passed_over_only_where_that_is_wanted() {
         let registry = Registry::builder().aggregate::<Counter<false>>("counter").build().unwrap();
         assert_eq!(
             states(&registry),
             [
                 Ok(r#"{"count":3,"last":1}"#.to_owned()),
                 Err(ErrorKind::UnknownType),
-                Err(ErrorKind::Decode),
-                Ok(r#"{"count":7,"last":4}"#.to_owned()),
+                // Nothing can follow on what could not be folded.
+                Err(ErrorKind::BelowFloor),
+                Err(ErrorKind::BelowFloor),
             ]
         );
         let registry = Registry::builder().aggregate::<Counter<true>>("counter").build().unwrap();
-        assert_eq!(states(&registry)[1], Ok(r#"{"count":3,"last":1}"#.to_owned()));
+        let states = states(&registry);
+        assert_eq!(states[1], Ok(r#"{"count":3,"last":1}"#.to_owned()));
+        assert_eq!(states[2], Err(ErrorKind::Decode));
     }
 
     #[test]

@@ -251,11 +251,7 @@ impl<A: Aggregate> Loaded<A> {
 
     /// Folds in the next event of the stream.
     fn apply(&mut self, registry: &Registry, stream: &StreamName, event: &RecordedEvent) -> Result<(), Error> {
-        if self.version.next() != Some(event.version()) {
-            let (before, version) = (self.version, event.version());
-            let act = format!("folding stream {stream}: what was between version {before} and {version} is removed");
-            return Err(Error::new(ErrorKind::BelowFloor, act));
-        }
+        check_next(stream, self.version, event)?;
         fold_in(Arc::make_mut(&mut self.state), registry, event)?;
         (self.version, self.last) = (event.version(), Some(Last::of(event)));
         Ok(())
@@ -272,6 +268,15 @@ impl<A: Aggregate> Loaded<A> {
     pub(super) fn is(&self, other: &Loaded<A>) -> bool {
         Arc::ptr_eq(&self.state, &other.state)
     }
+}
+
+/// Fails where an event is not the next behind a version: no state is better than a wrong one.
+pub(super) fn check_next(stream: &StreamName, before: Version, event: &RecordedEvent) -> Result<(), Error> {
+    if before.next() == Some(event.version()) {
+        return Ok(());
+    }
+    let act = format!("folding stream {stream}: what was between version {before} and {} is removed", event.version());
+    Err(Error::new(ErrorKind::BelowFloor, act))
 }
 
 /// Folds a recorded event into a state: whatever it became of since its schema was changed.

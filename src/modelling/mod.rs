@@ -17,10 +17,12 @@
 //! command    a command to one aggregate
 //! together   commands to several, in one batch
 //! decision   a command over a query
+//! caught     what others wrote is run, and a panic of it is an error
 //! fold       an aggregate without its type, for whoever folds a whole log or shows states
 //! ```
 
 mod aggregate;
+mod caught;
 mod check;
 mod command;
 mod decision;

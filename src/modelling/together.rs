@@ -3,7 +3,7 @@
 use super::aggregate::Aggregate;
 use super::execute::{Decide, ExecuteError, Execution, Terms};
 use super::load::Loaded;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Conflict, Error, ErrorKind};
 use crate::event::NewEvent;
 use crate::name::StreamName;
 use crate::position::ExpectedVersion;
@@ -33,8 +33,8 @@ pub struct OnSeveral<F> {
 
 impl EventStore {
     /// Decides over several aggregates together. All that follows is appended as one batch, provided that every stream that
-    /// was looked at is still as it was; if not, all of it is decided again, so `decide` may be called several times. Where
-    /// `decide` fails, nothing is appended.
+    /// was looked at is still as it was; if not, all of it is decided again, so `decide` may be called several times. A refusal
+    /// too is an answer only where all that was looked at was there together. Where `decide` fails, nothing is appended.
     ///
     /// The answer of [`Execution::wait`] is the receipt, or none where nothing followed from it.
     ///
@@ -154,9 +154,15 @@ where
         terms: &Terms,
     ) -> Result<Option<BatchBuilder<'a>>, ExecuteError<R>> {
         let mut together = Together { store, terms, parts: Vec::new() };
-        (self.decide)(&mut together)?;
+        let decided = (self.decide)(&mut together);
         let parts = together.parts;
         let is_empty = parts.iter().all(|part| part.events.is_empty());
+        match &decided {
+            Err(ExecuteError::Refused(_)) => check_whole(store, &parts)?,
+            Ok(()) if is_empty => check_whole(store, &parts)?,
+            Ok(()) | Err(_) => {}
+        }
+        decided?;
         let add = |batch: BatchBuilder<'a>, part: Part| batch.append(&part.stream, part.expected, part.events);
         Ok((!is_empty).then(|| parts.into_iter().fold(store.batch(), add)))
     }
@@ -164,6 +170,21 @@ where
     fn done(&mut self, receipt: Option<Receipt>) -> Option<Receipt> {
         receipt
     }
+}
+
+/// Fails with a conflict where one of several streams that were looked at has gone on since: the states were looked at one
+/// after the other, and may never have been there together. What is appended has its conditions; what is only an answer
+/// has this. None of the versions that are still there was another one between the last look and now.
+fn check_whole<R>(store: &EventStore, parts: &[Part]) -> Result<(), ExecuteError<R>> {
+    for part in parts {
+        let ExpectedVersion::Exact(expected) = part.expected else { continue };
+        let actual = store.version(&part.stream)?;
+        if actual != expected {
+            let (stream, expected) = (part.stream.clone(), part.expected);
+            return Err(ExecuteError::Conflict(Conflict::Version { stream, expected, actual }));
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Together<'_> {

@@ -15,6 +15,7 @@ mod derived;
 mod directory;
 mod doubted;
 mod faults;
+mod folds;
 mod forged;
 mod golden;
 mod kit;
