@@ -98,7 +98,9 @@ impl From<io::Error> for Failure {
 
 fn exit_of(kind: ErrorKind) -> Exit {
     match kind {
-        ErrorKind::StoreNotFound | ErrorKind::StreamNotFound | ErrorKind::EventNotFound => Exit::NotFound,
+        ErrorKind::StoreNotFound | ErrorKind::StreamNotFound | ErrorKind::EventNotFound | ErrorKind::BelowFloor => {
+            Exit::NotFound
+        }
         ErrorKind::Damaged | ErrorKind::Lost => Exit::Damage,
         ErrorKind::Locked => Exit::Locked,
         ErrorKind::TooNew => Exit::TooNew,

@@ -33,6 +33,7 @@ mod replay;
 mod rfc3339;
 mod salvage;
 mod state;
+mod states;
 mod stats;
 mod streams;
 mod table;
@@ -184,8 +185,7 @@ enum Command {
     State(state::Arguments),
     Diff(diff::Arguments),
     Replay(replay::Arguments),
-    /// Decodes and folds the whole log by what this program knows of events, and says what fails.
-    Check,
+    Check(check::Arguments),
     Append(append::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
@@ -212,7 +212,7 @@ fn obey(cli: Cli, registry: Registry) -> Result<(), Failure> {
         Command::State(arguments) => state::run(&tool, &arguments),
         Command::Diff(arguments) => diff::run(&tool, &arguments),
         Command::Replay(arguments) => replay::run(&tool, &arguments),
-        Command::Check => check::run(&tool),
+        Command::Check(arguments) => check::run(&tool, &arguments),
         Command::Append(arguments) => append::run(&tool, &arguments),
         Command::Import(arguments) => import::run(&tool, &arguments),
         Command::Export(arguments) => export::run(&tool, &arguments),

@@ -900,6 +900,44 @@ fn a_state_is_that_of_a_version_or_a_time() {
 }
 
 #[test]
+fn what_is_removed_leaves_no_state_that_could_be_wrong() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    let exported = place.run(&["export"]).is(0).lines();
+    let without_first: String = exported.iter().skip(1).map(|line| format!("{line}\n")).collect();
+    place.run(&["--dir", "cut", "import", "--exact"]).with(&without_first).is(0);
+    place.linked(&["--dir", "cut", "state", "game-42"]).is(3).says("between version 0 and 2 is removed");
+    place.linked(&["--dir", "cut", "state", "game-42", "--at", "1"]).is(3).says("behind version 0 is removed");
+    place.linked(&["--dir", "cut", "replay", "game-42", "--step"]).is(3).says("is removed");
+    place.linked(&["--dir", "cut", "check"]).is(10);
+}
+
+#[test]
+fn a_check_tells_what_differs_from_states_that_were_written_down() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    let written = place.linked(&["check", "--write", "states.ndjson"]).is(0).object();
+    assert_eq!(written["states_written"], 1);
+    let path = place.store().parent().expect("a directory").join("states.ndjson");
+    let states = fs::read_to_string(&path).expect("it was written");
+    assert_eq!(
+        states,
+        "{\"stream\":\"game-42\",\"version\":4,\"state\":{\"is_over\":true,\"scores\":{\"alice\":4,\"bob\":0}}}\n"
+    );
+    // What was appended since differs from nothing.
+    place.run(&["append", "game-42"]).with(r#"{"type":"guessed","data":"bob"}"#).is(0);
+    let same = place.linked(&["check", "--against", "states.ndjson"]).is(0).object();
+    assert_eq!((&same["states_compared"], &same["states_differing"]), (&1.into(), &0.into()));
+    fs::write(&path, states.replace("\"alice\":4", "\"alice\":3")).expect("it can be written");
+    let told = place.linked(&["check", "--against", "states.ndjson"]).is(1);
+    told.says("1 stream comes to another state");
+    assert_eq!(told.object()["differing"][0]["differences"][0], "scores.alice: 3 -> 4");
+    fs::write(&path, "{}\n").expect("it can be written");
+    place.linked(&["check", "--against", "states.ndjson"]).is(2).says("states.ndjson line 1: no state");
+    place.linked(&["check", "--against", "nowhere.ndjson"]).is(3);
+}
+
+#[test]
 fn a_difference_is_told_path_by_path_and_either_way() {
     let place = Place::new();
     place.run(&["import"]).with(GAME).is(0);
