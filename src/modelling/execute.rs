@@ -178,14 +178,16 @@ impl<D: Decide> IntoFuture for Execution<D> {
     type IntoFuture = Executing<D>;
 
     fn into_future(self) -> Executing<D> {
-        Executing { run: Run::new(self), pending: None }
+        Executing { run: Some(Run::new(self)), pending: None }
     }
 }
 
-/// A command that is being executed by a task.
+/// A command that is being executed by a task. Once it has answered, polling it again executes nothing: the answer is
+/// trouble of kind [`InvalidArgument`](ErrorKind::InvalidArgument) then, as that of a [`PendingReceipt`] is.
 #[must_use = "nothing is executed until it is polled"]
 pub struct Executing<D> {
-    run: Run<D>,
+    /// `None` once it has answered.
+    run: Option<Run<D>>,
     /// What was decided last, on its way into the log.
     pending: Option<PendingReceipt>,
 }
@@ -197,23 +199,29 @@ impl<D: Decide> Future for Executing<D> {
     type Output = Result<D::Done, ExecuteError<D::Refusal>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // It goes back only where there is no answer yet. Else another poll would execute the command again.
+        let Some(mut run) = self.run.take() else { return Poll::Ready(Err(taken().into())) };
         loop {
             let mut pending = match self.pending.take() {
                 Some(pending) => pending,
-                None => match self.run.attempt() {
+                None => match run.attempt() {
                     ControlFlow::Continue(pending) => pending,
                     ControlFlow::Break(answer) => return Poll::Ready(answer),
                 },
             };
             let Poll::Ready(outcome) = Pin::new(&mut pending).poll(context) else {
-                self.pending = Some(pending);
+                *self = Executing { run: Some(run), pending: Some(pending) };
                 return Poll::Pending;
             };
-            if let ControlFlow::Break(answer) = self.run.settle(outcome) {
+            if let ControlFlow::Break(answer) = run.settle(outcome) {
                 return Poll::Ready(answer);
             }
         }
     }
+}
+
+fn taken() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "the answer to this command was taken before")
 }
 
 /// The steps of an execution.
@@ -404,6 +412,10 @@ impl<D> fmt::Debug for Execution<D> {
 
 impl<D> fmt::Debug for Executing<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.pending.is_some() { "command that is being appended" } else { "command to be executed" })
+        f.write_str(match (&self.run, &self.pending) {
+            (None, _) => "command that was executed",
+            (Some(_), None) => "command to be executed",
+            (Some(_), Some(_)) => "command that is being appended",
+        })
     }
 }

@@ -2,7 +2,8 @@
 
 use super::process::OtherProcess;
 use super::support::{
-    Home, add, block_on, check_says, everywhere, name, read, small_segments, wherever_it_lasts, wherever_threads_are,
+    Home, add, block_on, check_says, eventually, everywhere, name, read, small_segments, wherever_it_lasts,
+    wherever_threads_are,
 };
 use crate::model::{Chance, Choices, seed};
 use scorebook::ExpectedVersion::{Any, Exact};
@@ -17,8 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::io;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -392,6 +395,48 @@ fn the_key_is_the_cause_unless_an_event_is_and_its_correlation_is_carried_along(
     assert_eq!(said, [some(&alone.id().to_string()), some(&alone.id().to_string()), None]);
     let error = trouble(till.execute(put(1, 1)).actor("a".repeat(129)).wait());
     check_says(&error, ErrorKind::InvalidArgument, &["validating a `put`"]);
+}
+
+#[test]
+fn a_command_that_was_executed_is_not_executed_again_when_it_is_polled_again() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let till = till(&store, "till-1");
+    let mut executing = pin!(till.execute(put(1, 7)).into_future());
+    assert_eq!(done(block_on(executing.as_mut())).version(), Version::FIRST);
+    assert_eq!(format!("{executing:?}"), "command that was executed");
+    for _ in 0..3 {
+        let again = trouble(block_on(executing.as_mut()));
+        check_says(&again, ErrorKind::InvalidArgument, &["the answer to this command was taken before"]);
+    }
+    assert_eq!(store.head().expect("a head").get(), 1);
+    // Nor is one that was refused decided again.
+    let mut refused = pin!(till.execute(Take { by: 1, amount: 8 }).into_future());
+    assert!(block_on(refused.as_mut()).expect_err("there is not enough").refusal().is_some());
+    done(till.execute(put(1, 7)).wait());
+    assert_eq!(trouble(block_on(refused.as_mut())).kind(), ErrorKind::InvalidArgument);
+    assert_eq!(store.head().expect("a head").get(), 2);
+}
+
+#[test]
+fn what_was_queued_is_appended_though_the_task_that_executes_it_is_let_go() {
+    let home = Home::disk();
+    let store = home.open();
+    let till = till(&store, "till-1");
+    // One that was never polled has decided nothing.
+    drop(till.execute(put(1, 1)).into_future());
+    let mut context = Context::from_waker(Waker::noop());
+    let (mut expected, mut let_go) = (0, 0);
+    for round in 1..=20 {
+        let mut executing = till.execute(put(1, round)).once(format!("k{round}")).into_future();
+        let_go += u32::from(Pin::new(&mut executing).poll(&mut context).is_pending());
+        drop(executing);
+        expected += round;
+        eventually("what was queued is appended", || store.version(till.stream()).is_ok_and(|at| at.get() == round));
+        assert_eq!(till.load().expect("a state").state().sum, expected);
+        assert!(done(till.execute(put(1, round)).once(format!("k{round}")).wait()).is_repeat());
+    }
+    assert_eq!(store.head().expect("a head").get(), 20);
+    assert!(let_go != 0, "each answer was there at once, so this shows nothing");
 }
 
 #[test]
