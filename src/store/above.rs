@@ -12,7 +12,9 @@ pub(super) struct Above(RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 impl EventStore {
     /// Keeps a value for a floor above, in place of the one of this type that was kept before.
     pub(crate) fn keep<T: Any + Send + Sync>(&self, value: T) {
-        self.shared.above.0.write().insert(TypeId::of::<T>(), Arc::new(value));
+        let before = self.shared.above.0.write().insert(TypeId::of::<T>(), Arc::new(value));
+        // It goes when nothing is locked: whatever is done then may ask this store.
+        drop(before);
     }
 
     /// The value of this type that is kept.
@@ -29,7 +31,8 @@ impl EventStore {
             return kept;
         }
         let made: Arc<dyn Any + Send + Sync> = Arc::new(make());
-        let kept = self.shared.above.0.write().entry(TypeId::of::<T>()).or_insert(made).clone();
+        // The one that is not kept goes at the end, when nothing is locked.
+        let kept = self.shared.above.0.write().entry(TypeId::of::<T>()).or_insert_with(|| made.clone()).clone();
         kept.downcast().expect("a value is kept under its own type")
     }
 }
@@ -37,6 +40,23 @@ impl EventStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_kept_any_more_may_ask_the_store_when_it_is_dropped() {
+        struct Asks(EventStore);
+
+        impl Drop for Asks {
+            fn drop(&mut self) {
+                assert_eq!(self.0.kept::<u32>().as_deref(), Some(&7));
+            }
+        }
+
+        let store = EventStore::open_in_memory().expect("a store");
+        store.keep(7_u32);
+        store.keep(Some(Asks(store.clone())));
+        store.keep(None::<Asks>);
+        assert!(store.kept::<Option<Asks>>().is_some_and(|kept| kept.is_none()));
+    }
 
     #[test]
     fn one_value_of_each_type_is_kept_for_all_handles() {
