@@ -132,15 +132,16 @@ impl<A: Aggregate> Executed<A> {
         &self.events
     }
 
-    /// The version of the stream with these events in it.
+    /// The version of the stream with these events in it. Of a repeat, the version after what was appended then; where the key
+    /// was used for another aggregate, nothing was appended to this one, and it is [`Version::NONE`], whatever the stream holds.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
     /// The state with these events in it, and nothing later. `None` for a repeat, which loads nothing:
-    /// [`state_at`](AggregateStream::state_at) this [`version`](Self::version) has it; and where what was appended could not be
-    /// read again.
+    /// [`state_at`](AggregateStream::state_at) this [`version`](Self::version) has it, unless the key was used for another
+    /// aggregate; and where what was appended could not be read again.
     #[must_use]
     pub fn state(&self) -> Option<&A> {
         self.state.as_deref()

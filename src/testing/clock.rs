@@ -110,9 +110,11 @@ impl ManualIds {
     pub fn id(&self) -> EventId {
         const VERSION_4: u64 = 0x4000;
         const VARIANT: u64 = 1 << 63;
-        // The bits of the seed that the version takes are moved out of its way.
+        // The bits of the seed that the version takes are moved out of its way; the four that are moved out at the top stand
+        // behind the variant.
         let high = self.seed << 4 & !0xFFFF | self.seed & 0xFFF | VERSION_4;
-        EventId::from_bytes((u128::from(high) << 64 | u128::from(self.number() | VARIANT)).to_be_bytes())
+        let low = VARIANT | self.seed >> 60 << 58 | self.number();
+        EventId::from_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
     }
 
     /// The next number, from 1: for ids that are numbers.

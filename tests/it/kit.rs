@@ -2,12 +2,14 @@
 
 use super::aggregates::{Put, Till, TillCommand, TillEvent, TillRefusal, put, till};
 use super::support::{add, check_says, name, read};
+use crate::model::seed;
 use scorebook::testing::{ManualClock, ManualIds, SimulatedDisk, fixture, scenario, wait_until};
 use scorebook::{
     Aggregate, ErrorKind, EventContext, EventStore, ExecuteError, NewEvent, Position, Query, RecordedEvent, StreamName,
     Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -192,7 +194,37 @@ fn a_manual_clock_and_manual_ids_do_as_they_are_told() {
     let first: Vec<String> = (0..3).map(|_| ids.id().to_string()).collect();
     assert!(first.iter().all(|id| id.as_bytes()[14] == b'4'), "{first:?}");
     assert_eq!(ids.clone().number(), 4);
-    assert_ne!(ManualIds::new(1).id(), ManualIds::new(2).id());
+}
+
+#[test]
+fn ids_of_two_seeds_differ_whichever_bit_the_seeds_differ_in() {
+    let seeds = (0..u64::BITS).map(|bit| 1 << bit).chain([0, u64::MAX]);
+    let ids: Vec<String> = seeds.map(|seed: u64| ManualIds::new(seed).id().to_string()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:#?}");
+    // Version 4, and the variant that goes with it.
+    let is_in_form = |id: &String| id.as_bytes()[14] == b'4' && b"89ab".contains(&id.as_bytes()[19]);
+    assert!(ids.iter().all(is_in_form), "{ids:#?}");
+}
+
+#[test]
+fn a_disk_that_follows_a_clock_shows_its_time_however_often_it_was_looked_at() {
+    let second = Duration::from_secs(1);
+    let (clock, disk) = (ManualClock::at(Timestamp::from_nanos(1_000)), SimulatedDisk::new(seed()));
+    clock.drive(&disk);
+    let store = EventStore::options().open_simulated(&disk).expect("a store");
+    let time = || add(&store, &name("s"), [NewEvent::bytes("b", [])]).time();
+    // Each look lets the disk go on by itself, and the clock knows nothing of that.
+    for _ in 0..50 {
+        time();
+    }
+    for _ in 0..3 {
+        clock.advance(second);
+        let late = time().since(clock.now());
+        assert!(late < Duration::from_micros(30), "the disk is {late:?} ahead of the clock");
+        clock.advance(second);
+        clock.set(clock.now());
+        assert!(time().since(clock.now()) < Duration::from_micros(30));
+    }
 }
 
 #[test]
