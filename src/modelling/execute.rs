@@ -325,26 +325,33 @@ impl Terms {
         registry: &Registry,
         events: &[E],
     ) -> Result<(Vec<NewEvent>, Vec<E>), Error> {
-        let mut all = Faults::default();
+        let mut of_each = Vec::with_capacity(events.len());
         let mut prepared = Vec::with_capacity(events.len());
-        for (index, event) in events.iter().enumerate() {
+        for event in events {
             let mut faults = Faults::default();
             prepared.push(registry.encode_within(event, |new| self.complete(new), &mut faults)?);
-            match events.len() {
-                1 => all = faults,
-                _ => all.add_all(index + 1, &faults),
-            }
+            of_each.push(faults);
         }
-        if !all.is_empty() {
-            let act = match &prepared[..] {
-                [event] => format!("validating a `{}`", event.event_type().escape_debug()),
-                events => format!("validating the {} events that were decided", events.len()),
-            };
-            return Err(Error::with_source(ErrorKind::InvalidArgument, act, all));
-        }
+        refuse_faulty(prepared.iter().zip(of_each).collect())?;
         let read = prepared.iter().map(|event| registry.read_back(event)).collect::<Result<_, _>>()?;
         Ok((prepared, read))
     }
+}
+
+/// Refuses events of which rules do not hold, with all of these; where there are several events, each with its number.
+pub(super) fn refuse_faulty(events: Vec<(&NewEvent, Faults)>) -> Result<(), Error> {
+    if events.iter().all(|(_, faults)| faults.is_empty()) {
+        return Ok(());
+    }
+    let (act, faults) = match &events[..] {
+        [(event, faults)] => (format!("validating a `{}`", event.event_type().escape_debug()), faults.clone()),
+        _ => {
+            let mut all = Faults::default();
+            (1..).zip(&events).for_each(|(number, (_, faults))| all.add_all(number, faults));
+            (format!("validating {} events", events.len()), all)
+        }
+    };
+    Err(Error::with_source(ErrorKind::InvalidArgument, act, faults))
 }
 
 impl<R> ExecuteError<R> {

@@ -89,6 +89,14 @@ pub enum RegistryFault {
         /// The enum that reads the shape.
         events: &'static str,
     },
+    /// A rule is for a type that nothing in the registry has, or for a type or a tag that no event can have: nobody would ever
+    /// ask it.
+    IdleRule {
+        /// What the rule is for.
+        rule: String,
+        /// Why it would never be asked, as a sentence.
+        reason: String,
+    },
 }
 
 impl fmt::Display for RegistryFault {
@@ -140,6 +148,7 @@ impl fmt::Display for RegistryFault {
                 }
                 f.write_str(" would never be taken")
             }
+            RegistryFault::IdleRule { rule, reason } => write!(f, "the rule {rule} would never be asked: {reason}"),
         }
     }
 }

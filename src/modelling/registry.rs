@@ -371,7 +371,8 @@ impl RegistryBuilder {
         self
     }
 
-    /// Adds a rule for events of a type: it looks at each that is about to be appended, and adds what does not hold.
+    /// Adds a rule for events of a type: it looks at each that is about to be appended, and adds what does not hold. The type
+    /// must be one that something in the registry has, else [`build`](Self::build) refuses the rule.
     ///
     /// ```
     /// use scorebook::{Event, Registry};
@@ -404,7 +405,7 @@ impl RegistryBuilder {
         self
     }
 
-    /// Adds a rule for events that have a tag with this key.
+    /// Adds a rule for events that have a tag with this key, which must be one that a tag can have.
     #[must_use]
     pub fn validate_tag(
         mut self,
@@ -435,6 +436,7 @@ impl RegistryBuilder {
         faults.extend(soundness::superfluous(&decoders, &steps, &graph, &ways));
         faults.extend(ways.iter().flat_map(|ways| ways.faults.iter().cloned()));
         faults.extend(soundness::rivals(&folds));
+        faults.extend(soundness::idle_rules(&graph, validators.of_type.keys(), validators.of_tag.keys()));
         if !faults.is_empty() {
             return Err(RegistryFaults(faults));
         }

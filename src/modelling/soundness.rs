@@ -6,7 +6,7 @@ use super::fold::AnyFold;
 use super::graph::{Graph, Ways};
 use super::shape::EventShape;
 use super::upcast::Step;
-use crate::name::{StreamName, event_type_fault};
+use crate::name::{StreamName, event_type_fault, tag_fault};
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,4 +97,26 @@ pub(super) fn category_faults(folds: &[(String, Box<dyn AnyFold>)]) -> Vec<Regis
     let is_category = |name: &str| StreamName::new(name).is_ok_and(|stream| stream.category() == name);
     let others = folds.iter().filter(|(category, _)| !is_category(category));
     others.map(|(category, _)| RegistryFault::InvalidCategory { category: category.clone() }).collect()
+}
+
+/// Rules that nobody would ever ask: by the types and the keys of tags that they are for.
+pub(super) fn idle_rules<'a>(
+    graph: &Graph,
+    types: impl Iterator<Item = &'a String>,
+    tags: impl Iterator<Item = &'a String>,
+) -> Vec<RegistryFault> {
+    let is_there = |event_type: &str| graph.shapes().iter().any(|shape| shape.event_type() == event_type);
+    let of_type = |event_type: &'a String| {
+        let reason = match event_type_fault(event_type) {
+            Some(fault) => format!("the type {fault}"),
+            None if !is_there(event_type) => "nothing in the registry has this type".to_owned(),
+            None => return None,
+        };
+        Some(RegistryFault::IdleRule { rule: format!("for the type `{}`", event_type.escape_debug()), reason })
+    };
+    let of_tag = |key: &'a String| {
+        let reason = format!("the tag {}", tag_fault(key, "")?);
+        Some(RegistryFault::IdleRule { rule: format!("for the tag `{}`", key.escape_debug()), reason })
+    };
+    types.filter_map(of_type).chain(tags.filter_map(of_tag)).collect()
 }

@@ -1,8 +1,9 @@
 //! Several aggregates decided together: all that follows is one batch.
 
 use super::aggregate::Aggregate;
-use super::execute::{Decide, ExecuteError, Execution, Terms};
+use super::execute::{Decide, ExecuteError, Execution, Terms, refuse_faulty};
 use super::load::Loaded;
+use super::validate::Faults;
 use crate::error::{Conflict, Error, ErrorKind};
 use crate::event::NewEvent;
 use crate::name::StreamName;
@@ -125,6 +126,10 @@ impl Together<'_> {
     }
 
     /// Adds events that nobody decided, to a stream that is expected to be at some version before the batch.
+    ///
+    /// The rules of the store's [registry](EventStore::use_registry) look at them when everything is decided: the command then
+    /// ends with trouble of kind [`InvalidArgument`](ErrorKind::InvalidArgument) whose source are all the [`Faults`], those of
+    /// several events each with its number among the events that were added like this.
     pub fn append(
         &mut self,
         stream: &StreamName,
@@ -133,6 +138,19 @@ impl Together<'_> {
     ) {
         let events = events.into_iter().map(|event| self.terms.complete(event)).collect();
         self.part(stream, expected, events);
+    }
+
+    /// Lets the rules look at what was added and not decided. What was decided they have seen.
+    fn validate(&self) -> Result<(), Error> {
+        let added = self.parts.iter().filter(|part| !part.is_decided).flat_map(|part| &part.events);
+        let registry = self.store.registry();
+        let faults = |event: &NewEvent| {
+            let mut faults = Faults::default();
+            event.faults().for_each(|fault| faults.add_whole(fault));
+            registry.iter().for_each(|registry| registry.validate(event, &mut faults));
+            faults
+        };
+        refuse_faulty(added.map(|event| (event, faults(event))).collect())
     }
 
     fn part(&mut self, stream: &StreamName, expected: ExpectedVersion, events: Vec<NewEvent>) -> &mut Part {
@@ -155,6 +173,9 @@ where
     ) -> Result<Option<BatchBuilder<'a>>, ExecuteError<R>> {
         let mut together = Together { store, terms, parts: Vec::new() };
         let decided = (self.decide)(&mut together);
+        if decided.is_ok() {
+            together.validate()?;
+        }
         let parts = together.parts;
         let is_empty = parts.iter().all(|part| part.events.is_empty());
         match &decided {

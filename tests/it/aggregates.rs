@@ -810,6 +810,46 @@ fn what_is_decided_together_is_appended_together_or_decided_again() {
 }
 
 #[test]
+fn events_that_are_added_to_a_batch_keep_the_rules_too() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let registry = Registry::builder().events::<TillEvent>();
+    let registry = registry.validate_type("put", |event, faults| {
+        faults.require(event.decode::<Put>().is_ok_and(|put| put.amount < 10), "amount", "is too much");
+        faults.require(event.tags().count() != 0, "player", "is not named");
+    });
+    let added = |amount: u64| NewEvent::json("put", &Put { by: 1, amount }).expect("JSON").schema(2);
+    let attempt = |events: &[NewEvent]| {
+        let together = store.together(|together| {
+            together.execute::<Till>(&name("till-1"), &put(1, 1))?;
+            for event in events {
+                together.append(&name("till-2"), Any, [event.clone()]);
+            }
+            Ok::<(), ExecuteError<TillRefusal>>(())
+        });
+        together.wait()
+    };
+    let said = |outcome: Result<_, ExecuteError<TillRefusal>>, act: &str| match outcome.expect_err("rules are broken") {
+        ExecuteError::Store(error) => {
+            check_says(&error, ErrorKind::InvalidArgument, &[act]);
+            error.source().and_then(|source| source.downcast_ref::<Faults>()).expect("all faults").to_string()
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(attempt(&[added(11)]).is_ok(), "there is no rule yet");
+    let head = store.head().expect("a head");
+    let long = "x".repeat(129);
+    let broken = attempt(&[added(1), added(1).tag("a:b", 1).actor(&long)]);
+    let told = said(broken, "validating 2 events");
+    assert!(told.contains("event 2: event `put`: tag has the key `a:b`") && told.contains("; event 2: "), "{told}");
+    store.use_registry(&registry.build().expect("a registry"));
+    assert_eq!(said(attempt(&[added(11)]), "validating a `put`"), "`amount` is too much; `player` is not named");
+    let several = attempt(&[added(1).tag("player", 1), added(11).tag("player", 1), added(1)]);
+    assert_eq!(said(several, "validating 3 events"), "`2.amount` is too much; `3.player` is not named");
+    assert_eq!(store.head().expect("a head"), head, "nothing was appended");
+    assert!(attempt(&[added(1).tag("player", 1)]).is_ok());
+}
+
+#[test]
 fn what_is_refused_in_part_is_refused_whole() {
     let store = EventStore::open_in_memory().expect("a store");
     let (from, to) = (name("till-1"), name("till-2"));

@@ -512,6 +512,29 @@ fn names_that_no_event_can_have_are_refused() {
     );
 }
 
+#[test]
+fn rules_that_nobody_would_ask_are_refused() {
+    let never = |_: &NewEvent, faults: &mut Faults| faults.add_whole("it was asked");
+    // A type of the past is asked about too: somebody may append it still.
+    let sound = Registry::builder().events::<Counter>().validate_type("called", never).validate_tag("by", never);
+    assert!(sound.build().is_ok());
+    let builder = Registry::builder().events::<Counter>().validate_type("counted", never);
+    let builder =
+        builder.validate_type("counter", never).validate_type("counter", never).validate_type("a type", never);
+    let faults = builder.validate_tag("a:b", never).validate_tag("", never).build().expect_err("idle rules");
+    assert!(faults.iter().all(|fault| matches!(fault, RegistryFault::IdleRule { .. })), "{faults}");
+    let idle = |rule: &str, reason: &str| format!("the rule for the {rule} would never be asked: {reason}");
+    assert_eq!(
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            idle("type `a type`", "the type `a type` holds more than A-Z a-z 0-9 . _ -"),
+            idle("type `counter`", "nothing in the registry has this type"),
+            idle("tag ``", "the tag has a key of 0 bytes: it must have 1 to 64"),
+            idle("tag `a:b`", "the tag has the key `a:b`, which holds `:`"),
+        ]
+    );
+}
+
 /// Counts too, in another way.
 struct Rival;
 
