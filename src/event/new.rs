@@ -1,7 +1,7 @@
 //! An event as it is handed in.
 
 use super::metadata::{ACTOR, CAUSATION, CORRELATION};
-use super::{Codec, EventId, RecordedEvent};
+use super::{Codec, EventId, Metadata, RecordedEvent};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{REFERENCE_BYTES_MAX, TAGS_MAX};
 use crate::name::{event_type_fault, tag_fault};
@@ -264,6 +264,20 @@ impl NewEvent {
     fn refuse(&mut self, kind: ErrorKind, fault: String) {
         let event_type = self.event_type.escape_debug().to_string();
         self.faults.push(Error::new(kind, format!("event `{event_type}`: {fault}")));
+    }
+
+    /// The metadata, as it will be read.
+    pub(crate) fn metadata(&self) -> Result<Metadata, Error> {
+        let mut json = Vec::new();
+        self.write_metadata(&mut json);
+        let decoded = match str::from_utf8(&json) {
+            Ok(json) => Metadata::decode(json),
+            Err(fault) => Err(<serde_json::Error as serde::de::Error>::custom(fault)),
+        };
+        decoded.map_err(|fault| {
+            let act = format!("decoding the metadata of a `{}`", self.event_type.escape_debug());
+            Error::with_source(ErrorKind::Decode, act, fault)
+        })
     }
 
     /// Appends the metadata as a JSON object on one line; nothing where there is none.

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use crate::error::Error;
-use crate::event::{Metadata, RecordedEvent};
+use crate::event::{Metadata, NewEvent, RecordedEvent};
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::time::Timestamp;
@@ -112,21 +112,44 @@ pub struct EventContext<'a> {
     version: Version,
     position: Position,
     time: Timestamp,
-    recorded: Option<&'a RecordedEvent>,
+    said: Said<'a>,
+}
+
+/// What an event itself says beside its payload.
+#[derive(Clone, Copy, Debug)]
+enum Said<'a> {
+    Nothing,
+    New(&'a NewEvent),
+    Recorded(&'a RecordedEvent),
 }
 
 impl<'a> EventContext<'a> {
     /// The context of an event that is in no store, for tests that call [`Aggregate::apply`] themselves.
     #[must_use]
     pub fn new(version: Version, position: Position, time: Timestamp) -> EventContext<'static> {
-        EventContext { version, position, time, recorded: None }
+        EventContext { version, position, time, said: Said::Nothing }
+    }
+
+    /// The same with all that an event says which is not appended yet: its own time, its tags and its metadata.
+    ///
+    /// ```
+    /// use scorebook::{EventContext, NewEvent, Position, Timestamp, Version};
+    /// let event = NewEvent::json("counted", &7)?.tag("player", 8812).actor("bob");
+    /// let context = EventContext::new(Version::FIRST, Position::new(1), Timestamp::EPOCH).with_new(&event);
+    /// assert_eq!((context.tag("player"), context.occurred()), (Some("8812"), None));
+    /// assert_eq!(context.metadata()?.actor(), Some("bob"));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_new(self, event: &NewEvent) -> EventContext<'_> {
+        EventContext { version: self.version, position: self.position, time: self.time, said: Said::New(event) }
     }
 
     /// The context of an event as it was recorded.
     #[must_use]
     pub fn of(event: &'a RecordedEvent) -> EventContext<'a> {
         let (version, position, time) = (event.version(), event.position(), event.time());
-        EventContext { version, position, time, recorded: Some(event) }
+        EventContext { version, position, time, said: Said::Recorded(event) }
     }
 
     /// The event's place in its stream. What a change of schema has split into several shares one.
@@ -150,13 +173,21 @@ impl<'a> EventContext<'a> {
     /// The caller's own time for the event, if there was one.
     #[must_use]
     pub fn occurred(&self) -> Option<Timestamp> {
-        self.recorded.and_then(RecordedEvent::occurred)
+        match self.said {
+            Said::Nothing => None,
+            Said::New(event) => event.occurred,
+            Said::Recorded(event) => event.occurred(),
+        }
     }
 
     /// The value of the first tag with this key.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&'a str> {
-        self.recorded.and_then(|event| event.tag(key))
+        match self.said {
+            Said::Nothing => None,
+            Said::New(event) => event.tags().find(|(tag, _)| *tag == key).map(|(_, value)| value),
+            Said::Recorded(event) => event.tag(key),
+        }
     }
 
     /// What else was recorded: correlation, causation, actor and the rest. Decoded at each call.
@@ -166,6 +197,10 @@ impl<'a> EventContext<'a> {
     /// * [`Decode`](crate::ErrorKind::Decode): the stored metadata is not a JSON object; only a log that was not written by
     ///   this crate has such.
     pub fn metadata(&self) -> Result<Metadata, Error> {
-        self.recorded.map_or_else(|| Ok(Metadata::default()), RecordedEvent::metadata)
+        match self.said {
+            Said::Nothing => Ok(Metadata::default()),
+            Said::New(event) => event.metadata(),
+            Said::Recorded(event) => event.metadata(),
+        }
     }
 }

@@ -280,7 +280,7 @@ pub(super) fn check_next(stream: &StreamName, before: Version, event: &RecordedE
 }
 
 /// Folds a recorded event into a state: whatever it became of since its schema was changed.
-pub(super) fn fold_in<A: Aggregate>(state: &mut A, registry: &Registry, event: &RecordedEvent) -> Result<(), Error> {
+pub(crate) fn fold_in<A: Aggregate>(state: &mut A, registry: &Registry, event: &RecordedEvent) -> Result<(), Error> {
     let events = match A::on_unknown() {
         OnUnknown::Fail => registry.decode::<A::Event>(event),
         OnUnknown::Skip => registry.decode_known::<A::Event>(event),

@@ -53,6 +53,7 @@ pub use event::{Event, EventTypes};
 pub use execute::{ExecuteError, Executing, Execution};
 pub use fault::{RegistryFault, RegistryFaults};
 pub use fold::Fold;
+pub(crate) use load::fold_in;
 pub use load::{AggregateStream, At, Loaded};
 pub use registry::{EventTypeInfo, Registry, RegistryBuilder};
 pub use shape::EventShape;

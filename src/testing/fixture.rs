@@ -1,9 +1,12 @@
 //! A piece of a real log to test with.
 
 use crate::error::Error;
-use crate::event::{Metadata, NewEvent, RecordedEvent};
+use crate::event::{EventId, Metadata, NewEvent, RecordedEvent};
 use crate::limits::RECORD_BYTES_MAX;
+use crate::name::StreamName;
+use crate::position::{Position, Version};
 use crate::store::{AllRead, EventStore, ExactEvent};
+use crate::time::Timestamp;
 use serde_json::value::RawValue;
 
 /// A slice of a log as a store of its own in memory: all that a read gives, with positions, versions, ids and times as they
@@ -51,6 +54,21 @@ pub fn fixture(slice: &AllRead) -> Result<EventStore, Error> {
     import.append(batch)?;
     import.finish()?;
     Ok(store)
+}
+
+/// An event as a log gives it that has it in this place; its id is its own or one that follows from the place.
+pub(super) fn recorded(
+    stream: &StreamName,
+    (position, version, time): (Position, Version, Timestamp),
+    event: NewEvent,
+) -> Result<RecordedEvent, Error> {
+    let store = EventStore::open_in_memory()?;
+    let mut import = store.exact_import()?;
+    let id = event.id.unwrap_or_else(|| EventId::from_bytes(u128::from(position.get()).to_be_bytes()));
+    let event = event.id(id);
+    import.append(vec![ExactEvent { position, stream: stream.clone(), version, time, event }])?;
+    import.finish()?;
+    store.event_at(position)
 }
 
 fn copy(event: &RecordedEvent) -> Result<ExactEvent, Error> {

@@ -3,7 +3,7 @@
 //!
 //! | to test | use |
 //! |---|---|
-//! | what an aggregate decides, without a store | [`scenario`] |
+//! | what an aggregate decides, without a store | [`scenario`], [`scenario_in`] |
 //! | with times and ids that are the same at every run | [`ManualClock`], [`ManualIds`] |
 //! | with a piece of a real log | [`fixture`](fixture()) |
 //! | what other threads do | [`wait_until`] |
@@ -78,5 +78,5 @@ pub use clock::{ManualClock, ManualIds};
 pub use decoders::{Decoded, decode_bytes};
 pub use fixture::fixture;
 pub use inspect::{salvage_simulated, verify_simulated};
-pub use scenario::{Decided, Scenario, scenario};
+pub use scenario::{Decided, Scenario, scenario, scenario_in};
 pub use wait::wait_until;

@@ -1,7 +1,8 @@
 //! Given these events, when this command comes, then this follows: aggregates tested without a store.
 
+use super::fixture::recorded;
 use crate::event::NewEvent;
-use crate::modelling::{Aggregate, EventContext, Faults, Registry};
+use crate::modelling::{Aggregate, EventContext, Faults, Registry, fold_in};
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::time::Timestamp;
@@ -54,15 +55,62 @@ use std::fmt::{self, Debug, Write};
 #[must_use = "a scenario holds nothing before something is said to follow"]
 pub fn scenario<A: Aggregate>() -> Scenario<A> {
     let registry = Registry::builder().events::<A::Event>().build();
-    let registry = registry.unwrap_or_else(|faults| panic!("the events of {}: {faults}", type_name::<A>()));
-    let state = A::new(&StreamName::trusted("scenario-1".into()));
-    Scenario { registry, state, version: Version::NONE, time: Timestamp::EPOCH }
+    scenario_in(&registry.unwrap_or_else(|faults| panic!("the events of {}: {faults}", type_name::<A>())))
+}
+
+/// The same in a store that [uses](crate::EventStore::use_registry) this registry: the rules that were plugged into it hold,
+/// and its steps lead on [what was recorded](Scenario::given_recorded) in older schemas.
+///
+/// ```
+/// use scorebook::testing::scenario_in;
+/// use scorebook::{NewEvent, Registry};
+/// # use scorebook::{Aggregate, EventContext, StreamName};
+/// # scorebook::events! {
+/// #     /// What happens to a counter.
+/// #     #[derive(Clone, Debug, PartialEq)]
+/// #     pub enum Counted {
+/// #         /// It went up by so many.
+/// #         Up(u32) = "counted_up", 2;
+/// #     }
+/// # }
+/// # #[derive(Clone, Debug)]
+/// # struct Counter { sum: u32 }
+/// # impl Aggregate for Counter {
+/// #     type Event = Counted;
+/// #     type Command = u32;
+/// #     type Refusal = ();
+/// #     fn new(_: &StreamName) -> Counter { Counter { sum: 0 } }
+/// #     fn decide(&self, count: &u32) -> Result<Vec<Counted>, ()> { Ok(vec![Counted::Up(*count)]) }
+/// #     fn apply(&mut self, Counted::Up(count): &Counted, _: &EventContext<'_>) { self.sum += count; }
+/// # }
+/// let registry = Registry::builder()
+///     .events::<Counted>()
+///     .step(("counted_up", 1), ("counted_up", 2), |text: String| text.len())
+///     .validate_type("counted_up", |event, faults| {
+///         faults.require(event.decode::<u32>().is_ok_and(|count| count < 10), "count", "must be below 10");
+///     })
+///     .build()?;
+/// scenario_in::<Counter>(&registry)
+///     .given_recorded([NewEvent::json("counted_up", "xxx")?])
+///     .when(4)
+///     .then([Counted::Up(4)])
+///     .then_state(|counter| assert_eq!(counter.sum, 7))
+///     .when(10)
+///     .then_invalid(&["count"]);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[must_use = "a scenario holds nothing before something is said to follow"]
+pub fn scenario_in<A: Aggregate>(registry: &Registry) -> Scenario<A> {
+    let stream = StreamName::trusted("scenario-1".into());
+    let state = A::new(&stream);
+    Scenario { registry: registry.clone(), stream, state, version: Version::NONE, time: Timestamp::EPOCH }
 }
 
 /// A scenario: what has happened so far.
 #[must_use = "a scenario holds nothing before something is said to follow"]
 pub struct Scenario<A> {
     registry: Registry,
+    stream: StreamName,
     state: A,
     version: Version,
     time: Timestamp,
@@ -86,7 +134,7 @@ enum Outcome<A: Aggregate> {
 impl<A: Aggregate> Scenario<A> {
     /// The stream that the events are in. Default: `scenario-1`. What was given before is forgotten.
     pub fn on(self, stream: &StreamName) -> Scenario<A> {
-        Scenario { state: A::new(stream), version: Version::NONE, ..self }
+        Scenario { stream: stream.clone(), state: A::new(stream), version: Version::NONE, ..self }
     }
 
     /// The time of the events that come next. Default: the beginning of 1970.
@@ -99,8 +147,22 @@ impl<A: Aggregate> Scenario<A> {
     #[track_caller]
     pub fn given(mut self, events: impl IntoIterator<Item = A::Event>) -> Scenario<A> {
         for event in events {
-            let (_, event) = self.written(&event, &mut Faults::default());
-            self.apply(&event);
+            let (new, event) = self.written(&event, &mut Faults::default());
+            self.apply(&new, &event);
+        }
+        self
+    }
+
+    /// The same of events as they were recorded, in whatever schema.
+    #[track_caller]
+    pub fn given_recorded(mut self, events: impl IntoIterator<Item = NewEvent>) -> Scenario<A> {
+        for event in events {
+            let version = self.version.next().unwrap_or(self.version);
+            let at = (Position::new(version.get()), version, self.time);
+            let recorded = recorded(&self.stream, at, event);
+            let folded = recorded.and_then(|event| fold_in(&mut self.state, &self.registry, &event));
+            folded.unwrap_or_else(|error| panic!("{self}: {}", told(&error)));
+            self.version = version;
         }
         self
     }
@@ -114,11 +176,12 @@ impl<A: Aggregate> Scenario<A> {
             Err(refusal) => Outcome::Refused(refusal),
             Ok(decided) => {
                 let mut faults = Faults::default();
-                let events: Vec<A::Event> = decided.iter().map(|event| self.written(event, &mut faults).1).collect();
+                let written: Vec<(NewEvent, A::Event)> =
+                    decided.iter().map(|event| self.written(event, &mut faults)).collect();
                 match faults.is_empty() {
                     true => {
-                        events.iter().for_each(|event| self.apply(event));
-                        Outcome::Events(events)
+                        written.iter().for_each(|(new, event)| self.apply(new, event));
+                        Outcome::Events(written.into_iter().map(|(_, event)| event).collect())
                     }
                     false => Outcome::Invalid(faults),
                 }
@@ -135,10 +198,10 @@ impl<A: Aggregate> Scenario<A> {
         read.unwrap_or_else(|error| panic!("{self}: {}", told(&error)))
     }
 
-    fn apply(&mut self, event: &A::Event) {
+    fn apply(&mut self, new: &NewEvent, event: &A::Event) {
         self.version = self.version.next().unwrap_or(self.version);
         let context = EventContext::new(self.version, Position::new(self.version.get()), self.time);
-        self.state.apply(event, &context);
+        self.state.apply(event, &context.with_new(new));
     }
 }
 

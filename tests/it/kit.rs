@@ -3,10 +3,10 @@
 use super::aggregates::{Put, Till, TillCommand, TillEvent, TillRefusal, put, till};
 use super::support::{add, check_says, name, read};
 use crate::model::seed;
-use scorebook::testing::{ManualClock, ManualIds, SimulatedDisk, fixture, scenario, wait_until};
+use scorebook::testing::{ManualClock, ManualIds, SimulatedDisk, fixture, scenario, scenario_in, wait_until};
 use scorebook::{
-    Aggregate, ErrorKind, EventContext, EventStore, ExecuteError, NewEvent, Position, Query, RecordedEvent, StreamName,
-    Timestamp, Version,
+    Aggregate, ErrorKind, EventContext, EventStore, ExecuteError, NewEvent, Position, Query, RecordedEvent, Registry,
+    StreamName, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -125,6 +125,91 @@ fn a_scenario_has_a_stream_and_times_as_they_are_said() {
             assert_eq!(seen.collect::<Vec<_>>(), [(1, 1, first), (2, 2, first), (3, 3, second)]);
             assert_eq!(diary.of, "diary-7");
         });
+}
+
+/// All that an event says beside its payload, as the last one said it.
+#[derive(Clone, Debug, PartialEq)]
+struct Told(String);
+
+scorebook::events! {
+    #[derive(Clone, Debug, PartialEq)]
+    enum Dressed {
+        Put(u64) = "dressed", 2;
+    }
+    dress = |Dressed::Put(number): &Dressed, new: NewEvent| {
+        let new = new.occurred(Timestamp::from_nanos(*number as i64)).tag("number", number).tag("number", "second");
+        new.actor("b\"ob").correlation("c").meta("list", &[number])
+    };
+}
+
+impl Aggregate for Told {
+    type Event = Dressed;
+    type Command = u64;
+    type Refusal = ();
+
+    fn new(_: &StreamName) -> Told {
+        Told(String::new())
+    }
+
+    fn decide(&self, number: &u64) -> Result<Vec<Dressed>, ()> {
+        Ok(vec![Dressed::Put(*number)])
+    }
+
+    fn apply(&mut self, Dressed::Put(number): &Dressed, context: &EventContext<'_>) {
+        let metadata = context.metadata().expect("metadata");
+        let who = (metadata.actor(), metadata.correlation(), metadata.causation());
+        let list: Option<Vec<u64>> = metadata.get("list").expect("a list");
+        let tags = (context.tag("number"), context.tag("none"));
+        let at = (context.version(), context.occurred());
+        self.0 = format!("{number} {at:?} {tags:?} {who:?} {list:?}");
+    }
+}
+
+#[test]
+fn a_scenario_shows_apply_what_a_store_shows_it() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let told = store.aggregate::<Told>(&name("told-1"));
+    let first = told.execute(7).wait().expect("appended").into_state().expect("a state");
+    assert!(
+        first.0.contains("Some(\"7\")") && first.0.contains("b\\\"ob") && first.0.contains("Some([7])"),
+        "{}",
+        first.0
+    );
+    let second = told.execute(8).wait().expect("appended").into_state().expect("a state");
+    scenario::<Told>()
+        .when(7)
+        .then_state(|state| assert_eq!(*state, first))
+        .when(8)
+        .then_state(|state| assert_eq!(*state, second));
+    scenario::<Told>().given([Dressed::Put(7)]).when(8).then_state(|state| assert_eq!(*state, second));
+}
+
+#[test]
+fn a_scenario_in_a_registry_goes_by_its_rules_and_steps() {
+    let registry = Registry::builder()
+        .events::<Dressed>()
+        .step(("dressed", 1), ("dressed", 2), |text: String| text.len() as u64)
+        .validate_tag("number", |event, faults| {
+            faults.require(event.decode::<u64>().is_ok_and(|number| number < 10), "number", "is too much");
+        });
+    let registry = registry.build().expect("a registry");
+    let old = || NewEvent::json("dressed", "xxx").expect("JSON").tag("number", "old").actor("somebody");
+    let begun = || scenario_in::<Told>(&registry).on(&name("told-1")).given_recorded([old()]);
+    let store = EventStore::open_in_memory().expect("a store");
+    store.use_registry(&registry);
+    add(&store, &name("told-1"), [old()]);
+    let told = store.aggregate::<Told>(&name("told-1"));
+    let before = told.load().expect("a state").into_state();
+    assert!(before.0.starts_with("3 (Version(1), None)") && before.0.contains("somebody"), "{}", before.0);
+    begun().when(12).then_invalid(&["number"]).then_state(|state| assert_eq!(*state, before));
+    let after = told.execute(4).wait().expect("appended").into_state().expect("a state");
+    begun().when(4).then([Dressed::Put(4)]).then_state(|state| assert_eq!(*state, after));
+    let said = complaint(|| drop(begun().given_recorded([NewEvent::bytes("painted", [])])));
+    assert!(said.contains("`painted` (schema 1) at position 2") && said.contains("is not known"), "{said}");
+    // Without the registry there is no step, and no rule.
+    let said = complaint(|| drop(scenario::<Told>().given_recorded([old()])));
+    assert!(said.contains("it knows schema 2"), "{said}");
+    scenario::<Told>().when(12).then([Dressed::Put(12)]).then_state(|state| assert!(state.0.starts_with("12 ")));
 }
 
 /// All that can be asked of an event.
