@@ -6,10 +6,11 @@ use proptest::option;
 use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use scorebook::{
-    Codec, Error, ErrorKind, Event, EventShape, EventStore, EventTypes, Faults, NewEvent, RecordedEvent, Registry,
-    RegistryFault, Snowflake, StreamName, events,
+    Aggregate, Codec, Error, ErrorKind, Event, EventContext, EventShape, EventStore, EventTypes, Faults, NewEvent,
+    RecordedEvent, Registry, RegistryFault, Snowflake, StreamName, Version, events,
 };
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 // What comes back.
@@ -493,6 +494,49 @@ fn a_step_that_panics_fails_its_event_and_not_the_check() {
     let [failure] = &report.failures().collect::<Vec<_>>()[..] else { panic!("{report}") };
     assert_eq!(failure.position().get(), 2);
     check_tells(failure.error(), ErrorKind::Decode, &["panicked at the `odd` at position 2", "odd indeed"]);
+}
+
+thread_local! {
+    /// Where something is appended as soon as a [`Disturbed`] begins.
+    static DISTURBED: RefCell<Option<EventStore>> = const { RefCell::new(None) };
+}
+
+/// Breaks the rule that an aggregate asks for nothing outside, so that a test knows when a check is under way.
+#[derive(Clone, Serialize)]
+struct Disturbed(u64);
+
+impl Aggregate for Disturbed {
+    type Event = Counter;
+    type Command = ();
+    type Refusal = ();
+
+    fn new(stream: &StreamName) -> Disturbed {
+        if let Some(store) = DISTURBED.take() {
+            add(&store, stream, [json("counted", 1, "-7"), json("named", 1, r#""late""#)]);
+        }
+        Disturbed(0)
+    }
+
+    fn decide(&self, (): &()) -> Result<Vec<Counter>, ()> {
+        Ok(Vec::new())
+    }
+
+    fn apply(&mut self, _: &Counter, context: &EventContext<'_>) {
+        assert!(context.version() == Version::FIRST, "what came later");
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn what_comes_while_a_check_runs_is_not_looked_at() {
+    let store = EventStore::open_in_memory().expect("a store");
+    add(&store, &name("counter-1"), [json("counted", 2, "7")]);
+    DISTURBED.set(Some(store.clone()));
+    let registry = Registry::builder().aggregate::<Disturbed>("counter").build().expect("a registry");
+    let report = registry.check(&store).expect("it can be read");
+    assert!(DISTURBED.take().is_none(), "nothing came");
+    assert!(report.is_sound(), "{:?}", report.failures().collect::<Vec<_>>());
+    assert_eq!((report.events(), report.head().get(), store.head().expect("a head").get()), (1, 1, 3));
 }
 
 // What is wrong with a registry, by name.

@@ -32,7 +32,8 @@ impl OtherProcess {
     pub(crate) fn start(directory: &Path) -> OtherProcess {
         let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
         command.args(["process::the_other_process", "--exact", "--nocapture", "--test-threads=1"]);
-        command.env(VARIABLE, directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // Where it panics, that is seen: it says so on the same standard error as this process.
+        command.env(VARIABLE, directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the other process starts");
         let orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("it answers"));
