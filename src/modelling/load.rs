@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
-use crate::store::EventStore;
+use crate::store::{EventStore, StreamEvents};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 use std::any::type_name;
@@ -86,22 +86,14 @@ impl<A: Aggregate> AggregateStream<A> {
     /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
     pub fn load(&self) -> Result<Loaded<A>, Error> {
         let (registry, states) = self.registry_and_states()?;
-        let known = states.get(&registry, &self.stream);
-        if let Some(known) = &known {
-            match known.clone().follow(&self.store, &registry, &self.stream, None)? {
-                Some(loaded) => {
-                    if !loaded.is(known) {
-                        states.put(&registry, &self.stream, &loaded);
-                    }
-                    return Ok(loaded);
-                }
-                None => states.forget(&self.stream, known),
+        if let Some(known) = states.get_in_turn(&registry, &self.stream) {
+            match known.since(&self.store, &self.stream, None)? {
+                Some(events) => return self.go_on(known, events, &registry, &states),
+                None => states.forget(&self.stream, &known),
             }
         }
         let loaded = Loaded::new(&self.stream).fold(&self.store, &registry, &self.stream, None)?;
-        if loaded.last.is_some() {
-            states.put(&registry, &self.stream, &loaded);
-        }
+        states.put(&registry, &self.stream, &loaded);
         Ok(loaded)
     }
 
@@ -145,12 +137,12 @@ impl<A: Aggregate> AggregateStream<A> {
         let at = at.into();
         let (registry, states) = self.registry_and_states()?;
         let before = states.get(&registry, &self.stream).filter(|known| known.is_at_or_before(at));
-        let followed = match before {
-            Some(known) => known.follow(&self.store, &registry, &self.stream, Some(at))?,
+        let since = match &before {
+            Some(known) => known.since(&self.store, &self.stream, Some(at))?,
             None => None,
         };
-        let loaded = match followed {
-            Some(loaded) => loaded,
+        let loaded = match before.zip(since) {
+            Some((mut loaded, events)) => loaded.take(events, &registry, &self.stream, Some(at)).map(|()| loaded)?,
             None => Loaded::new(&self.stream).fold(&self.store, &registry, &self.stream, Some(at))?,
         };
         match at {
@@ -166,13 +158,33 @@ impl<A: Aggregate> AggregateStream<A> {
     /// What became of a state by an append to the stream, which is kept then. None where that cannot be read.
     pub(super) fn follow_to(&self, loaded: Loaded<A>, version: Version) -> Option<Loaded<A>> {
         let (registry, states) = self.registry_and_states().ok()?;
-        let at = Some(At::Version(version));
-        let loaded = match loaded.last {
-            Some(_) => loaded.follow(&self.store, &registry, &self.stream, at).ok()??,
-            None => loaded.fold(&self.store, &registry, &self.stream, at).ok()?,
-        };
-        states.put(&registry, &self.stream, &loaded);
+        let events = loaded.since(&self.store, &self.stream, Some(At::Version(version))).ok()??;
+        let loaded = self.go_on(loaded, events, &registry, &states).ok()?;
         (loaded.version == version).then_some(loaded)
+    }
+
+    /// Folds what has come since into a state and keeps that.
+    ///
+    /// The state is not kept meanwhile: where nobody else holds it, it is changed in place, however large it is. A panic loses
+    /// it, so that the next load folds from the first event.
+    fn go_on(
+        &self,
+        mut loaded: Loaded<A>,
+        events: StreamEvents,
+        registry: &Registry,
+        states: &States<A>,
+    ) -> Result<Loaded<A>, Error> {
+        let mut events = events.peekable();
+        if events.peek().is_none() {
+            return Ok(loaded);
+        }
+        let turn = states.turn(&self.stream);
+        states.forget(&self.stream, &loaded);
+        let outcome = loaded.take(events, registry, &self.stream, None);
+        // Also where an event could not be folded in: the state is that of the event before it.
+        states.put(registry, &self.stream, &loaded);
+        drop(turn);
+        outcome.map(|()| loaded)
     }
 
     fn registry_and_states(&self) -> Result<(Registry, Arc<States<A>>), Error> {
@@ -185,30 +197,22 @@ impl<A: Aggregate> Loaded<A> {
         Loaded { state: Arc::new(A::new(stream)), version: Version::NONE, last: None }
     }
 
-    /// Goes on from a state that is kept: folds in what the log holds behind the event it ends with. None where the log holds
-    /// another event there, or none.
-    fn follow(
-        mut self,
-        store: &EventStore,
-        registry: &Registry,
-        stream: &StreamName,
-        at: Option<At>,
-    ) -> Result<Option<Loaded<A>>, Error> {
-        let mut read = store.read(stream).from(self.version);
+    /// What the log holds behind the event it ends with. None where the log holds another event there, or none.
+    fn since(&self, store: &EventStore, stream: &StreamName, at: Option<At>) -> Result<Option<StreamEvents>, Error> {
+        let mut read = store.read(stream);
         if let Some(At::Version(version)) = at {
             read = read.to(version);
         }
-        let mut events = read.iter();
+        if self.last.is_none() {
+            return Ok(Some(read.iter()));
+        }
+        let mut events = read.from(self.version).iter();
         let is_still_there = match events.next() {
             Some(Ok(event)) => self.last == Some(Last::of(&event)),
             Some(Err(error)) if error.kind() != ErrorKind::StreamNotFound => return Err(error),
             Some(Err(_)) | None => false,
         };
-        if !is_still_there {
-            return Ok(None);
-        }
-        self.take(events, registry, stream, at)?;
-        Ok(Some(self))
+        Ok(is_still_there.then_some(events))
     }
 
     /// Folds in the whole stream, from the state it begins with.

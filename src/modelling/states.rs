@@ -7,11 +7,26 @@ use super::aggregate::Aggregate;
 use super::load::Loaded;
 use super::registry::Registry;
 use crate::name::StreamName;
-use crate::sync::Mutex;
+use crate::position::Version;
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::time::Duration;
 
 /// The last states of one type of aggregate, by stream.
-pub(super) struct States<A>(Mutex<Kept<A>>);
+pub(super) struct States<A> {
+    kept: Mutex<Kept<A>>,
+    /// Whoever goes on with a state of a stream has the stream's turn, and the state is not kept meanwhile. Taken before
+    /// `kept`, and for some streams it is the same.
+    turns: [Mutex<()>; TURNS],
+    hasher: foldhash::fast::RandomState,
+}
+
+const TURNS: usize = 64;
+
+/// A state that is gone on with comes back in microseconds, as a rule. Whoever has waited so long folds from the first event,
+/// which is never wrong: also an aggregate that loads itself while it is folded comes to an end.
+const TURN_WAIT: Duration = Duration::from_millis(20);
 
 /// Two halves: what is asked for is in the young one, or moves there. When that is full it becomes the old one, and what the
 /// old one held was not asked for since.
@@ -26,12 +41,32 @@ type Half<A> = HashMap<StreamName, Loaded<A>, foldhash::fast::RandomState>;
 
 impl<A: Aggregate> States<A> {
     pub(super) fn new() -> States<A> {
-        States(Mutex::new(Kept { registry: None, young: Half::default(), old: Half::default() }))
+        let kept = Kept { registry: None, young: Half::default(), old: Half::default() };
+        States {
+            kept: Mutex::new(kept),
+            turns: std::array::from_fn(|_| Mutex::new(())),
+            hasher: foldhash::fast::RandomState::default(),
+        }
+    }
+
+    /// The turn to go on with a state of a stream; none where somebody else has it for long.
+    pub(super) fn turn(&self, stream: &StreamName) -> Option<MutexGuard<'_, ()>> {
+        let number = self.hasher.hash_one(stream) as usize % TURNS;
+        self.turns[number].try_lock_for(TURN_WAIT)
+    }
+
+    /// The state that is kept of a stream; where there is none, and somebody is about to go on with it, after that.
+    pub(super) fn get_in_turn(&self, registry: &Registry, stream: &StreamName) -> Option<Loaded<A>> {
+        let kept = self.get(registry, stream);
+        kept.or_else(|| {
+            drop(self.turn(stream));
+            self.get(registry, stream)
+        })
     }
 
     /// The state that is kept of a stream, where it was folded by this registry.
     pub(super) fn get(&self, registry: &Registry, stream: &StreamName) -> Option<Loaded<A>> {
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         if !kept.is_by(registry) {
             return None;
         }
@@ -47,10 +82,10 @@ impl<A: Aggregate> States<A> {
 
     /// Keeps a state, unless a later one of the stream is kept.
     pub(super) fn put(&self, registry: &Registry, stream: &StreamName, loaded: &Loaded<A>) {
-        if A::states_kept() == 0 {
+        if A::states_kept() == 0 || loaded.version() == Version::NONE {
             return;
         }
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         let mut gone = Vec::new();
         if !kept.is_by(registry) {
             kept.registry = Some(registry.clone());
@@ -65,9 +100,9 @@ impl<A: Aggregate> States<A> {
         drop(gone);
     }
 
-    /// Forgets a state that the log knows nothing of, unless another one is kept by now.
+    /// Forgets a state that the log knows nothing of, or that is gone on with; unless another one is kept by now.
     pub(super) fn forget(&self, stream: &StreamName, loaded: &Loaded<A>) {
-        let kept = &mut *self.0.lock();
+        let kept = &mut *self.kept.lock();
         // The caller holds the state too, so it does not go here.
         for half in [&mut kept.young, &mut kept.old] {
             if half.get(stream).is_some_and(|kept| kept.is(loaded)) {

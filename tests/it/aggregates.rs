@@ -17,6 +17,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Barrier;
@@ -686,6 +687,121 @@ fn no_more_states_are_kept_than_the_aggregate_says() {
     check::<0>(0..=0);
     check::<1>(1..=1);
     check::<3>(1..=3);
+}
+
+thread_local! {
+    /// How many states of a [`Large`] were begun, and how many copied.
+    static BEGUN: Cell<u32> = const { Cell::new(0) };
+    static COPIED: Cell<u32> = const { Cell::new(0) };
+    /// Whether folding one panics.
+    static PANICS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says how often it is begun and copied, and panics where it is told to, when half of an event is folded in.
+#[derive(Debug)]
+struct Large {
+    sum: u64,
+    events: u64,
+}
+
+impl Clone for Large {
+    fn clone(&self) -> Large {
+        COPIED.set(COPIED.get() + 1);
+        Large { ..*self }
+    }
+}
+
+impl Aggregate for Large {
+    type Event = TillEvent;
+    type Command = u64;
+    type Refusal = ();
+
+    fn new(_: &StreamName) -> Large {
+        BEGUN.set(BEGUN.get() + 1);
+        Large { sum: 0, events: 0 }
+    }
+
+    fn decide(&self, amount: &u64) -> Result<Vec<TillEvent>, ()> {
+        Ok(vec![TillEvent::Put(Put { by: 1, amount: *amount })])
+    }
+
+    fn apply(&mut self, event: &TillEvent, _: &EventContext<'_>) {
+        self.events += 1;
+        assert!(!PANICS.get(), "half of it is folded in");
+        if let TillEvent::Put(Put { amount, .. }) = event {
+            self.sum += amount;
+        }
+    }
+}
+
+/// What is begun and copied on the way.
+fn begun_and_copied<T>(body: impl FnOnce() -> T) -> (T, (u32, u32)) {
+    BEGUN.set(0);
+    COPIED.set(0);
+    let value = body();
+    (value, (BEGUN.get(), COPIED.get()))
+}
+
+#[test]
+fn a_kept_state_is_gone_on_with_in_place_where_nobody_else_holds_it() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let large = store.aggregate::<Large>(&name("large-1"));
+    let execute = |amount| large.execute(amount).wait().expect("appended");
+    let (_, made) = begun_and_copied(|| drop(execute(1)));
+    assert_eq!(made, (1, 0));
+    let (_, made) = begun_and_copied(|| {
+        (0..50).for_each(|_| drop(execute(1)));
+        add(&store, large.stream(), [NewEvent::json("put", &1).expect("JSON")]);
+        large.load().expect("a state").state().sum
+    });
+    assert_eq!(made, (0, 0), "begun and copied");
+    // Whoever holds a state goes on holding that one.
+    let held = large.load().expect("a state");
+    let (executed, made) = begun_and_copied(|| execute(5));
+    assert_eq!((made, held.state().sum, executed.state().map(|large| large.sum)), ((0, 1), 52, Some(57)));
+    let ((), made) = begun_and_copied(|| drop(large.state_at(held.version()).expect("as it was")));
+    assert_eq!(made, (1, 0), "what is kept is later");
+    // What is decided and not appended leaves it as it is.
+    let (_, made) = begun_and_copied(|| {
+        assert_eq!(large.load().expect("a state").state().sum, 57);
+        let other = store.together(|together| {
+            together.execute::<Large>(large.stream(), &1)?;
+            Err::<(), _>(ExecuteError::Refused(()))
+        });
+        assert!(other.wait().is_err());
+        large.load().expect("a state").state().sum
+    });
+    assert_eq!(made, (0, 0));
+}
+
+#[test]
+fn a_panic_while_a_state_is_gone_on_with_loses_it_and_leaves_none_that_is_wrong() {
+    let store = EventStore::open_in_memory().expect("a store");
+    let large = store.aggregate::<Large>(&name("large-1"));
+    let check = |events: u64| {
+        let loaded = large.load().expect("a state");
+        assert_eq!((loaded.version().get(), loaded.state().events, loaded.state().sum), (events, events, events));
+    };
+    large.execute(1).wait().expect("appended");
+    check(1);
+    for number in 2..6 {
+        add(&store, large.stream(), [NewEvent::json("put", &1).expect("JSON")]);
+        PANICS.set(true);
+        for _ in 0..2 {
+            assert!(catch_unwind(AssertUnwindSafe(|| large.load().is_ok())).is_err());
+        }
+        PANICS.set(false);
+        check(number);
+    }
+    // What cannot be folded in is no reason to begin again: the state before it is kept.
+    add(&store, large.stream(), [NewEvent::json("put", &1).expect("JSON"), NewEvent::bytes("painted", [])]);
+    let (_, made) = begun_and_copied(|| {
+        for _ in 0..3 {
+            assert_eq!(large.load().expect_err("a type that is not known").kind(), ErrorKind::UnknownType);
+        }
+    });
+    assert_eq!(made, (0, 0));
+    assert_eq!(large.state_at(Version::new(6)).expect("so far").state().sum, 6);
 }
 
 /// Has somebody else append while it decides, so many times; and says what it decides then.
