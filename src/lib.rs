@@ -32,8 +32,8 @@
 //! | P8 | after a failed sync nothing is written, and reads go on | `faults::a_failed_sync_latches_and_readers_go_on` |
 //! | P9 | a full disk never bricks a store | `faults::a_full_disk_refuses_and_goes_on_by_itself` |
 
-// The tool says `scorebook::` as any other user does, and is built here nevertheless.
-#[cfg(feature = "cli")]
+// The tool and the game say `scorebook::` as any other user does, and are built here nevertheless.
+#[cfg(any(feature = "cli", feature = "game"))]
 extern crate self as scorebook;
 
 #[cfg(feature = "cli")]
@@ -41,6 +41,8 @@ pub mod cli;
 mod error;
 mod event;
 mod format;
+#[cfg(feature = "game")]
+pub mod game;
 pub mod guide;
 mod index;
 mod inspect;
