@@ -42,6 +42,12 @@ impl GameCommand {
         self
     }
 
+    /// The words that may be dealt.
+    #[must_use]
+    pub fn deal(&self) -> &[WordPair] {
+        &self.deal
+    }
+
     /// What is asked.
     #[must_use]
     pub fn action(&self) -> &GameAction {

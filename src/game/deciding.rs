@@ -248,17 +248,16 @@ fn pass_time(turn: &mut Turn<'_>) -> Result<(), Refusal> {
     if turn.game.paused_since().is_some() {
         return Ok(());
     }
-    // Whatever is done begins something that is due later, so this comes to an end.
-    while let Some((_, deadline)) = turn.game.next_deadline().filter(|(due, _)| *due <= turn.now()) {
-        match deadline {
-            Deadline::RoundEnd => knockout::time_is_up(turn)?,
-            Deadline::NextRound => knockout::start_round(turn, turn.game.round.saturating_add(1))?,
-            Deadline::RaceEnd => race::time_is_up(turn)?,
-            Deadline::DayEnd => longform::day_is_over(turn)?,
-            Deadline::Idle => turn.cancel(CancelReason::Idle, None)?,
-        }
+    let due = turn.game.next_deadline().filter(|(due, _)| *due <= turn.now());
+    // One thing is done: whatever it begins lasts from now on, and is due later.
+    match due.map(|(_, deadline)| deadline) {
+        Some(Deadline::RoundEnd) => knockout::time_is_up(turn),
+        Some(Deadline::NextRound) => knockout::start_round(turn, turn.game.round.saturating_add(1)),
+        Some(Deadline::RaceEnd) => race::time_is_up(turn),
+        Some(Deadline::DayEnd) => longform::day_is_over(turn),
+        Some(Deadline::Idle) => turn.cancel(CancelReason::Idle, None),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn pause(turn: &mut Turn<'_>, reason: PauseReason, by: Option<PlayerId>) -> Result<(), Refusal> {
