@@ -17,6 +17,24 @@ mod doubted;
 mod faults;
 mod folds;
 mod forged;
+#[cfg(feature = "game")]
+mod game;
+#[cfg(feature = "game")]
+mod game_commands;
+#[cfg(feature = "game")]
+mod game_events;
+#[cfg(feature = "game")]
+mod game_maker;
+#[cfg(feature = "game")]
+mod game_modes;
+#[cfg(feature = "game")]
+mod game_play;
+#[cfg(feature = "game")]
+mod game_rules;
+#[cfg(feature = "game")]
+mod game_teams;
+#[cfg(feature = "game")]
+mod game_words;
 mod golden;
 mod kit;
 mod lies;
