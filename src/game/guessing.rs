@@ -59,7 +59,8 @@ fn may_guess(turn: &Turn<'_>, team: TeamId) -> Result<(), Refusal> {
     if turn.game.phase == Phase::BetweenRounds {
         return Err(Refusal::RoundNotStarted);
     }
-    // What is due is due, also where nobody has looked at the time yet: else it would depend on who is asked first.
+    // What is due is due, also where nobody has looked at the time yet: else it would depend on who is asked first. Not so
+    // a game that was left alone too long: as long as nobody has cancelled it, a word shows that it is not.
     if turn.game.play_deadline().is_some_and(|(due, _)| due <= turn.now()) {
         let is_race = turn.game.mode().is_race();
         return Err(if is_race { Refusal::GameTimeExpired } else { Refusal::RoundTimeExpired });

@@ -30,7 +30,7 @@
 //!     game.execute(command).wait().expect("it is allowed").into_state().expect("it was read")
 //! };
 //!
-//! let word = |text| Word::new(text).expect("a word");
+//! let word = |text: &str| Word::new(text).expect("a word");
 //! let pair = WordPair(word("ocean"), word("desert"));
 //! let config = GameConfig::TwoPlayer { rounds_required: 1, success_threshold: 4 };
 //! let teams = TeamId::of(alice, bob).into_iter().collect();
@@ -38,7 +38,7 @@
 //! execute(GameAction::Start { by: alice }, &pair);
 //!
 //! let judge = EnglishJudge::new();
-//! let mut guess = |player, text: &str| {
+//! let guess = |player, text: &str| {
 //!     let state = game.load().expect("a game").into_state();
 //!     let side = state.team_of(player).and_then(|team| state.side(team)).expect("a team");
 //!     let verdict = side.pending().map(|first| Verdict::of(&judge, &first.word, &word(text)));
