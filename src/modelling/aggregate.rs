@@ -81,6 +81,9 @@ pub trait Aggregate: Clone + Send + Sync + 'static {
     fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Refusal>;
 
     /// Folds an event in. This never fails: what is in the log has happened.
+    ///
+    /// What a command has decided is folded in once it is appended. Where that panics, so does the execution, and the event is
+    /// in the log all the same: the stream has no state until this is mended.
     fn apply(&mut self, event: &Self::Event, context: &EventContext<'_>);
 
     /// What a fold does with an event in the stream of which [`Event`](Self::Event) knows nothing. Default: it fails.

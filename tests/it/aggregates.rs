@@ -793,6 +793,12 @@ fn a_panic_while_a_state_is_gone_on_with_loses_it_and_leaves_none_that_is_wrong(
         PANICS.set(false);
         check(number);
     }
+    // A command whose event cannot be folded in was executed all the same, and once.
+    PANICS.set(true);
+    assert!(catch_unwind(AssertUnwindSafe(|| large.execute(1).once("key").wait().is_ok())).is_err());
+    PANICS.set(false);
+    assert!(large.execute(1).once("key").wait().expect("it was executed").is_repeat());
+    check(6);
     // What cannot be folded in is no reason to begin again: the state before it is kept.
     add(&store, large.stream(), [NewEvent::json("put", &1).expect("JSON"), NewEvent::bytes("painted", [])]);
     let (_, made) = begun_and_copied(|| {
@@ -801,7 +807,7 @@ fn a_panic_while_a_state_is_gone_on_with_loses_it_and_leaves_none_that_is_wrong(
         }
     });
     assert_eq!(made, (0, 0));
-    assert_eq!(large.state_at(Version::new(6)).expect("so far").state().sum, 6);
+    assert_eq!(large.state_at(Version::new(7)).expect("so far").state().sum, 7);
 }
 
 /// Has somebody else append while it decides, so many times; and says what it decides then.
