@@ -16,6 +16,9 @@ use crate::sync::Arc;
 const LENS: [u32; GROUPS] = [8, 64];
 pub(super) const GROUPS: usize = 2;
 
+/// So many segments are looked through one by one: the looks do not wait for each other, and are over sooner than fewer that do.
+const SINGLY_MAX: usize = 64;
+
 /// A filter is not made larger: groups of more are looked through group by group.
 const FILTER_LEN_MAX: usize = 32 * 1024 * 1024; // 32 MiB
 
@@ -85,10 +88,11 @@ impl Candidates {
     /// The index of the next one. The segments are in rising order, the same each time.
     pub(crate) fn next<T>(&mut self, all: &[T], terms: impl Fn(&T) -> &SegmentTerms, plan: &Plan) -> Option<usize> {
         let behind = |last: u32| all.partition_point(|one| terms(one).sequence() <= last);
+        let groups = if all.len() <= SINGLY_MAX { 0 } else { GROUPS };
         if self.is_backwards {
             while let Some(index) = self.before.checked_sub(1) {
                 let here = terms(&all[index]);
-                let passed = (0..GROUPS).rev().find_map(|group| here.group_without(group, plan));
+                let passed = (0..groups).rev().find_map(|group| here.group_without(group, plan));
                 let begin = passed.map_or(index, |first| behind(first.saturating_sub(1)));
                 self.before = begin;
                 if passed.is_none() && !here.has_nothing(plan) {
@@ -99,7 +103,7 @@ impl Candidates {
         }
         while let Some(here) = all.get(self.before) {
             let (index, sequence) = (self.before, terms(here).sequence());
-            let passed = (0..GROUPS).rev().find_map(|group| {
+            let passed = (0..groups).rev().find_map(|group| {
                 // Whoever comes into a group looks at its filter, which is where it ends.
                 let is_first = index == 0
                     || terms(&all[index - 1]).sequence().div_ceil(LENS[group]) < sequence.div_ceil(LENS[group]);
