@@ -69,9 +69,21 @@ pub(crate) mod kind {
     pub(crate) const WATERMARK: u8 = 4;
     pub(crate) const CLOSE: u8 = 5;
     pub(crate) const KEY: u8 = 6;
+    pub(crate) const CHECKPOINT: u8 = 7;
+    pub(crate) const PARKED: u8 = 8;
+    pub(crate) const TOMBSTONE: u8 = 9;
+    pub(crate) const TRUNCATE: u8 = 10;
+    pub(crate) const DELETE: u8 = 11;
+    pub(crate) const UNDELETE: u8 = 12;
+    pub(crate) const METADATA: u8 = 13;
+    pub(crate) const HOLD: u8 = 14;
     pub(crate) const LOST: u8 = 15;
     pub(crate) const REMOVED: u8 = 17;
-    pub(crate) const KNOWN: [u8; 8] = [EVENT, START, SESSION, WATERMARK, CLOSE, KEY, LOST, REMOVED];
+    pub(crate) const RETENTION: u8 = 18;
+    /// All but the one that is reserved.
+    pub(crate) fn is_known(kind: u8) -> bool {
+        (EVENT..=RETENTION).contains(&kind) && kind != 16
+    }
 }
 
 /// Fields of a footer.

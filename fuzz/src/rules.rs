@@ -86,7 +86,7 @@ pub(crate) fn at(segment: &[u8], salt: Salt, offset: usize, end: usize) -> Found
         if u32_at(head, record::HEADER_CHECKSUM) != salt.seeded(offset + at, &head[record::BODY_CHECKSUM..]) {
             return Found::Bad;
         }
-        if !kind::KNOWN.contains(&head[record::KIND]) || head[record::RESERVED] != 0 {
+        if !kind::is_known(head[record::KIND]) || head[record::RESERVED] != 0 {
             return Found::Newer;
         }
         let length = record::HEADER + u32_at(head, record::BODY_LENGTH) as usize;
@@ -293,6 +293,9 @@ impl Log {
                     expect(index + 1 == batch.records.len(), "something behind a key")?;
                     self.check_key(record)?;
                 }
+                kind::CHECKPOINT | kind::PARKED => self.check_consumer(record)?,
+                kind::TOMBSTONE..=kind::METADATA => self.check_stream(record)?,
+                kind::HOLD | kind::RETENTION => check_keeping(record)?,
                 kind => {
                     // All that the header has for events is nothing in other records.
                     expect(is_zero(&record[record::POSITION..record::TIME]), "a position without an event")?;
@@ -356,6 +359,72 @@ impl Log {
         expect(streams != 0 && streams == u32_at(fixed, 32), "the number of streams of a key")
     }
 
+    /// What a consumer says speaks of what comes before it.
+    fn check_consumer(&self, record: &[u8]) -> Judged {
+        expect(is_zero(&record[record::POSITION..record::TIME]), "a position without an event")?;
+        expect(record[record::FLAGS] == 0 && record[record::TYPE_LENGTH] == 0, "a type without an event")?;
+        expect(is_zero(&record[record::SCHEMA..record::HEADER]), "a part without an event")?;
+        let body = &record[record::HEADER..];
+        let Some((name, body)) = body.split_at_checked(record[record::NAME_LENGTH].into()) else {
+            return Err("the name of a consumer");
+        };
+        let Some((text, body)) = body.split_at_checked(u32_at(record, record::METADATA_LENGTH) as usize) else {
+            return Err("the text of a consumer");
+        };
+        let is_name = std::str::from_utf8(name).is_ok_and(|name| StreamName::new(name).is_ok());
+        expect(is_name && std::str::from_utf8(text).is_ok(), "the name or the text of a consumer")?;
+        let is_checkpoint = record[record::KIND] == kind::CHECKPOINT;
+        let fixed = if is_checkpoint { 40 } else { 48 };
+        let Some((body, left)) = body.split_at_checked(fixed) else { return Err("the length of a consumer's record") };
+        expect(u64_at(body, 0) != 0, "the number of a consumer's record")?;
+        if !is_checkpoint {
+            expect(left.is_empty() && [1, 2, 3].contains(&u32_at(body, 44)), "the state of what is parked")?;
+            return expect((1..self.next).contains(&u64_at(body, 16)), "the position of what is parked");
+        }
+        let (position, scanned, act) = (u64_at(body, 16), u64_at(body, 24), u32_at(body, 32));
+        let has_text = match act {
+            1 => !text.is_empty(),
+            3 => true,
+            2 | 4 | 5 => text.is_empty(),
+            _ => false,
+        };
+        expect(has_text, "the act of a checkpoint")?;
+        expect(left.len() == u32_at(body, 36) as usize * 8, "how many positions a checkpoint leaves")?;
+        let left: Vec<u64> = left.chunks_exact(8).map(|bytes| u64_at(bytes, 0)).collect();
+        expect(left.windows(2).all(|pair| pair[0] < pair[1]), "the order of what a checkpoint leaves")?;
+        expect(left.first() != Some(&0) && left.iter().all(|left| *left <= scanned), "what a checkpoint leaves")?;
+        expect(scanned < self.next && position == left.first().map_or(scanned, |first| first - 1), "a checkpoint")
+    }
+
+    /// What is said of a stream is said of a version it can have had.
+    fn check_stream(&self, record: &[u8]) -> Judged {
+        let kind = record[record::KIND];
+        expect(is_zero(&record[record::POSITION..record::VERSION]), "a position without an event")?;
+        expect(record[record::FLAGS] == 0 && record[record::TYPE_LENGTH] == 0, "a type without an event")?;
+        expect(is_zero(&record[record::TAGS_LENGTH..record::CODEC]), "tags without an event")?;
+        let (name, text, body) = texts(record)?;
+        expect(StreamName::new(name).is_ok(), "the name of a stream")?;
+        let version = u64_at(record, record::VERSION);
+        expect(version < self.next, "a version beyond all positions")?;
+        let schema = u32_at(record, record::SCHEMA);
+        let carries = kind == kind::TRUNCATE && schema != 0;
+        expect(carries || (schema == 0 && record[record::CODEC] == 0), "a schema without an event")?;
+        expect(8 <= body.len(), "the length of a record about a stream")?;
+        match kind {
+            kind::TOMBSTONE => expect(text.len() <= 1_024 && body.len() == 8, "a tombstone"),
+            kind::DELETE => expect(text.len() <= 1_024 && body.len() == 8 && version != 0, "a deletion"),
+            kind::UNDELETE => expect(text.is_empty() && body.len() == 8, "what is undeleted"),
+            kind::METADATA => {
+                let is_possible = (1..=16_384).contains(&text.len()) && body.len() == 16;
+                expect(is_possible && u64_at(body, 8) != 0, "what is said about a stream")
+            }
+            _ => {
+                expect(text.is_empty() && (body.len() == 16 || (carries && 16 < body.len())), "a truncation")?;
+                expect((2..=version + 1).contains(&u64_at(body, 8)), "where a stream begins")
+            }
+        }
+    }
+
     /// Takes in positions that are removed or lost.
     fn take_range(&mut self, kind: u8, body: &[u8]) -> Judged {
         if kind != kind::REMOVED && kind != kind::LOST {
@@ -376,6 +445,42 @@ impl Log {
         self.holes.push((first, last));
         Ok(())
     }
+}
+
+/// The name and the text that a body begins with, and what is left.
+fn texts(record: &[u8]) -> Result<(&str, &str, &[u8]), &'static str> {
+    let body = &record[record::HEADER..];
+    let of = |bytes| std::str::from_utf8(bytes).map_err(|_| "what is no text");
+    let (name, body) = body.split_at_checked(record[record::NAME_LENGTH].into()).ok_or("the length of a name")?;
+    let len = u32_at(record, record::METADATA_LENGTH) as usize;
+    let (text, body) = body.split_at_checked(len).ok_or("the length of a text")?;
+    Ok((of(name)?, of(text)?, body))
+}
+
+/// What is kept is decided for something that there can be.
+fn check_keeping(record: &[u8]) -> Judged {
+    expect(is_zero(&record[record::POSITION..record::TIME]), "a position without an event")?;
+    expect(record[record::FLAGS] == 0 && record[record::TYPE_LENGTH] == 0, "a type without an event")?;
+    expect(is_zero(&record[record::SCHEMA..record::HEADER]), "a part without an event")?;
+    let (name, text, body) = texts(record)?;
+    let is_hold = record[record::KIND] == kind::HOLD;
+    expect(body.len() == if is_hold { 16 } else { 32 }, "the length of what is decided")?;
+    let is_named = match u32_at(body, 8) {
+        1 => StreamName::new(name).is_ok(),
+        2 => StreamName::new(name).is_ok() && !name.contains('-'),
+        3 => NewEvent::bytes(name, []).fault().is_none(),
+        4 => name.is_empty(),
+        _ => false,
+    };
+    expect(is_named, "what is decided about")?;
+    let state = u32_at(body, 12);
+    expect([1, 2].contains(&state), "the state of what is decided")?;
+    if is_hold {
+        return expect((1..=1_024).contains(&text.len()), "the label of a hold");
+    }
+    let (newest, age) = (u64_at(body, 16), u64_at(body, 24));
+    let is_rule = if state == 1 { newest != 0 } else { newest == 0 && age == 0 };
+    expect(text.is_empty() && is_rule, "a rule")
 }
 
 /// The stream, the type and the payload of an event whose body is what it must be.

@@ -200,8 +200,7 @@ mod tests {
             first_position: Position::new(10),
             time: Timestamp::from_nanos(1_000),
         };
-        let mut offsets = Vec::new();
-        batch.place(&stamp, |index| Version::new(index as u64 + 4), &mut offsets);
+        let offsets = batch.place(&stamp, |index| Version::new(index as u64 + 4), &[]).events;
         let mut out = Vec::new();
         batch.seal(&stamp, salt, offset, &mut out);
         assert_eq!(offsets[0] as usize, BATCH_HEADER_LEN);
@@ -274,7 +273,7 @@ mod tests {
                 first_position: Position::new(10),
                 time: Timestamp::from_nanos(1_000),
             };
-            buffer.place(&stamp, |_| Version::new(4), &mut Vec::new());
+            buffer.place(&stamp, |_| Version::new(4), &[]);
             let mut bytes = Vec::new();
             buffer.seal(&stamp, salt, 512, &mut bytes);
             let batch = BatchView::verify(&bytes, salt, 512).expect("a batch");
@@ -330,9 +329,8 @@ mod tests {
         };
         let first = BATCH_HEADER_LEN as u32;
         let second = first + 2 * RECORD_HEADER_LEN as u32 + "game-42guessed".len() as u32 + 21 + 16;
-        assert_eq!(buffer.event_offsets(), [first, second]);
-        let mut offsets = Vec::new();
-        buffer.place(&stamp, |_| Version::new(4), &mut offsets);
+        assert_eq!(buffer.offsets().events, [first, second]);
+        let offsets = buffer.place(&stamp, |_| Version::new(4), &[]).events;
         assert_eq!(offsets, [first, second]);
         let exactly = [(1, 1), (0, 0), (5, 9)];
         let time = Timestamp::from_nanos(7);

@@ -2,9 +2,11 @@
 
 use super::batch::{ALIGNMENT, BATCH_HEADER_LEN, BatchHeader, BatchView};
 use super::event::{self, encode_event};
+use super::fact::Fact;
 use super::field::Salt;
 use super::key;
 use super::record::{self, Kind, Placement, RecordHeader, RecordView};
+use super::stream::{self, StreamFact};
 use super::term::{BatchTerms, TermHasher};
 use crate::error::Error;
 use crate::event::NewEvent;
@@ -23,6 +25,14 @@ pub(crate) struct BatchBuffer {
     records: u16,
     /// Where the record of a `once` key begins: it is the last, if there is one.
     key: Option<u32>,
+}
+
+/// Where records stand, from the beginning of their batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offsets {
+    pub(crate) events: Vec<u32>,
+    /// Those about streams.
+    pub(crate) streams: Vec<u32>,
 }
 
 /// What a batch is given when it is admitted.
@@ -64,6 +74,12 @@ impl BatchBuffer {
         self.count_record();
     }
 
+    /// Adds a record that says something besides events.
+    pub(crate) fn push_fact(&mut self, fact: &Fact) {
+        fact.push(&mut self.bytes);
+        self.count_record();
+    }
+
     /// Adds the record of a `once` key behind all events, which stand in these streams.
     pub(crate) fn push_key(&mut self, key: &str, digest: u128, streams: &[StreamName]) {
         self.key = Some(self.bytes.len() as u32);
@@ -101,9 +117,16 @@ impl BatchBuffer {
         self.bytes.len().next_multiple_of(ALIGNMENT)
     }
 
-    /// Gives every event its position and version, in order, and every record its time and epoch.
-    /// The offsets of the events from the beginning of the batch go to `offsets`.
-    pub(crate) fn place(&mut self, stamp: &Stamp, mut versions: impl FnMut(usize) -> Version, offsets: &mut Vec<u32>) {
+    /// Gives every event its position and version, in order, every record its time and epoch, and every record about a stream
+    /// what `streams` says of that, in order.
+    pub(crate) fn place(
+        &mut self,
+        stamp: &Stamp,
+        versions: impl Fn(usize) -> Version,
+        streams: &[&StreamFact],
+    ) -> Offsets {
+        let mut offsets = Offsets::default();
+        let mut of_streams = streams.iter();
         let mut position = stamp.first_position.get();
         let mut at = BATCH_HEADER_LEN;
         for _ in 0..self.records {
@@ -115,15 +138,25 @@ impl BatchBuffer {
                 epoch_bits: stamp.epoch_bits,
                 epoch: stamp.epoch,
             };
-            if record::KIND.u8(record) == Kind::Event as u8 {
-                placement.position = Position::new(position);
-                placement.version = versions(offsets.len());
-                position += 1;
-                offsets.push(at as u32);
+            match Kind::of(record) {
+                Kind::Event => {
+                    placement.position = Position::new(position);
+                    placement.version = versions(offsets.events.len());
+                    position += 1;
+                    offsets.events.push(at as u32);
+                }
+                kind if kind.is_of_stream() => {
+                    let fact = of_streams.next().expect("each has what it says");
+                    placement.version = fact.version;
+                    stream::place(record, fact);
+                    offsets.streams.push(at as u32);
+                }
+                _ => {}
             }
             record::place(record, &placement);
             at += record::finished_len(record);
         }
+        offsets
     }
 
     /// Gives every record a placement from outside: position, version and time of the `index`-th.
@@ -153,14 +186,16 @@ impl BatchBuffer {
         })
     }
 
-    /// Where the events stand, from the beginning of the batch.
-    pub(crate) fn event_offsets(&self) -> Vec<u32> {
-        let mut offsets = Vec::new();
+    /// Where its records stand, from the beginning of the batch.
+    pub(crate) fn offsets(&self) -> Offsets {
+        let mut offsets = Offsets::default();
         let mut at = BATCH_HEADER_LEN;
         for _ in 0..self.records {
             let record = &self.bytes[at..];
-            if record::KIND.u8(record) == Kind::Event as u8 {
-                offsets.push(at as u32);
+            match Kind::of(record) {
+                Kind::Event => offsets.events.push(at as u32),
+                kind if kind.is_of_stream() => offsets.streams.push(at as u32),
+                _ => {}
             }
             at += record::finished_len(record);
         }

@@ -180,7 +180,7 @@ mod tests {
             first_position: Position::new(1),
             time: Timestamp::from_nanos(0),
         };
-        batch.place(&stamp, |_| Version::NONE, &mut Vec::new());
+        batch.place(&stamp, |_| Version::NONE, &[]);
         let salt = Salt::of(&[1; 16], &[2; 16], 3);
         let mut bytes = Vec::new();
         batch.seal(&stamp, salt, 512, &mut bytes);

@@ -195,6 +195,9 @@ pub(super) fn decode_event_terms(record: &RecordView<'_>, hasher: &TermHasher, o
 /// Adds to a digest what of an event was handed in and makes it what it is: not its id nor any time.
 pub(super) fn digest_content(record: &RecordView<'_>, digest: &mut Xxh3) {
     let header = &record.header;
+    if header.kind != Kind::Event {
+        return;
+    }
     digest.update(&[header.name_len, header.type_len, header.codec]);
     digest.update(&header.tags_len.to_le_bytes());
     digest.update(&header.metadata_len.to_le_bytes());
@@ -250,7 +253,7 @@ mod tests {
             first_position: Position::new(10),
             time: Timestamp::from_nanos(-5),
         };
-        buffer.place(&stamp, |_| Version::new(4), &mut Vec::new());
+        buffer.place(&stamp, |_| Version::new(4), &[]);
         let salt = Salt::of(&[1; 16], &[2; 16], 3);
         let mut bytes = Vec::new();
         buffer.seal(&stamp, salt, 512, &mut bytes);

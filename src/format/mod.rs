@@ -4,29 +4,38 @@
 //! holds the two together. Bytes are checked first and interpreted second: bounds, checksums, then fields.
 
 mod batch;
+mod body;
 mod buffer;
+mod consumer;
 mod control;
 mod event;
+mod fact;
 mod field;
 mod footer;
+mod keep;
 mod key;
 mod live;
 mod preamble;
 mod record;
+mod stream;
 mod term;
 
 pub(crate) use batch::{BATCH_HEADER_LEN, BatchHeader, BatchView, find_batch_header};
-pub(crate) use buffer::{BatchBuffer, Stamp};
+pub(crate) use buffer::{BatchBuffer, Offsets, Stamp};
+pub(crate) use consumer::{Checkpoint, CheckpointAct, ConsumerDeed, ConsumerFact, ParkedFact, ParkedState};
 pub(crate) use control::{
     CONTROL_BATCH_LEN, Loss, Range, SESSION_BATCH_LEN, START_BATCH_LEN, Start, decode_session, encode_session,
 };
 pub(crate) use event::decode_event;
+pub(crate) use fact::Fact;
 pub(crate) use field::{Field, Salt, is_blank};
 pub(crate) use footer::{FOOTER_LEN, Footer};
+pub(crate) use keep::{KeepDeed, KeepFact};
 pub(crate) use key::KeyFact;
 pub(crate) use live::{LIVE_LEN, Live, LiveState};
 pub(crate) use preamble::{PREAMBLE_LEN, Preamble, PreambleFault};
 pub(crate) use record::{Kind, RECORD_HEADER_LEN, RecordHeader, RecordView};
+pub(crate) use stream::{StreamDeed, StreamFact};
 pub(crate) use term::{BatchTerms, Term, TermHasher};
 
 /// The number of the format this crate writes.
@@ -63,12 +72,21 @@ mod tests {
 
     #[test]
     fn the_page_and_the_constants_agree() {
-        let pairs: [(&str, &[Field]); 9] = [
+        let pairs: [(&str, &[Field]); 18] = [
             ("Preamble", preamble::LAYOUT),
             ("Batch header", batch::LAYOUT),
             ("Record header", record::LAYOUT),
             ("Start record", control::START_LAYOUT),
             ("Session record", control::SESSION_LAYOUT),
+            ("Checkpoint record", consumer::layout::CHECKPOINT),
+            ("Parked record", consumer::layout::PARKED),
+            ("Tombstone record", stream::layout::TOMBSTONE),
+            ("Truncate record", stream::layout::TRUNCATE),
+            ("Delete record", stream::layout::DELETE),
+            ("Undelete record", stream::layout::UNDELETE),
+            ("Stream metadata record", stream::layout::METADATA),
+            ("Hold record", keep::layout::HOLD),
+            ("Retention record", keep::layout::RETENTION),
             ("Removed record", control::REMOVED_LAYOUT),
             ("Lost record", control::LOST_LAYOUT),
             ("Footer", footer::LAYOUT),

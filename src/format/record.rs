@@ -73,10 +73,11 @@ pub(crate) enum Kind {
     Lost = 15,
     Compressed = 16,
     Removed = 17,
+    Retention = 18,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 17] = [
+    pub(crate) const ALL: [Kind; 18] = [
         Kind::Event,
         Kind::Start,
         Kind::Session,
@@ -94,12 +95,29 @@ impl Kind {
         Kind::Lost,
         Kind::Compressed,
         Kind::Removed,
+        Kind::Retention,
     ];
 
-    /// The kinds this crate writes and reads. The others are laid out in `FORMAT.md` and refused until they are built.
+    /// The kinds this crate writes and reads: all but the one that is reserved.
     fn is_supported(self) -> bool {
-        use Kind::{Close, Event, Key, Lost, Removed, Session, Start, Watermark};
-        matches!(self, Event | Start | Session | Watermark | Close | Key | Lost | Removed)
+        self != Kind::Compressed
+    }
+
+    /// Whether a record of this kind has names or texts in its body, as the header says.
+    pub(crate) fn has_names(self) -> bool {
+        use Kind::{Checkpoint, Event, Hold, Key, Parked, Retention};
+        matches!(self, Event | Key | Checkpoint | Parked | Hold | Retention) || self.is_of_stream()
+    }
+
+    /// Whether a record of this kind speaks of a stream, and says at which version that was.
+    pub(crate) fn is_of_stream(self) -> bool {
+        use Kind::{Delete, StreamMetadata, Tombstone, Truncate, Undelete};
+        matches!(self, Tombstone | Truncate | Delete | Undelete | StreamMetadata)
+    }
+
+    /// Of a record that was finished here.
+    pub(super) fn of(record: &[u8]) -> Kind {
+        Kind::from_byte(KIND.u8(record)).expect("a record has a kind")
     }
 
     fn from_byte(byte: u8) -> Option<Kind> {
@@ -131,6 +149,7 @@ impl Kind {
             Kind::Lost => "lost",
             Kind::Compressed => "compressed block",
             Kind::Removed => "removed",
+            Kind::Retention => "retention",
         }
     }
 }
@@ -305,24 +324,14 @@ mod tests {
     #[test]
     fn kinds_of_later_versions_are_refused_and_markers_are_no_facts() {
         for kind in Kind::ALL {
-            let is_known = matches!(
-                kind,
-                Kind::Event
-                    | Kind::Start
-                    | Kind::Session
-                    | Kind::Watermark
-                    | Kind::Close
-                    | Kind::Key
-                    | Kind::Lost
-                    | Kind::Removed
-            );
+            let is_known = kind != Kind::Compressed;
             let decoded = RecordHeader::decode(&record(kind, &[]));
             assert_eq!(decoded.map(|header| header.kind), if is_known { Ok(kind) } else { Err(Fault::Newer) });
             let is_marker = matches!(kind, Kind::Start | Kind::Session | Kind::Watermark | Kind::Close);
             assert_eq!(kind.is_fact(), !is_marker, "{}", kind.name());
         }
         let mut bytes = record(Kind::Event, &[]);
-        for unknown in [0, 18, 255] {
+        for unknown in [0, 19, 255] {
             KIND.put_u8(&mut bytes, unknown);
             assert_eq!(RecordHeader::decode(&bytes), Err(Fault::Newer), "kind {unknown}");
         }

@@ -40,7 +40,7 @@ impl Term {
 }
 
 /// Makes the terms of one store.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TermHasher {
     event_type: u64,
     stream: u64,
