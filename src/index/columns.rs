@@ -1,16 +1,24 @@
 //! Streams written down in columns, a few thousand at a time. The encoding, bincode of fixed width, is confined to this file.
 //!
 //! ```text
-//! head        the number of events, of streams, the holes, and up to where losses were accepted
+//! head        the number of events, of streams, the holes, up to where losses were accepted, the consumers, what is kept,
+//!             and the number of streams about which something was decided
+//! fates       what that was, of a few hundred at a time
 //! blocks      names one behind the other and their lengths; three columns of numbers and two of segments; and the streams
 //!             that have fewer events than versions
 //! ```
 
 use super::blocks::Doubt;
+use super::consumers::{KnownConsumer, KnownParked};
+use super::fates::SavedFates;
+use super::fates_written::{
+    FATES_AT_ONCE, WrittenFates, WrittenKeeping, read_fate, read_keeping, written_fate, written_keeping,
+};
 use super::holes::{Hole, HoleKind};
 use super::streams::Extent;
 use crate::format::Range;
 use crate::position::{POSITION_MAX, Position, Version};
+use crate::time::Timestamp;
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use std::io;
 
@@ -22,6 +30,8 @@ pub(super) struct Head {
     pub(super) streams: u64,
     pub(super) holes: Vec<Hole>,
     pub(super) accepted: Option<Position>,
+    pub(super) consumers: Vec<(String, KnownConsumer)>,
+    pub(super) fates: SavedFates,
 }
 
 /// A few thousand streams.
@@ -61,13 +71,26 @@ type Config = Configuration<LittleEndian, Fixint, Limit<PART_BYTES_MAX>>;
 
 const CONFIG: Config = bincode::config::standard().with_fixed_int_encoding().with_limit::<PART_BYTES_MAX>();
 
-type WrittenHead = (u64, u64, Vec<(u64, u64, u8)>, Option<u64>);
+type WrittenHead = (u64, u64, Vec<(u64, u64, u8)>, Option<u64>, Vec<WrittenConsumer>, WrittenKeeping, u64);
+
+/// Name; number, whether it is deleted, definition, why it is paused; scanned, left; created, updated; what is parked.
+type WrittenConsumer =
+    (String, (u64, bool, Option<String>, Option<String>), (u64, Vec<u64>), (i64, i64), Vec<WrittenParked>);
+
+/// Position, key, attempts, reason, since.
+type WrittenParked = (u64, u128, u32, String, i64);
 
 type WrittenBlock = (String, Vec<u8>, (Vec<u64>, Vec<u64>, Vec<u64>), (Vec<u32>, Vec<u32>), Vec<(u32, u64)>);
 
 impl SavedStreams {
-    pub(super) fn begin(events: u64, holes: Vec<Hole>, accepted: Option<Position>) -> SavedStreams {
-        SavedStreams { head: Head { events, streams: 0, holes, accepted }, blocks: Vec::new() }
+    pub(super) fn begin(
+        events: u64,
+        holes: Vec<Hole>,
+        accepted: Option<Position>,
+        consumers: Vec<(String, KnownConsumer)>,
+        fates: SavedFates,
+    ) -> SavedStreams {
+        SavedStreams { head: Head { events, streams: 0, holes, accepted, consumers, fates }, blocks: Vec::new() }
     }
 
     /// Adds a stream.
@@ -83,11 +106,19 @@ impl SavedStreams {
 
     /// Writes all of it behind what stands in `bytes`.
     pub(super) fn encode(self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let Head { events, streams, holes, accepted } = self.head;
+        let Head { events, streams, holes, accepted, consumers, fates } = self.head;
         let of_hole = |hole: &Hole| (hole.range.first.get(), hole.range.last.get(), number_of(hole.kind));
         let holes = holes.iter().map(of_hole).collect();
-        let head: WrittenHead = (events, streams, holes, accepted.map(Position::get));
+        let consumers = consumers.into_iter().map(written_consumer).collect();
+        let count = fates.streams.len() as u64;
+        let head: WrittenHead =
+            (events, streams, holes, accepted.map(Position::get), consumers, written_keeping(fates.keeping), count);
         put(&head, bytes)?;
+        let mut streams = fates.streams.into_iter().map(written_fate).peekable();
+        while streams.peek().is_some() {
+            let some: WrittenFates = streams.by_ref().take(FATES_AT_ONCE).collect();
+            put(&some, bytes)?;
+        }
         self.blocks.into_iter().try_for_each(|block| put(&block.written(), bytes))
     }
 }
@@ -158,7 +189,7 @@ impl<'a> Reader<'a> {
     /// The head of what was written down, and where the blocks can be read from.
     pub(super) fn begin(bytes: &'a [u8]) -> Result<(Head, Reader<'a>), Doubt> {
         let mut reader = Reader { rest: bytes, left: 0 };
-        let (events, streams, holes, accepted): WrittenHead = reader.take()?;
+        let (events, streams, holes, accepted, consumers, keeping, count): WrittenHead = reader.take()?;
         let of_hole = |(first, last, number)| {
             let range = Range { first: Position::new(first), last: Position::new(last) };
             Ok(Hole { range, kind: kind_of(number)? })
@@ -166,7 +197,16 @@ impl<'a> Reader<'a> {
         let holes = holes.into_iter().map(of_hole).collect::<Result<_, Doubt>>()?;
         // Each takes a byte at least.
         reader.left = Some(streams).filter(|streams| *streams <= bytes.len() as u64).ok_or(Doubt)?;
-        Ok((Head { events, streams, holes, accepted: accepted.map(Position::new) }, reader))
+        let consumers = consumers.into_iter().map(read_consumer).collect();
+        let mut fates = SavedFates { keeping: read_keeping(keeping).ok_or(Doubt)?, streams: Vec::new() };
+        while (fates.streams.len() as u64) < count {
+            let some: WrittenFates = reader.take()?;
+            if some.is_empty() {
+                return Err(Doubt);
+            }
+            fates.streams.extend(some.into_iter().map(read_fate));
+        }
+        Ok((Head { events, streams, holes, accepted: accepted.map(Position::new), consumers, fates }, reader))
     }
 
     /// The next block.
@@ -196,6 +236,38 @@ fn put(part: &impl bincode::Encode, bytes: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+fn written_consumer((name, known): (String, KnownConsumer)) -> WrittenConsumer {
+    let of_parked = |(position, parked): (Position, KnownParked)| {
+        (position.get(), parked.key, parked.attempts, parked.reason, parked.since.nanos())
+    };
+    (
+        name,
+        (known.number, known.is_deleted, known.definition, known.paused),
+        (known.scanned.get(), known.left.into_iter().map(Position::get).collect()),
+        (known.created.nanos(), known.updated.nanos()),
+        known.parked.into_iter().map(of_parked).collect(),
+    )
+}
+
+fn read_consumer(written: WrittenConsumer) -> (String, KnownConsumer) {
+    let (name, (number, is_deleted, definition, paused), (scanned, left), (created, updated), parked) = written;
+    let of_parked = |(position, key, attempts, reason, since)| {
+        (Position::new(position), KnownParked { key, attempts, reason, since: Timestamp::from_nanos(since) })
+    };
+    let known = KnownConsumer {
+        number,
+        is_deleted,
+        definition,
+        paused,
+        scanned: Position::new(scanned),
+        left: left.into_iter().map(Position::new).collect(),
+        created: Timestamp::from_nanos(created),
+        updated: Timestamp::from_nanos(updated),
+        parked: parked.into_iter().map(of_parked).collect(),
+    };
+    (name, known)
+}
+
 fn number_of(kind: HoleKind) -> u8 {
     match kind {
         HoleKind::Removed => 1,
@@ -216,6 +288,11 @@ fn kind_of(number: u8) -> Result<HoleKind, Doubt> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::fates::{Deletion, Ended, Fate, Keeping, Said, Truncation};
+    use crate::name::StreamName;
+    use crate::position::Place;
+    use crate::retention::{Retention, Scope};
+    use std::time::Duration;
 
     fn extent(number: u64) -> Extent {
         Extent {
@@ -228,8 +305,51 @@ mod tests {
         }
     }
 
+    fn consumers() -> Vec<(String, KnownConsumer)> {
+        let parked = KnownParked { key: 3 << 70, attempts: 2, reason: "no".into(), since: Timestamp::from_nanos(-4) };
+        let known = KnownConsumer {
+            number: 7,
+            is_deleted: false,
+            definition: Some("{}".into()),
+            paused: Some("why".into()),
+            scanned: Position::new(9),
+            left: vec![Position::new(4), Position::new(8)],
+            created: Timestamp::from_nanos(1),
+            updated: Timestamp::from_nanos(2),
+            parked: [(Position::new(3), parked)].into(),
+        };
+        vec![("scores".into(), known), ("gone".into(), KnownConsumer { number: 2, ..KnownConsumer::default() })]
+    }
+
+    /// More than are written together.
+    fn fates() -> SavedFates {
+        let (time, version) = (Timestamp::from_nanos(5), Version::new(9));
+        let place = Place { segment: 3, offset: 600 };
+        let whole = Fate {
+            ended: Some(Ended { reason: "asked for".into(), time }),
+            deleted: Some(Deletion { last: version, reason: String::new(), time }),
+            truncated: Some(Truncation { first: version, carried: Some((place, version)), time }),
+            metadata: Some(Said { revision: 2, json: "{}".into(), time }),
+            version,
+        };
+        let (stream, month) = (StreamName::new("game-1").expect("a name"), Duration::from_secs(1 << 20));
+        let rules = [
+            (Scope::Everything, Retention::forever()),
+            (Scope::event_type("won").expect("a name"), Retention::forever().newest(7)),
+            (Scope::category("game").expect("a name"), Retention::forever().newer_than(month)),
+        ];
+        let keeping = Keeping {
+            holds: [((Scope::Stream(stream), "case 12".to_owned()), time)].into(),
+            rules: rules.map(|(scope, rule)| (scope, (rule, time))).into(),
+        };
+        let of = |number: usize| {
+            (format!("game-{number}"), if number.is_multiple_of(2) { whole.clone() } else { Fate::default() })
+        };
+        SavedFates { streams: (0..FATES_AT_ONCE * 2 + 1).map(of).collect(), keeping }
+    }
+
     fn encoded(streams: u64, holes: &[Hole]) -> Vec<u8> {
-        let mut saved = SavedStreams::begin(99, holes.to_vec(), Some(Position::new(7)));
+        let mut saved = SavedStreams::begin(99, holes.to_vec(), Some(Position::new(7)), consumers(), fates());
         (0..streams).for_each(|number| saved.push(&format!("straße-{number}"), &extent(number)));
         let mut bytes = Vec::new();
         saved.encode(&mut bytes).expect("it is small");
@@ -256,7 +376,15 @@ mod tests {
         let holes = [Hole { range, kind: HoleKind::Removed }, Hole { range, kind: HoleKind::Lost }];
         for count in [0, 1, BLOCK_STREAMS as u64, 2 * BLOCK_STREAMS as u64 + 5] {
             let (head, streams) = decoded(&encoded(count, &holes)).expect("it was just written");
-            let expected = Head { events: 99, streams: count, holes: holes.to_vec(), accepted: Some(Position::new(7)) };
+            let accepted = Some(Position::new(7));
+            let expected = Head {
+                events: 99,
+                streams: count,
+                holes: holes.to_vec(),
+                accepted,
+                consumers: consumers(),
+                fates: fates(),
+            };
             assert_eq!(head, expected);
             let expected = (0..count).map(|number| (format!("straße-{number}"), extent(number)));
             assert!(streams.into_iter().eq(expected), "{count} streams");

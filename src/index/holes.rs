@@ -96,9 +96,14 @@ impl Holes {
         self.holes.is_empty()
     }
 
+    /// The first hole behind `after` and before `before`.
+    pub(crate) fn first_between(&self, after: Position, before: Position) -> Option<Hole> {
+        self.between(after, before).next()
+    }
+
     /// Whether any hole lies behind `after` and before `before`.
     pub(crate) fn any_between(&self, after: Position, before: Position) -> bool {
-        self.between(after, before).next().is_some()
+        self.first_between(after, before).is_some()
     }
 
     /// The first hole between two positions in which events may have been that should be there.

@@ -4,6 +4,9 @@ mod blocks;
 mod body;
 mod check;
 mod columns;
+mod consumers;
+mod fates;
+mod fates_written;
 mod filter;
 mod groups;
 mod growing;
@@ -25,6 +28,8 @@ mod varint;
 
 pub(crate) use check::{derived_bytes, doubtful, forget};
 pub(crate) use columns::SavedStreams;
+pub(crate) use consumers::{KnownConsumer, KnownParked};
+pub(crate) use fates::{Fate, Said};
 pub(crate) use groups::{Candidates, filters};
 pub(crate) use holes::{Hole, HoleKind, Holes};
 pub(crate) use lookup::{Derived, Lookup, TermIndex};

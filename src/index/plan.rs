@@ -19,10 +19,10 @@ impl Plan {
     pub(crate) fn new(query: &Query, hasher: &TermHasher) -> Plan {
         let items = query.items().map(|item| {
             let types: Demand = item.types.iter().map(|name| hasher.event_type(name)).collect();
-            let categories = item.categories.iter().map(|name| hasher.category(name)).collect();
+            let categories: Demand = item.categories.iter().map(|name| hasher.category(name)).collect();
             let streams = item.streams.iter().map(|name| hasher.stream(name.as_str())).collect();
             let tags = item.tags.iter().map(|(key, value)| vec![hasher.tag(key, value)]);
-            let demands = [streams, types, categories].into_iter().chain(tags);
+            let demands = [streams, categories, types].into_iter().chain(tags);
             demands.filter(|demand| !demand.is_empty()).collect()
         });
         Plan { items: items.collect() }
@@ -36,6 +36,17 @@ impl Plan {
     /// What the record of a `once` key is found by.
     pub(crate) fn of_key(key: Term) -> Plan {
         Plan { items: vec![vec![vec![key]]] }
+    }
+
+    /// For each item the terms of the demand that tells most: an event that meets the plan has one of them. None where some
+    /// item asks for nothing.
+    pub(crate) fn telling_terms(&self) -> Option<Vec<Term>> {
+        // A stream says most, and few events have a tag in common; types and categories stand in between.
+        let telling = |item: &Vec<Demand>| item.iter().find(|demand| demand[0].is_stream()).or(item.last()).cloned();
+        let mut terms = self.items.iter().map(telling).collect::<Option<Vec<Demand>>>()?.concat();
+        terms.sort_unstable();
+        terms.dedup();
+        Some(terms)
     }
 
     /// Its items.

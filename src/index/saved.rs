@@ -40,7 +40,7 @@ const BODY_LEN: Field = UPTO_OFFSET.then(8, "bytes of the body");
 const PADDING: Field = BODY_LEN.then(408, "padding");
 const _: () = assert!(PADDING.end() == HEADER_LEN);
 
-const MAGIC_BYTES: [u8; 8] = *b"SBTABLE1";
+const MAGIC_BYTES: [u8; 8] = *b"SBTABLE3";
 
 /// No body is larger; a table of more is not written.
 const BODY_BYTES_MAX: usize = 1 << 30;

@@ -2,13 +2,16 @@
 
 use super::blocks::Doubt;
 use super::columns::{Reader, SavedStreams};
+use super::consumers::Consumers;
+use super::fates::{Fates, SavedFates};
 use super::holes::{HoleKind, Holes};
 use super::names::{Name, Names};
 use super::part::{Before, Step, StreamPart};
 use super::rows::Rows;
 use super::saved::SavedTable;
-use crate::format::{BatchView, Fault, Kind, Loss, Range};
+use crate::format::{BatchView, Fact, Fault, Kind, Loss, Range};
 use crate::log::Visitor;
+use crate::mutant::Mutant;
 use crate::position::{Place, Position, Version};
 use crate::sync::{AtomicU64, Ordering};
 use foldhash::fast::RandomState;
@@ -25,6 +28,8 @@ pub(crate) struct StreamTable {
     streams: Rows<Stream>,
     names: Names,
     holes: Holes,
+    consumers: Consumers,
+    fates: Fates,
     events: u64,
     /// Streams with at least one visible event.
     visible_streams: u64,
@@ -123,10 +128,31 @@ impl StreamTable {
         &self.holes
     }
 
+    pub(crate) fn consumers(&self) -> &Consumers {
+        &self.consumers
+    }
+
+    pub(crate) fn consumers_mut(&mut self) -> &mut Consumers {
+        &mut self.consumers
+    }
+
+    pub(crate) fn fates(&self) -> &Fates {
+        &self.fates
+    }
+
+    pub(crate) fn fates_mut(&mut self) -> &mut Fates {
+        &mut self.fates
+    }
+
     /// The number of a stream that was ever named in an admitted batch.
     pub(crate) fn number(&self, name: &str) -> Option<u32> {
         let hash = self.hasher.hash_one(name);
         self.numbers.find(hash, |number| self.names.get(self.streams[*number as usize].name) == name).copied()
+    }
+
+    /// The version of the last event of a stream that was admitted. To be called under the lock of admission.
+    pub(crate) fn admitted(&self, name: &str) -> Version {
+        self.number(name).map_or(Version::NONE, |number| self.stream(number).admitted())
     }
 
     /// A stream by its number.
@@ -172,6 +198,8 @@ impl StreamTable {
         let (head, mut reader) = Reader::begin(table.body())?;
         let mut streams = StreamTable {
             holes: Holes::saved(&head.holes, head.accepted),
+            consumers: Consumers::saved(head.consumers.into_iter()),
+            fates: Fates::saved(head.fates),
             events: head.events,
             visible_streams: head.streams,
             saved: Some(SavedPlaces { from: table.from.place, upto: table.upto.place }),
@@ -184,6 +212,7 @@ impl StreamTable {
                 streams.take(name, extent?);
             }
         }
+        streams.admit_finished();
         Ok(streams)
     }
 
@@ -198,10 +227,30 @@ impl StreamTable {
         self.streams.push(stream);
     }
 
+    /// Streams go on from the version they had, also where no event of them is left.
+    fn admit_finished(&mut self) {
+        let versions: Vec<(String, Version)> =
+            self.fates.iter().map(|(name, fate)| (name.to_owned(), fate.version)).collect();
+        versions.iter().for_each(|(name, version)| self.admit_at_least(name, *version));
+    }
+
+    /// A stream has had this version. To be called under the lock of admission.
+    pub(crate) fn admit_at_least(&mut self, name: &str, version: Version) {
+        if version != Version::NONE {
+            let number = self.intern(name);
+            let stream = self.stream(number);
+            stream.admit(stream.admitted().max(version));
+        }
+    }
+
     /// What is to be saved besides the streams, at a moment when `head` is the last visible position.
     pub(crate) fn begin_save(&self, head: Position) -> SavedStreams {
         let (holes, accepted) = self.holes.to_save(head);
-        SavedStreams::begin(self.events, holes, accepted)
+        let is_saved = !Mutant::SavesNoConsumers.is_on();
+        let consumers =
+            self.consumers.iter().filter(|_| is_saved).map(|(name, known)| (name.to_string(), known.clone())).collect();
+        let fates = if Mutant::SavesNoFates.is_on() { SavedFates::default() } else { self.fates.to_save() };
+        SavedStreams::begin(self.events, holes, accepted, consumers, fates)
     }
 
     /// Some of the visible streams, to be saved: those of so many numbers from one on. The number behind them, if there is one.
@@ -313,11 +362,31 @@ impl StreamTable {
         while let Some((number, before)) = self.replayed.pop() {
             let stream = &mut self.streams[number as usize];
             stream.extent = before;
-            stream.admit(before.version);
+            let name = self.names.get(stream.name);
+            let had = self.fates.get(name).map_or(Version::NONE, |fate| fate.version);
+            stream.admit(before.version.max(had));
             self.events -= 1;
             self.visible_streams -= u64::from(before.events == 0);
         }
         self.steps.clear();
+    }
+
+    /// Makes something visible that a batch says besides events, behind those.
+    pub(crate) fn publish_fact(&mut self, fact: &Fact, place: Place) {
+        match fact {
+            Fact::Consumer(fact) => self.consumers.publish(fact),
+            Fact::Stream(_) | Fact::Keep(_) => self.fates.publish(fact, place),
+        }
+    }
+
+    fn replay_fact(&mut self, fact: &Fact, place: Place) {
+        if let Fact::Consumer(fact) = fact {
+            self.consumers.publish(fact);
+        }
+        self.fates.replay(fact, place);
+        if let Fact::Stream(fact) = fact {
+            self.admit_at_least(&fact.stream, fact.version);
+        }
     }
 
     fn replay_batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
@@ -337,6 +406,15 @@ impl StreamTable {
     }
 }
 
+/// What a stored batch of a segment says besides events, and where.
+fn facts_of(segment: u32, batch: &BatchView<'_>) -> Result<Vec<(Place, Fact)>, Fault> {
+    let mut facts = Vec::new();
+    for (offset, record) in batch.placed_records() {
+        facts.extend(Fact::decode(&record)?.map(|fact| (Place { segment, offset }, fact)));
+    }
+    Ok(facts)
+}
+
 impl Visitor for StreamTable {
     /// All of the batch or nothing: where the last event does not belong here, the first does not count either.
     fn batch(&mut self, place: Place, batch: &BatchView<'_>) -> Result<(), Fault> {
@@ -346,12 +424,20 @@ impl Visitor for StreamTable {
             return Ok(());
         }
         let holes = self.holes.mark();
-        let replayed = self.replay_batch(place, batch);
-        if replayed.is_err() {
-            self.take_back();
-            self.holes.go_back(holes);
+        let replayed = self.replay_batch(place, batch).and_then(|()| facts_of(place.segment, batch));
+        match replayed {
+            Ok(facts) => {
+                for (place, fact) in facts {
+                    self.replay_fact(&fact, place);
+                }
+                Ok(())
+            }
+            Err(fault) => {
+                self.take_back();
+                self.holes.go_back(holes);
+                Err(fault)
+            }
         }
-        replayed
     }
 
     fn damaged(&mut self, range: Range) {
