@@ -24,3 +24,7 @@ pub const ONCE_KEY_BYTES_MAX: usize = 128;
 pub const QUERY_TERMS_MAX: usize = 1_000;
 /// Longest text of a predicate: 4,096 bytes.
 pub const PREDICATE_BYTES_MAX: usize = 4_096;
+/// Longest JSON that is said about a stream: 16 KiB. It is kept in memory.
+pub const STREAM_METADATA_BYTES_MAX: usize = 16 * 1024;
+/// Longest reason that is given for a deletion or a tombstone, and longest label of a hold: 1,024 bytes of UTF-8.
+pub const REASON_BYTES_MAX: usize = 1_024;

@@ -96,6 +96,38 @@ impl fmt::Display for Version {
     }
 }
 
+/// The number of what is said about a stream: the first has 1.
+///
+/// ```
+/// use scorebook::Revision;
+/// assert!(Revision::NONE < Revision::new(1));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(u64);
+
+impl Revision {
+    /// Nothing was said yet: 0.
+    pub const NONE: Revision = Revision(0);
+
+    /// The revision with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Revision {
+        Revision(number)
+    }
+
+    /// The number of this revision.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Where a record stands in the files: the sequence number of its segment and the byte in it.
 ///
 /// A place in files is never a [`Position`]; places rise along the log as positions do.

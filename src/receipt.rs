@@ -25,7 +25,7 @@ pub struct Receipt {
     pub(crate) time: Timestamp,
     pub(crate) durability: Durability,
     pub(crate) is_repeat: bool,
-    /// In the order in which the streams were first named; never empty.
+    /// In the order in which the streams were first named; none where a consumer was done with an event and wrote nothing.
     pub(crate) streams: Vec<StreamReceipt>,
 }
 
@@ -54,19 +54,19 @@ impl Receipt {
     /// The version of the first event, in the stream the batch named first.
     #[must_use]
     pub fn first_version(&self) -> Version {
-        self.streams[0].first_version
+        self.streams.first().map_or(Version::NONE, |first| first.first_version)
     }
 
     /// The version of the last event, in the stream the batch named first.
     #[must_use]
     pub fn last_version(&self) -> Version {
-        self.streams[0].last_version
+        self.streams.first().map_or(Version::NONE, |first| first.last_version)
     }
 
     /// Whether the stream the batch named first began with this batch.
     #[must_use]
     pub fn is_new_stream(&self) -> bool {
-        self.streams[0].is_new_stream
+        self.streams.first().is_some_and(|first| first.is_new_stream)
     }
 
     /// What the batch did to this stream, or `None` where it wrote nothing to it.

@@ -11,11 +11,12 @@
 use super::recovery::Tally;
 use super::staging::{Answer, Entry, Group, Published};
 use super::ticket::{Answers, Outcome, Ticket, wake};
+use super::waiter::Calls;
 use super::{Core, Lead, Log};
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::mutant::Mutant;
 use crate::options::Durability;
-use crate::position::Place;
+use crate::position::{Place, Position};
 use crate::segment::batches_end;
 use crate::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -161,9 +162,14 @@ impl Log {
         let mut lead = self.lead.lock();
         match self.write(&mut lead, group) {
             Ok(durability) => {
-                self.publish(&lead, group);
+                let calls = self.publish(&lead, group);
                 drop(lead);
                 let mut answers = Answers::default();
+                answers.call(calls);
+                if durability == Durability::Synced && !Mutant::CallsNobodyForASync.is_on() {
+                    // What was only written before is durable as well by now, and may be all that somebody waits for.
+                    answers.call(self.publisher.became_durable());
+                }
                 for entry in group.entries.drain(..) {
                     let (ticket, outcome) = entry.answered(durability);
                     answers.push(ticket, outcome);
@@ -251,20 +257,21 @@ impl Log {
         }
         lead.file.as_ref().expect("something was written").sync()?;
         lead.has_unsynced = false;
-        self.move_durable_end(lead.written);
+        self.move_durable_end(lead.written, lead.last_position);
         Ok(())
     }
 
-    fn publish(&self, lead: &Lead, group: &Group) {
+    fn publish(&self, lead: &Lead, group: &Group) -> Calls {
         for mark in group.entries.iter().filter_map(|entry| entry.mark) {
             group.segment.mark(mark);
         }
         group.segment.set_end(group.offset + group.bytes.len() as u32);
         // The events become visible first and the ends after them: whoever sees an end finds what it speaks of.
-        self.publisher.publish(&Published::new(group));
+        let calls = self.publisher.publish(&Published::new(group));
         let mut ends = self.ends.lock();
         ends.visible = lead.written;
         ends.visible_position = group.last_position;
+        calls
     }
 
     /// Answers everybody after a failure: of the group at hand the outcome is unknown; what stands behind it was never
@@ -300,10 +307,10 @@ impl Log {
     ///
     /// The durable end moves only to what had been written before the sync began, and only if no sync has failed meanwhile.
     pub(crate) fn sync_behind(&self) -> Result<(), Error> {
-        let (file, written) = {
+        let (file, written, last_position) = {
             let lead = self.lead.lock();
             match &lead.file {
-                Some(file) if lead.has_unsynced => (file.clone(), lead.written),
+                Some(file) if lead.has_unsynced => (file.clone(), lead.written, lead.last_position),
                 _ => return Ok(()),
             }
         };
@@ -311,17 +318,22 @@ impl Log {
         let mut lead = self.lead.lock();
         // Whoever led meanwhile may have synced more, and gone on to another segment.
         if self.ends.lock().durable < written {
-            self.move_durable_end(written);
+            self.move_durable_end(written, last_position);
         }
         lead.has_unsynced &= lead.written != written;
+        drop(lead);
+        wake(self.publisher.became_durable().make());
         Ok(())
     }
 
-    fn move_durable_end(&self, durable: Place) {
+    fn move_durable_end(&self, durable: Place, position: Position) {
         if Mutant::NeverMovesTheDurableEnd.is_on() {
             return;
         }
-        self.ends.lock().durable = durable;
+        let mut ends = self.ends.lock();
+        ends.durable = durable;
+        ends.durable_position = position;
+        drop(ends);
         let mut core = self.core.lock();
         core.durable = durable;
         core.last_sync = self.storage.elapsed();

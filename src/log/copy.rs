@@ -4,6 +4,7 @@
 //! good. So they are read, written into another file and synced there. Only then is the start record written and synced:
 //! until it is there, the old file counts whole and the new one is unstarted. It can be interrupted any number of times.
 
+use super::no_version;
 use super::recovery::{Tail, Tally};
 use crate::error::is_no_room;
 use crate::format::{BatchBuffer, BatchView, FOOTER_LEN, Kind, Preamble, START_BATCH_LEN, Stamp, Start};
@@ -111,7 +112,7 @@ pub(crate) fn start_batch(begin: Begin, first_position: Position, time: crate::t
     let start = Start { first_position, previous_end: begin.previous_end, previous_checksum: begin.previous_checksum };
     let mut batch = BatchBuffer::new();
     batch.push_control(Kind::Start, &start.encode());
-    batch.place(&start_stamp(begin, first_position, time), |_| crate::position::Version::NONE, &mut Vec::new());
+    batch.place(&start_stamp(begin, first_position, time), no_version, &[]);
     batch
 }
 

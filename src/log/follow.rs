@@ -47,6 +47,11 @@ impl Follower {
         Follower { seen, is_beside_writer, is_untold: was_locked && seen.is_none(), sequence, segment }
     }
 
+    /// What `live` said when it was last looked at, where a writer was at work then.
+    pub(crate) fn seen(&self) -> Option<Live> {
+        self.seen.filter(|_| self.is_beside_writer)
+    }
+
     /// Whether there is more to see.
     ///
     /// A writer that was killed leaves `live` as it is and may have acknowledged more than it says there; so the lock is

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::format::{LIVE_LEN, Live, LiveState};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
+use crate::segment::Segment;
 use crate::storage::{Access, File, Storage};
 use crate::sync::{Arc, Mutex};
 use std::io;
@@ -40,6 +41,21 @@ pub(crate) struct Ends {
     pub(crate) durable: Place,
     pub(crate) visible: Place,
     pub(crate) visible_position: Position,
+    /// Every event up to here is durable. It may lag behind the durable end where nobody counted.
+    pub(crate) durable_position: Position,
+}
+
+/// Up to which position events are durable for sure, by the places of some of them.
+pub(crate) fn durable_position(segments: &[Arc<Segment>], ends: &Ends) -> Position {
+    if ends.visible <= ends.durable {
+        return ends.visible_position;
+    }
+    let segment = segments.iter().rev().find(|segment| segment.sequence() <= ends.durable.segment);
+    let mark = segment.and_then(|segment| match segment.sequence() == ends.durable.segment {
+        true => segment.mark_before_offset(ends.durable.offset.saturating_add(1)),
+        false => segment.marks().last().copied(),
+    });
+    mark.map_or(Position::BEGINNING, |mark| Position::new(mark.position.get().saturating_sub(1)))
 }
 
 /// The writer's hold on `live`.

@@ -25,18 +25,20 @@ mod staging;
 mod survey;
 mod ticket;
 mod verdict;
+mod waiter;
 
 pub(crate) use bell::{Bell, Ring};
 pub(crate) use follow::{Follower, Look};
-pub(crate) use live::{Ends, read_live};
+pub(crate) use live::{Ends, durable_position, read_live};
 pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer, open_for_reading, open_for_writing};
 pub(crate) use recovery::Visitor;
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
 pub(crate) use room::Making;
 pub(crate) use sequence::Sequence;
-pub(crate) use staging::{Batch, EventPlace, NoRoom, Published, Staging};
+pub(crate) use staging::{Batch, EventPlace, NoRoom, PlacedFact, Published, Staging};
 pub(crate) use survey::Witness;
-pub(crate) use ticket::{Answers, Outcome, Ticket};
+pub(crate) use ticket::{Answers, Outcome, Ticket, wake};
+pub(crate) use waiter::{Calls, Waiter};
 
 use crate::error::{Error, ErrorKind};
 use crate::format::{LiveState, Preamble};
@@ -55,8 +57,15 @@ use std::time::Duration;
 
 /// Whoever makes committed batches visible.
 pub(crate) trait Publish: Send + Sync {
-    /// Makes events visible, all at once: afterwards every reader sees them and the new head.
-    fn publish(&self, published: &Published<'_>);
+    /// Makes events visible, all at once: afterwards every reader sees them and the new head. Gives those who wait for one
+    /// of them; they are called when the answers are given.
+    fn publish(&self, published: &Published<'_>) -> Calls;
+
+    /// Is told that everything visible by now has become durable without having become visible just now. Gives those who
+    /// wait for that.
+    fn became_durable(&self) -> Calls {
+        Calls::default()
+    }
 }
 
 /// A log that is open for writing.

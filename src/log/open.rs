@@ -218,7 +218,8 @@ fn copy(
     let end = Place { segment: sequence, offset: copied.end };
     recovered.segments.push(Arc::new(segment));
     recovered.sequence = super::Sequence { epoch: begin.epoch, ..next };
-    recovered.ends = Ends { durable: end, visible: end, visible_position: next.last_position() };
+    let last = next.last_position();
+    recovered.ends = Ends { durable: end, visible: end, visible_position: last, durable_position: last };
     recovered.footing = Footing::Going;
     recovered.last_checksum = copied.last_checksum;
     recovered.tally = Some(copied.tally);

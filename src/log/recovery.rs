@@ -3,7 +3,7 @@
 //! Nothing here changes an old file. What verifies behind the last witness is copied into a new segment; see
 //! [`copy`](super::copy). [`Scan`] reads what is there.
 
-use super::live::Ends;
+use super::live::{Ends, durable_position};
 use super::report::RecoveryReport;
 use super::scan::{Head, Scan};
 use super::sequence::Sequence;
@@ -211,7 +211,8 @@ pub(crate) fn recover(
             FileState::Started(_) | FileState::Bad(..) => {}
         }
     }
-    let none = Ends { durable: Place::NONE, visible: Place::NONE, visible_position: Position::BEGINNING };
+    let (place, position) = (Place::NONE, Position::BEGINNING);
+    let none = Ends { durable: place, visible: place, visible_position: position, durable_position: position };
     let mut recovered = Recovered {
         store: survey.store,
         segments,
@@ -235,6 +236,7 @@ pub(crate) fn recover(
     }
     recovered.report.segments = recovered.segments.len() as u32;
     recovered.ends.visible_position = recovered.sequence.last_position();
+    recovered.ends.durable_position = durable_position(&recovered.segments, &recovered.ends);
     let epoch = survey.live.map_or(0, |live| live.epoch);
     recovered.sequence.epoch = recovered.sequence.epoch.max(epoch);
     Ok(recovered)

@@ -1,6 +1,6 @@
 //! Whether a batch goes on from what came before it.
 
-use crate::format::{BatchView, Fault, KeyFact, Kind, Loss, Range, Start, decode_session};
+use crate::format::{BatchView, Fact, Fault, KeyFact, Kind, Loss, Range, Start, decode_session};
 use crate::position::{POSITION_MAX, Place, Position};
 use crate::segment::{FIRST_BATCH, Mark};
 use crate::time::Timestamp;
@@ -55,7 +55,7 @@ impl Sequence {
             {
                 return Err(Fault::Senseless);
             }
-            if kind != Kind::Event && kind != Kind::Key {
+            if !kind.has_names() {
                 record.header.check_no_event()?;
             }
             match kind {
@@ -100,8 +100,15 @@ impl Sequence {
                     Loss::Accepted(last) if last < next.next_position => {}
                     Loss::Accepted(_) => return Err(Fault::Senseless),
                 },
-                Kind::Watermark | Kind::Close if !record.body().is_empty() => return Err(Fault::Newer),
-                _ => {}
+                Kind::Watermark | Kind::Close if record.body().is_empty() => {}
+                Kind::Watermark | Kind::Close | Kind::Compressed => return Err(Fault::Newer),
+                _ => {
+                    // Nobody is done with what does not stand before it, and no stream has had it.
+                    let fact = Fact::decode(&record)?;
+                    if fact.is_some_and(|fact| next.last_position() < fact.last_position()) {
+                        return Err(Fault::Senseless);
+                    }
+                }
             }
         }
         if next.epoch < header.epoch || (has_facts && header.epoch < self.facts_epoch) {
@@ -127,6 +134,7 @@ impl Sequence {
 mod tests {
     use super::*;
     use crate::format::{BatchBuffer, Salt, Stamp, encode_session};
+    use crate::position::Version;
 
     /// What becomes of a log behind position 4 where a batch of one record follows it at offset 4096 of segment 3.
     fn follow(kind: Kind, body: &[u8], epoch: u32) -> Result<Sequence, Fault> {
@@ -146,7 +154,7 @@ mod tests {
         };
         let mut batch = BatchBuffer::new();
         batch.push_control(kind, body);
-        batch.place(&stamp, |_| crate::position::Version::NONE, &mut Vec::new());
+        batch.place(&stamp, |_| Version::NONE, &[]);
         let salt = Salt::of(&[1; 16], &[2; 16], 3);
         let mut bytes = Vec::new();
         batch.seal(&stamp, salt, 4_096, &mut bytes);

@@ -6,7 +6,8 @@ use super::ticket::Ticket;
 use super::{Active, Core, Log, no_receipt, no_version};
 use crate::error::{Conflict, Error, ErrorKind};
 use crate::format::{
-    BatchBuffer, BatchTerms, CONTROL_BATCH_LEN, Kind, SESSION_BATCH_LEN, START_BATCH_LEN, Stamp, encode_session,
+    BatchBuffer, BatchTerms, CONTROL_BATCH_LEN, Fact, Kind, Offsets, SESSION_BATCH_LEN, START_BATCH_LEN, Stamp,
+    StreamFact, encode_session,
 };
 use crate::mutant::Mutant;
 use crate::options::Durability;
@@ -39,6 +40,7 @@ pub(super) struct Entry {
     pub(super) ticket: Arc<Ticket>,
     pub(super) answer: Answer,
     pub(super) events: Vec<EventPlace>,
+    pub(super) facts: Vec<PlacedFact>,
     pub(super) terms: Arc<BatchTerms>,
     /// Where the record of its `once` key stands.
     pub(super) key: Option<u32>,
@@ -48,7 +50,8 @@ pub(super) struct Entry {
 impl Entry {
     /// An answer without events of its own.
     fn answering(ticket: &Arc<Ticket>, answer: Answer) -> Entry {
-        Entry { ticket: ticket.clone(), answer, events: Vec::new(), terms: Arc::default(), key: None, mark: None }
+        let (events, facts) = (Vec::new(), Vec::new());
+        Entry { ticket: ticket.clone(), answer, events, facts, terms: Arc::default(), key: None, mark: None }
     }
 }
 
@@ -69,9 +72,19 @@ pub(crate) struct EventPlace {
     pub(crate) offset: u32,
 }
 
+/// Something that a batch says besides events, and where that stands in the segment of its group: what is said of a stream.
+/// For the rest it is where the batch begins.
+#[derive(Debug)]
+pub(crate) struct PlacedFact {
+    pub(crate) fact: Fact,
+    pub(crate) offset: u32,
+}
+
 /// A batch that becomes visible.
 pub(crate) struct PublishedBatch<'a> {
     pub(crate) events: &'a [EventPlace],
+    /// What it says besides events.
+    pub(crate) facts: &'a [PlacedFact],
     /// What they are found by.
     pub(crate) terms: &'a BatchTerms,
     /// Where the record of its `once` key stands.
@@ -100,11 +113,14 @@ impl<'a> Published<'a> {
         }
     }
 
-    /// The batches of events, in order.
+    /// The batches of facts, in order.
     pub(crate) fn batches(&self) -> impl Iterator<Item = PublishedBatch<'a>> + use<'a> {
-        let has_events = |entry: &&Entry| !entry.events.is_empty();
-        let of_entry = |entry: &'a Entry| PublishedBatch { events: &entry.events, terms: &entry.terms, key: entry.key };
-        self.entries.iter().filter(has_events).map(of_entry)
+        let has_facts = |entry: &&Entry| !(entry.events.is_empty() && entry.facts.is_empty());
+        let of_entry = |entry: &'a Entry| {
+            let Entry { events, facts, terms, key, .. } = entry;
+            PublishedBatch { events, facts, terms, key: *key }
+        };
+        self.entries.iter().filter(has_facts).map(of_entry)
     }
 
     /// The events, in order.
@@ -128,9 +144,11 @@ pub(super) enum Due {
     Now,
 }
 
-/// What a batch of events is to be staged with.
+/// What a batch of facts is to be staged with.
 pub(crate) struct Batch {
     pub(crate) buffer: BatchBuffer,
+    /// What it says besides events, in the order of its records.
+    pub(crate) facts: Vec<Fact>,
     /// What its events are found by.
     pub(crate) terms: Arc<BatchTerms>,
     pub(crate) durability: Durability,
@@ -209,24 +227,27 @@ impl<'a> Staging<'a> {
     ) -> &Receipt {
         self.prepare(batch.buffer.len());
         let mark = self.core.sequence.mark(self.next_offset());
-        let time = self.now();
+        // What is no event never moves the time of events.
+        let time = if events.is_empty() { self.last_time() } else { self.now() };
         let stamp = self.stamp(time);
-        let mut offsets = Vec::with_capacity(events.len());
-        batch.buffer.place(&stamp, |index| events[index].1, &mut offsets);
+        let streams: Vec<&StreamFact> = batch.facts.iter().filter_map(Fact::stream).collect();
+        let offsets = batch.buffer.place(&stamp, |index| events[index].1, &streams);
         let offset = mark.offset;
         let first = stamp.first_position.get();
-        let places = events.iter().zip(&offsets).enumerate().map(|(index, ((stream, version), at))| EventPlace {
-            stream: *stream,
-            version: *version,
-            position: Position::new(first + index as u64),
-            offset: offset + at,
-        });
+        let places =
+            events.iter().zip(&offsets.events).enumerate().map(|(index, ((stream, version), at))| EventPlace {
+                stream: *stream,
+                version: *version,
+                position: Position::new(first + index as u64),
+                offset: offset + at,
+            });
         let places = places.collect();
+        let facts = placed_facts(std::mem::take(&mut batch.facts), &offsets, offset);
         self.core.sequence.next_position = Position::new(first + events.len() as u64);
         let receipt = receipt(stamp.first_position, self.core.sequence.last_position(), time);
         batch.buffer.place_key(&receipt);
         self.seal(&mut batch.buffer, &stamp);
-        let entry = self.finish(batch, receipt, places, mark);
+        let entry = self.finish(batch, receipt, places, facts, mark);
         match &entry.answer {
             Answer::Receipt(receipt) => receipt,
             Answer::Conflict(_) => unreachable!("a batch of events is answered with its receipt"),
@@ -244,13 +265,21 @@ impl<'a> Staging<'a> {
     pub(crate) fn stage_placed(&mut self, mut batch: Batch, stamp: &Stamp, next: Position, events: &[EventPlace]) {
         let mark = self.core.sequence.mark(self.next_offset());
         let places = events.iter().map(|event| EventPlace { offset: mark.offset + event.offset, ..*event }).collect();
+        let facts = placed_facts(std::mem::take(&mut batch.facts), &batch.buffer.offsets(), mark.offset);
         self.seal(&mut batch.buffer, stamp);
         self.core.sequence.next_position = next;
         self.core.sequence.last_time = stamp.time;
-        self.finish(batch, no_receipt(stamp.time), places, mark);
+        self.finish(batch, no_receipt(stamp.time), places, facts, mark);
     }
 
-    fn finish(&mut self, batch: Batch, receipt: Receipt, events: Vec<EventPlace>, mark: Mark) -> &Entry {
+    fn finish(
+        &mut self,
+        batch: Batch,
+        receipt: Receipt,
+        events: Vec<EventPlace>,
+        facts: Vec<PlacedFact>,
+        mark: Mark,
+    ) -> &Entry {
         let last_position = self.core.sequence.last_position();
         self.core.is_watermarked = false;
         let group = self.core.groups.back_mut().expect("sealing made a group");
@@ -258,7 +287,8 @@ impl<'a> Staging<'a> {
         group.last_position = last_position;
         let answer = Answer::Receipt(receipt);
         let key = batch.buffer.key_offset().map(|offset| mark.offset + offset);
-        group.entries.push(Entry { ticket: batch.ticket, answer, events, terms: batch.terms, key, mark: Some(mark) });
+        let Batch { ticket, terms, .. } = batch;
+        group.entries.push(Entry { ticket, answer, events, facts, terms, key, mark: Some(mark) });
         group.entries.last().expect("pushed above")
     }
 
@@ -414,7 +444,7 @@ impl<'a> Staging<'a> {
         let stamp = self.stamp(time);
         let mut batch = BatchBuffer::new();
         batch.push_control(kind, body);
-        batch.place(&stamp, no_version, &mut Vec::new());
+        batch.place(&stamp, no_version, &[]);
         self.seal(&mut batch, &stamp);
     }
 
@@ -494,4 +524,14 @@ impl<'a> Staging<'a> {
 fn settle_own(ticket: &Ticket, time: Timestamp) {
     let waker = ticket.settle(Ok(no_receipt(time)));
     debug_assert!(waker.is_none(), "only threads wait for markers");
+}
+
+/// What a batch says that begins at an offset, each with its place where somebody asks for that.
+fn placed_facts(facts: Vec<Fact>, offsets: &Offsets, begin: u32) -> Vec<PlacedFact> {
+    let mut streams = offsets.streams.iter();
+    let placed = facts.into_iter().map(|fact| {
+        let offset = fact.stream().and_then(|_| streams.next()).map_or(begin, |offset| begin + offset);
+        PlacedFact { fact, offset }
+    });
+    placed.collect()
 }

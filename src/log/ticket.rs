@@ -1,5 +1,6 @@
 //! The place where an append's answer arrives, and where whoever waits for it sleeps.
 
+use super::waiter::Calls;
 use crate::error::AppendError;
 use crate::receipt::Receipt;
 use crate::sync::{Arc, Condvar, Mutex};
@@ -10,26 +11,36 @@ use std::time::Duration;
 /// The answer to an append.
 pub(crate) type Outcome = Result<Receipt, AppendError>;
 
-/// Answers that are ready to be given.
+/// Answers that are ready to be given, and calls that are ready to be made.
 #[derive(Default)]
-pub(crate) struct Answers(Vec<(Arc<Ticket>, Outcome)>);
+pub(crate) struct Answers {
+    answers: Vec<(Arc<Ticket>, Outcome)>,
+    calls: Calls,
+}
 
 impl Answers {
     pub(crate) fn push(&mut self, ticket: Arc<Ticket>, outcome: Outcome) {
-        self.0.push((ticket, outcome));
+        self.answers.push((ticket, outcome));
     }
 
     pub(crate) fn append(&mut self, mut others: Answers) {
-        self.0.append(&mut others.0);
+        self.answers.append(&mut others.answers);
+        self.calls.append(others.calls);
+    }
+
+    /// Adds those who wait for what has become visible.
+    pub(crate) fn call(&mut self, calls: Calls) {
+        self.calls.append(calls);
     }
 
     pub(crate) fn hold(&self, ticket: &Ticket) -> bool {
-        self.0.iter().any(|(held, _)| std::ptr::eq(&**held, ticket))
+        self.answers.iter().any(|(held, _)| std::ptr::eq(&**held, ticket))
     }
 
-    /// Gives all answers, and wakes the threads that wait. Tasks are woken by [`wake`].
+    /// Gives all answers, then makes the calls, and wakes the threads that wait. Tasks are woken by [`wake`].
     pub(crate) fn settle(self, wakers: &mut Vec<Waker>) {
-        wakers.extend(self.0.into_iter().filter_map(|(ticket, outcome)| ticket.settle(outcome)));
+        wakers.extend(self.answers.into_iter().filter_map(|(ticket, outcome)| ticket.settle(outcome)));
+        wakers.append(&mut self.calls.make());
     }
 
     /// The same where no lock is held and this thread does not lead.

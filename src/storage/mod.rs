@@ -86,6 +86,11 @@ pub(crate) trait Storage: Debug + Send + Sync {
         true
     }
 
+    /// How many bytes there is room for, where that is known.
+    fn room(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// How a person would name the store's directory, for errors.
     fn describe(&self) -> String;
 }

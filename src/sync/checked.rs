@@ -18,6 +18,11 @@ pub(crate) use checker::sync::atomic::{AtomicU32, AtomicU64};
 pub(crate) use checker::sync::mpsc::{Receiver, Sender, channel};
 pub(crate) use checker::thread::{Builder as ThreadBuilder, JoinHandle};
 pub(crate) use checker::thread::{current as current_thread, yield_now as pause};
+// What a model for loom goes through keeps nothing by thread.
+#[cfg(scorebook_shuttle)]
+pub(crate) use shuttle::thread_local;
+#[cfg(scorebook_loom)]
+pub(crate) use std::thread_local;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;

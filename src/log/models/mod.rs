@@ -14,7 +14,7 @@ mod ends;
 mod failure;
 
 use super::recovery::Visitor;
-use super::{Batch, Log, Opened, Outcome, Publish, Published, Ticket, open_for_reading, open_for_writing};
+use super::{Batch, Calls, Log, Opened, Outcome, Publish, Published, Ticket, open_for_reading, open_for_writing};
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::NewEvent;
 use crate::format::{BatchBuffer, BatchView, Fault, Kind, Range};
@@ -42,7 +42,7 @@ struct Shown {
 }
 
 impl Publish for Shown {
-    fn publish(&self, published: &Published<'_>) {
+    fn publish(&self, published: &Published<'_>) -> Calls {
         let mut head = self.head.write();
         for event in published.events() {
             assert_eq!(Some(event.position), head.next(), "events become visible one after the other");
@@ -52,6 +52,7 @@ impl Publish for Shown {
         let end = Place { segment: published.segment.sequence(), offset: published.segment.end() };
         let is_durable = self.disk.is_durable(end);
         assert!(is_durable || self.durability == Durability::Written, "{end} becomes visible before it is durable");
+        Calls::default()
     }
 }
 
@@ -90,7 +91,7 @@ impl Ground {
         buffer.push_event(&stream, &NewEvent::bytes("happened", vec![7; len])).expect("a small event");
         let mut staging = self.log.stage()?;
         assert!(staging.room(buffer.len(), 1).is_ok(), "a model has room for its events");
-        let batch = Batch { buffer, terms: Arc::default(), durability, ticket: ticket.clone() };
+        let batch = Batch { buffer, facts: Vec::new(), terms: Arc::default(), durability, ticket: ticket.clone() };
         staging.stage_events(batch, &[(0, Version::FIRST)], |first_position, last_position, time| Receipt {
             first_position,
             last_position,

@@ -247,6 +247,11 @@ impl Storage for RealDisk {
         self.boot_id
     }
 
+    fn room(&self) -> io::Result<Option<u64>> {
+        let found = retry_on_intr(|| rustix::fs::statvfs(&*self.path))?;
+        Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+    }
+
     fn now(&self) -> Timestamp {
         SystemTime::now().into()
     }

@@ -140,6 +140,10 @@ impl Storage for SimulatedDisk {
         Some(text.trim().to_owned())
     }
 
+    fn room(&self) -> io::Result<Option<u64>> {
+        Ok(self.state().bytes_left().map(|bytes| bytes as u64))
+    }
+
     fn boot_id(&self) -> [u8; 16] {
         self.state().machine.boot_id()
     }
