@@ -1,0 +1,193 @@
+//! Making a store of a backup: all of it, or what it was at a position or a time.
+
+use super::manifest::{Held, Manifest, no_backup};
+use super::piece::{last_position, read_held, scanned};
+use crate::error::{Error, ErrorKind};
+use crate::format::{BatchView, Fact, Kind, PREAMBLE_LEN, Preamble};
+use crate::options::Options;
+use crate::position::Position;
+use crate::segment::{FIRST_BATCH, Found, LOG_DIR, segment_path};
+use crate::storage::{File, RealDisk, Storage};
+use crate::store::{EventStore, StoreParts};
+use crate::sync::Arc;
+use crate::time::Timestamp;
+use std::io;
+use std::path::Path;
+
+/// Up to where a backup is restored: down to the last whole batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Until {
+    /// All of it.
+    Everything,
+    /// Up to an event, included.
+    Position(Position),
+    /// Up to the last event to which the store gave this time or an earlier one.
+    Time(Timestamp),
+}
+
+/// What was restored.
+#[derive(Clone, Debug)]
+pub struct RestoreReport {
+    position: Position,
+    segments: u64,
+    bytes: u64,
+}
+
+/// Makes a store of a backup in a directory that is absent or empty. The store keeps its id; what is appended to it has a
+/// higher epoch, so that nothing of it is taken for what came later in the store that was backed up.
+///
+/// `Ok` guarantees that everything up to where it was asked for is there, verified and synced, and that the store is closed.
+///
+/// # Errors
+///
+/// * [`StoreNotFound`](ErrorKind::StoreNotFound): the source holds no backup.
+/// * [`InvalidArgument`](ErrorKind::InvalidArgument): the destination is not empty, or the backup does not reach the position
+///   that is asked for. Nothing was done.
+/// * [`Damaged`](ErrorKind::Damaged): something of the backup is not what was written. What stands in the destination is not
+///   complete, and does not open.
+/// * [`Full`](ErrorKind::Full), [`Io`](ErrorKind::Io): the same.
+pub fn restore(source: impl AsRef<Path>, destination: impl AsRef<Path>, until: Until) -> Result<RestoreReport, Error> {
+    StoreParts::check_free(destination.as_ref())?;
+    restore_on(
+        &RealDisk::new(source.as_ref()),
+        &(Arc::new(RealDisk::new(destination.as_ref())) as Arc<dyn Storage>),
+        until,
+    )
+}
+
+/// The same from any storage to any that is empty.
+pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until) -> Result<RestoreReport, Error> {
+    let manifest = Manifest::read(from)?.ok_or_else(|| no_backup(from))?;
+    if let Until::Position(position) = until
+        && manifest.position < position
+    {
+        let act = format!("restoring up to position {position}: the backup ends with {}", manifest.position);
+        return Err(Error::new(ErrorKind::InvalidArgument, act));
+    }
+    let act = |error| Error::io(format!("restoring to {}", to.describe()), error);
+    to.create_dir(LOG_DIR).map_err(act)?;
+    let mut report = RestoreReport { position: Position::BEGINNING, segments: 0, bytes: 0 };
+    // IMPORTANT: written when all else is there. Without it the first segment does not verify, so that what broke off is no
+    // shorter store.
+    let mut first: Option<(Arc<dyn File>, Vec<u8>)> = None;
+    for held in &manifest.segments {
+        let bytes = read_held(from, held)?;
+        let preamble = legible(held, &bytes)?;
+        let end = cut(&preamble, held, &bytes, until)?;
+        let bytes = &bytes[..end as usize];
+        let file = to.create(&segment_path(held.sequence)).map_err(act)?;
+        let head = if first.is_none() { PREAMBLE_LEN } else { 0 };
+        fill(&*file, &bytes[head..], head as u64, preamble.size.into()).map_err(act)?;
+        first.get_or_insert_with(|| (file, bytes[..PREAMBLE_LEN].to_vec()));
+        report.segments += 1;
+        report.bytes += u64::from(end);
+        let last = last_position(&scanned(&preamble, 0, bytes), FIRST_BATCH, end)?;
+        report.position = last.unwrap_or(report.position);
+        if end < held.end {
+            break;
+        }
+    }
+    to.sync_dir(LOG_DIR).map_err(act)?;
+    if let Some((file, preamble)) = first {
+        file.write_at(&preamble, 0).and_then(|()| file.sync()).map_err(act)?;
+    }
+    settle(to, report.position)?;
+    Ok(report)
+}
+
+/// Opens what was restored, so that its end is proven, and closes it.
+fn settle(to: &Arc<dyn Storage>, position: Position) -> Result<(), Error> {
+    let options = Options::default().verify_at_open_max(u64::MAX);
+    let store: EventStore = options.open_on(to.clone())?;
+    let head = store.head()?;
+    store.close()?;
+    if head == position {
+        return Ok(());
+    }
+    let act = format!("restoring: the store ends with position {head}, and the backup with {position}");
+    Err(Error::new(ErrorKind::Damaged, act))
+}
+
+fn legible(held: &Held, bytes: &[u8]) -> Result<Preamble, Error> {
+    let preamble = Preamble::decode(bytes).ok();
+    preamble.filter(|preamble| held.is_of(preamble) && held.end <= preamble.size).ok_or_else(|| {
+        Error::new(ErrorKind::Damaged, format!("reading {} of a backup: its preamble is not its own", held.path()))
+    })
+}
+
+/// Where a segment is cut off: before the first batch that goes too far.
+fn cut(preamble: &Preamble, held: &Held, bytes: &[u8], until: Until) -> Result<u32, Error> {
+    if until == Until::Everything {
+        return Ok(held.end);
+    }
+    let scanned = scanned(preamble, 0, bytes);
+    let mut at = FIRST_BATCH;
+    while at < held.end {
+        match scanned.at(at) {
+            Found::Batch(batch) if goes_too_far(&batch, until) => break,
+            Found::Batch(batch) => at = batch.end(),
+            Found::Blank | Found::Bad(_) => {
+                let act = format!("reading byte {at} of {} of a backup: the batch does not verify", held.path());
+                return Err(Error::new(ErrorKind::Damaged, act));
+            }
+        }
+    }
+    Ok(at)
+}
+
+/// Whether anything in a batch lies behind what is asked for.
+fn goes_too_far(batch: &BatchView<'_>, until: Until) -> bool {
+    batch.records().any(|record| {
+        let header = &record.header;
+        match until {
+            Until::Everything => false,
+            Until::Position(last) => header.kind == Kind::Event && last < header.position,
+            Until::Time(last) if header.kind == Kind::Event => last < header.time,
+            Until::Time(last) => {
+                let fact = Fact::decode(&record).ok().flatten();
+                fact.is_some_and(|fact| last < fact.time())
+            }
+        }
+    })
+}
+
+/// Writes bytes behind an offset, and zeros up to the size.
+fn fill(file: &dyn File, bytes: &[u8], from: u64, size: u64) -> io::Result<()> {
+    const PIECE: usize = 64 * 1024;
+    let mut at = from;
+    for piece in bytes.chunks(PIECE) {
+        file.write_at(piece, at)?;
+        at += piece.len() as u64;
+    }
+    let zeros = [0; PIECE];
+    while at < size {
+        let piece = (size - at).min(PIECE as u64);
+        file.write_at(&zeros[..piece as usize], at)?;
+        at += piece;
+    }
+    if from != 0 {
+        file.write_at(&zeros[..from as usize], 0)?;
+    }
+    file.sync()
+}
+
+impl RestoreReport {
+    /// The last position in the store.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// How many segments were restored.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        self.segments
+    }
+
+    /// How many bytes of the log were restored.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}

@@ -1,0 +1,61 @@
+//! What of a store is durable, for floors above that copy it.
+
+use super::{Engine, EventStore, closed};
+use crate::error::Error;
+use crate::position::Position;
+use crate::segment::Segment;
+use crate::sync::Arc;
+
+/// The segments of a log up to where it is durable.
+pub(crate) struct DurableLog {
+    pub(crate) store: [u8; 16],
+    /// Each with the end up to which it is durable, rising.
+    pub(crate) segments: Vec<(Arc<Segment>, u32)>,
+    pub(crate) epoch: u32,
+}
+
+impl EventStore {
+    /// How many bytes there is room for on its disk, where that is known.
+    pub(crate) fn room_left(&self) -> Result<Option<u64>, Error> {
+        let storage = &self.shared.storage;
+        storage.room().map_err(|error| Error::io(format!("asking for the room in {}", storage.describe()), error))
+    }
+
+    /// Positions that were lost and whose loss nobody has accepted, and those that cannot be read.
+    pub(crate) fn doubtful_positions(&self) -> Result<Option<(Position, Position)>, Error> {
+        let shared = self.view()?;
+        let view = shared.0.read();
+        let doubt = view.table.holes().doubt_behind(Position::BEGINNING);
+        Ok(doubt.map(|hole| (hole.range.first, hole.range.last)))
+    }
+
+    /// Why nothing is written any more, and why nothing is written until there is room.
+    pub(crate) fn obstacles(&self) -> (Option<Error>, Option<Error>) {
+        match &*self.shared.engine.read() {
+            Engine::Writing(writer) => (writer.log.failure(), writer.log.full()),
+            Engine::Reading(_) | Engine::Closed(_) => (None, None),
+        }
+    }
+
+    /// What is durable at this moment.
+    pub(crate) fn durable_log(&self) -> Result<DurableLog, Error> {
+        let shared = self.view()?;
+        let engine = self.shared.engine.read().clone();
+        let (store, epoch, ends) = match &engine {
+            Engine::Writing(writer) => (writer.log.store(), writer.log.epoch(), writer.log.ends()),
+            Engine::Reading(reader) => {
+                let facts = reader.facts();
+                (facts.store, facts.epoch, facts.ends)
+            }
+            Engine::Closed(_) => return Err(closed()),
+        };
+        let view = shared.0.read();
+        let durable = ends.durable;
+        let of_it = view.segments.iter().filter(|segment| segment.sequence() <= durable.segment);
+        let with_end = |segment: &Arc<Segment>| {
+            let is_last = segment.sequence() == durable.segment;
+            (segment.clone(), if is_last { durable.offset } else { segment.end() })
+        };
+        Ok(DurableLog { store, segments: of_it.map(with_end).collect(), epoch })
+    }
+}
