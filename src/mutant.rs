@@ -108,6 +108,104 @@ mutants! {
     ReadsBeyondTheFixedEnd,
     /// A read that meets an error of the system ends there.
     EndsAtAReadError,
+    /// Whoever waits for events goes to sleep and tells nobody.
+    SleepsWithoutASeat,
+    /// Whoever has made itself known goes to sleep without another look.
+    SleepsOnWhatCame,
+    /// Every event wakes everybody who waits.
+    WakesEverybody,
+    /// A subscription begins with the event at the position behind which it was asked to begin.
+    BeginsAtThePositionGiven,
+    /// A subscription that begins at a time gives what is older, too.
+    GivesWhatIsOlder,
+    /// When a subscription has read what there was, it goes on behind the end there is by then.
+    GoesOnBehindTheHead,
+    /// The marker of being caught up is given once and never again.
+    TellsItIsLevelOnce,
+    /// Subscriptions pass over positions that cannot be read without a word.
+    PassesOverGaps,
+    /// Subscriptions give what is visible although they were asked for what is durable.
+    GivesWhatIsNotDurable,
+    /// A subscription sleeps on when the store is closed.
+    SleepsOnWhenClosed,
+    /// A subscription goes on where the store was opened again with less than it had given.
+    OverlooksASetback,
+    /// Records of a consumer are accepted whoever has added some since.
+    LetsAnyoneMoveAConsumer,
+    /// Later events of a key are handed out although an earlier one has failed or is parked.
+    LetsLaterOnesPass,
+    /// Events of a key are handed out while others of it are in somebody's hands.
+    HandsOutAKeyTwice,
+    /// What a member had in its hands when it went away is handed out to nobody.
+    KeepsWhatADeadMemberHad,
+    /// An event that keeps failing is tried for ever.
+    RetriesForEver,
+    /// The checkpoint is how far a consumer has looked, not what is done.
+    RecordsWhatWasScanned,
+    /// The age of a checkpoint is counted anew with every event.
+    CountsTheAgeAnew,
+    /// Results are committed without the checkpoint that belongs to them.
+    CommitsWithoutTheCheckpoint,
+    /// A checkpoint moves only with events that are asked for.
+    StandsStillWhereNothingMatches,
+    /// A consumer that is begun again forgets what was left behind its end.
+    ForgetsWhatWasLeft,
+    /// A consumer that is begun again forgets what was set aside.
+    ForgetsWhatWasParked,
+    /// What a consumer asks for may change without a word.
+    TakesAnotherDefinition,
+    /// A consumer that is paused goes on.
+    RunsOnWhenPaused,
+    /// Closing the store writes no checkpoints.
+    ClosesWithoutCheckpoints,
+    /// Consumers are not among what is written down beside the log.
+    SavesNoConsumers,
+    /// What is said of events of a consumer that was deleted or changed is written down.
+    BringsBackWhatIsGone,
+    /// A consumer goes on where the store was opened again with less than it had looked at.
+    GoesOnBehindASetback,
+    /// What comes before a parked event in its key is parked as well.
+    ParksWhatCameBefore,
+    /// A synced batch calls nobody who waits for something else to become durable.
+    CallsNobodyForASync,
+    /// A stream that is finished takes events.
+    AppendsToWhatIsFinished,
+    /// Whoever asks for what is not kept gets what is.
+    ReadsBelowTheFloor,
+    /// What was decided about streams is not saved with them.
+    SavesNoFates,
+    /// Waiting for a projection to reach a position ends before that is folded in.
+    ReachesWhatIsNotFolded,
+    /// Of a projection's two copies one gets only every other chunk.
+    ForgetsWhatTheOtherCopyMisses,
+    /// A projection keeps what it has folded in where the store was opened again without it.
+    KeepsWhatWasLost,
+    /// The state of a projection is saved with events that a power cut may take.
+    SavesWhatIsNotDurable,
+    /// A saved state is taken although its bytes do not verify.
+    TrustsADamagedState,
+    /// A saved state is taken although the log does not reach as far.
+    TrustsAStateAheadOfTheLog,
+    /// A saved state is taken although the log holds another event where it ends.
+    TrustsAStateOfAnotherLog,
+    /// Live handlers of one event are called as they were added, whatever their order.
+    CallsHandlersAsTheyWereAdded,
+    /// Where a live handler fails, those behind it are not called with the event.
+    StopsAtAFailure,
+    /// A live handler that was removed is called with what was read for it before.
+    CallsRemovedHandlers,
+    /// An event counts as handled when it was read for a live handler.
+    SaysHandledWhenItIsRead,
+    /// Waiting for a bus does not wait for its durable handlers.
+    WaitsForLiveHandlersOnly,
+    /// A handler that waits for its own bus is not told that this has no end.
+    WaitsInsideAHandler,
+    /// Live handlers are called with what was seen first, though others ask for something before it.
+    HandlesWhatWasSeenFirst,
+    /// A bus keeps every failure.
+    KeepsEveryFailure,
+    /// Closing the store does not wait for a live handler that is at work.
+    ClosesBesideAHandlerAtWork,
 }
 
 impl Mutant {

@@ -48,8 +48,8 @@ impl Registry {
     /// Holds the whole log of a store against the registry and changes nothing: every event is decoded by every enum that
     /// knows its shape, on the way it takes there, and every stream whose category has an aggregate is folded.
     ///
-    /// A type that no enum knows is counted and no failure; one that is known in other schemas only is. What was appended after the beginning is not looked at. A panic of a
-    /// step or a fold counts as the failure of that event.
+    /// A type that no enum knows is counted and no failure; one that is known in other schemas only is. What was appended after
+    /// the beginning is not looked at. A panic of a step or a fold counts as the failure of that event.
     ///
     /// ```
     /// use scorebook::{EventStore, ExpectedVersion, NewEvent, Registry, StreamName};

@@ -62,6 +62,17 @@ enum Decoded<E> {
     Many(std::vec::IntoIter<E>),
 }
 
+impl<E> DecodedEvents<E> {
+    /// Those that are left.
+    #[must_use]
+    pub fn as_slice(&self) -> &[E] {
+        match &self.0 {
+            Decoded::One(event) => event.as_slice(),
+            Decoded::Many(events) => events.as_slice(),
+        }
+    }
+}
+
 impl<E> Iterator for DecodedEvents<E> {
     type Item = E;
 
@@ -98,8 +109,32 @@ pub(super) trait AnyDecoder: Any + Send + Sync {
 
     fn set_ways(&mut self, graph: &Graph, ways: &Ways);
 
+    /// The shapes and payloads that a recorded event is led to; `None` where the enum does not know its shape.
+    fn upcast(&self, steps: &[Step], event: &RecordedEvent) -> Option<Result<Vec<UpcastEvent>, Error>>;
+
     /// How many events a recorded one becomes; `None` where the enum does not know its shape.
     fn count(&self, steps: &[Step], event: &RecordedEvent) -> Option<Result<usize, Error>>;
+}
+
+/// What a recorded event is read as: a shape, and a payload in the codec of the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpcastEvent {
+    shape: EventShape,
+    data: Vec<u8>,
+}
+
+impl UpcastEvent {
+    /// Its type and schema.
+    #[must_use]
+    pub fn shape(&self) -> &EventShape {
+        &self.shape
+    }
+
+    /// Its payload.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
 }
 
 /// What an enum says of a shape that it reads.
@@ -154,7 +189,14 @@ impl<E: 'static> Decoder<E> {
             Some(Reading::Step(step)) => {
                 let mut out = Vec::new();
                 let way = Along { decoder: self, steps, codec, unknown };
-                way.take(&steps[step], data, &mut out).map(|()| Decoded::Many(out.into_iter()))
+                let mut read = |variant: usize, shape: &EventShape, data: Vec<u8>| {
+                    out.push(self.variants[variant].read(codec, &data).map_err(|cause| {
+                        let place = format!(", once it was {shape}");
+                        Trouble { kind: ErrorKind::Decode, place, cause: Some(cause) }
+                    })?);
+                    Ok(())
+                };
+                way.take(&steps[step], data, &mut read).map(|()| Decoded::Many(out.into_iter()))
             }
             None => Err(self.not_known(event)),
         };
@@ -222,6 +264,23 @@ where
         }
     }
 
+    fn upcast(&self, steps: &[Step], event: &RecordedEvent) -> Option<Result<Vec<UpcastEvent>, Error>> {
+        let upcast = match self.reading(event.event_type(), event.schema())? {
+            Reading::Variant(_) => Ok(vec![UpcastEvent { shape: event.shape(), data: event.data().to_vec() }]),
+            Reading::Nothing => Ok(Vec::new()),
+            Reading::Step(step) => {
+                let mut upcast = Vec::new();
+                let way = Along { decoder: self, steps, codec: event.codec(), unknown: Unknown::IsLeftOut };
+                let mut note = |_: usize, shape: &EventShape, data: Vec<u8>| {
+                    upcast.push(UpcastEvent { shape: shape.clone(), data });
+                    Ok(())
+                };
+                way.take(&steps[step], event.data(), &mut note).map(|()| upcast)
+            }
+        };
+        Some(upcast.map_err(|trouble| trouble.told(self.events, event)))
+    }
+
     fn count(&self, steps: &[Step], event: &RecordedEvent) -> Option<Result<usize, Error>> {
         self.reading(event.event_type(), event.schema())?;
         Some(self.decode(steps, event, Unknown::IsLeftOut).map(|events| events.len()))
@@ -238,8 +297,14 @@ struct Along<'a, E> {
 }
 
 impl<E: 'static> Along<'_, E> {
-    /// Takes a step, and every step behind it; as deep as the way is long, which has no circles.
-    fn take(&self, step: &Step, data: &[u8], out: &mut Vec<E>) -> Result<(), Trouble> {
+    /// Takes a step, and every step behind it, and hands on what a variant reads; as deep as the way is long, which has no
+    /// circles.
+    fn take(
+        &self,
+        step: &Step,
+        data: &[u8],
+        out: &mut impl FnMut(usize, &EventShape, Vec<u8>) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
         let parts = step.take(self.codec, data).map_err(|cause| {
             let to: Vec<String> = step.to.iter().map(EventShape::to_string).collect();
             let place = format!(", at the step from {} to {}", step.from, to.join(", "));
@@ -248,13 +313,7 @@ impl<E: 'static> Along<'_, E> {
         for part in parts {
             let shape = &step.to[part.target];
             match self.decoder.reading(shape.event_type(), shape.schema()) {
-                Some(Reading::Variant(variant)) => {
-                    let read = self.decoder.variants[variant].read(self.codec, &part.data);
-                    out.push(read.map_err(|cause| {
-                        let place = format!(", once it was {shape}");
-                        Trouble { kind: ErrorKind::Decode, place, cause: Some(cause) }
-                    })?);
-                }
+                Some(Reading::Variant(variant)) => out(variant, shape, part.data)?,
                 Some(Reading::Step(next)) => self.take(&self.steps[next], &part.data, out)?,
                 Some(Reading::Nothing) => {}
                 None if self.unknown == Unknown::IsLeftOut => {}

@@ -7,6 +7,7 @@
 //! graph      the shapes and steps as a graph: the way from each shape to an enum, and what is wrong with it
 //! decode     recorded events become an enum's
 //! registry   everything that is known, checked once when it is built
+//! in_use     the registry that the aggregates of a store go by
 //! soundness  what is wrong with the parts of a registry, apart from its graph
 //! validate   rules for events that are about to be appended
 //! check      a whole log held against what is known
@@ -32,6 +33,7 @@ mod execute;
 mod fault;
 mod fold;
 mod graph;
+mod in_use;
 mod load;
 mod payload;
 mod raw;
@@ -45,10 +47,11 @@ mod upcast;
 mod validate;
 
 pub use aggregate::{Aggregate, EventContext, OnUnknown};
+pub(crate) use caught::caught;
 pub use check::{CheckFailure, CheckReport, CheckedShape};
 pub use command::{Executed, OnStream};
 pub use decision::{Decision, OnQuery};
-pub use decode::DecodedEvents;
+pub use decode::{DecodedEvents, UpcastEvent};
 pub use event::{Event, EventTypes};
 pub use execute::{ExecuteError, Executing, Execution};
 pub use fault::{RegistryFault, RegistryFaults};

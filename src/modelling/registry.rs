@@ -1,7 +1,7 @@
 //! Everything that is known of events, checked once when it is put together.
 
 use super::aggregate::Aggregate;
-use super::decode::{AnyDecoder, DecodedEvents, Decoder, Unknown};
+use super::decode::{AnyDecoder, DecodedEvents, Decoder, Unknown, UpcastEvent};
 use super::event::{Event, EventTypes};
 use super::fault::RegistryFaults;
 use super::fold::{AnyFold, Fold, FoldOf};
@@ -13,13 +13,11 @@ use super::validate::Faults;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Codec, NewEvent, RecordedEvent};
 use crate::name::StreamName;
-use crate::store::EventStore;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{Any, TypeId, type_name};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// Everything that is known of events: the enums, their types and schemas, how older ones become these, and the rules for
@@ -124,6 +122,35 @@ impl Registry {
     /// * [`Decode`](ErrorKind::Decode), [`InvalidArgument`](ErrorKind::InvalidArgument): as for [`decode`](Self::decode).
     pub fn decode_known<E: Event>(&self, event: &RecordedEvent) -> Result<DecodedEvents<E>, Error> {
         self.decoder::<E>()?.decode(&self.0.steps, event, Unknown::IsLeftOut)
+    }
+
+    /// What a recorded event is read as, whichever enum knows it: the shapes it is led to, each with a payload in the codec of
+    /// the event. None where nobody knows it; nothing in it where it is of no interest any more.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, ExpectedVersion, NewEvent, Registry, StreamName, Version};
+    /// scorebook::events! {
+    ///     /// What happens to a counter.
+    ///     pub enum Counter {
+    ///         /// It counted.
+    ///         Counted(u32) = "counted", 2;
+    ///     }
+    /// }
+    /// let registry = Registry::builder().events::<Counter>();
+    /// let registry = registry.step(("counted", 1), ("counted", 2), |text: String| text.len()).build()?;
+    /// let store = EventStore::open_in_memory()?;
+    /// let stream = StreamName::new("counter-1")?;
+    /// store.append(&stream, ExpectedVersion::Any, [NewEvent::json("counted", "three")?]).wait()?;
+    /// let upcast = registry.upcast(&store.event(&stream, Version::FIRST)?)?.expect("the type is known");
+    /// assert_eq!((upcast[0].shape().schema(), upcast[0].data()), (2, &b"5"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`Decode`](ErrorKind::Decode): a step refused it. The text says the position and the step, the source what was wrong.
+    pub fn upcast(&self, event: &RecordedEvent) -> Result<Option<Vec<UpcastEvent>>, Error> {
+        self.decoders().find_map(|decoder| decoder.upcast(&self.0.steps, event)).transpose()
     }
 
     fn decoder<E: Event>(&self) -> Result<&Decoder<E>, Error> {
@@ -465,34 +492,6 @@ fn infos(graph: &Graph, decoders: &Decoders) -> BTreeMap<EventShape, EventTypeIn
     }
     infos
 }
-
-impl EventStore {
-    /// Makes this the registry by which the store's aggregates read and check their events, for all handles of the store.
-    /// Default: each aggregate goes by what its own events say of themselves.
-    ///
-    /// What was recorded is not looked at: [`Registry::check`] does that.
-    pub fn use_registry(&self, registry: &Registry) {
-        self.keep(registry.clone());
-    }
-
-    /// The registry that was given to [`use_registry`](Self::use_registry).
-    #[must_use]
-    pub fn registry(&self) -> Option<Registry> {
-        self.kept::<Registry>().map(|registry| Registry::clone(&registry))
-    }
-
-    /// The registry of the store; where it has none, one of this enum alone, which is made at its first use.
-    pub(crate) fn registry_for<E: Event>(&self) -> Result<Registry, Error> {
-        if let Some(registry) = self.kept::<Registry>() {
-            return Ok(Registry::clone(&registry));
-        }
-        let own = self.kept_or(|| Own::<E>(Registry::builder().events::<E>().build(), PhantomData));
-        own.0.clone().map_err(Error::from)
-    }
-}
-
-/// The registry of one enum alone.
-struct Own<E>(Result<Registry, RegistryFaults>, PhantomData<fn() -> E>);
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

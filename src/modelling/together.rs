@@ -8,8 +8,9 @@ use crate::error::{Conflict, Error, ErrorKind};
 use crate::event::NewEvent;
 use crate::name::StreamName;
 use crate::position::ExpectedVersion;
+use crate::query::Query;
 use crate::receipt::Receipt;
-use crate::store::{BatchBuilder, EventStore};
+use crate::store::{AllRead, BatchBuilder, EventStore, Guard};
 use std::fmt;
 
 /// What is being decided together: what it was read for is a condition of the batch, and what follows is its content.
@@ -17,6 +18,7 @@ pub struct Together<'a> {
     store: &'a EventStore,
     terms: &'a Terms,
     parts: Vec<Part>,
+    reads: Vec<Read>,
 }
 
 /// What is asked of a stream, and what goes into it.
@@ -25,6 +27,12 @@ struct Part {
     expected: ExpectedVersion,
     events: Vec<NewEvent>,
     is_decided: bool,
+}
+
+/// What was read beside the aggregates.
+struct Read {
+    query: Query,
+    guard: Guard,
 }
 
 /// A decision over several aggregates, made anew at each attempt.
@@ -96,6 +104,39 @@ impl Together<'_> {
         let loaded = self.store.aggregate::<A>(stream).load()?;
         self.part(stream, ExpectedVersion::Exact(loaded.version()), Vec::new());
         Ok(loaded)
+    }
+
+    /// A read of the events that are there that a query asks for. The batch is accepted only if no more of them have happened
+    /// since, however many of them are looked at.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, ExecuteError, ExpectedVersion, NewEvent, Query, StreamName};
+    /// let store = EventStore::open_in_memory()?;
+    /// let join = |team: &str| {
+    ///     let team = StreamName::new(team)?;
+    ///     let joined = NewEvent::json("player_joined", &8812)?.tag("player", 8812);
+    ///     let execution = store.together(move |together| {
+    ///         let joins = Query::all().of_type("player_joined").tag("player", 8812);
+    ///         if together.read(joins)?.exists()? {
+    ///             return Err(ExecuteError::Refused("the player has a team"));
+    ///         }
+    ///         together.append(&team, ExpectedVersion::Any, [joined.clone()]);
+    ///         Ok(())
+    ///     });
+    ///     Ok::<_, scorebook::Error>(execution.wait())
+    /// };
+    /// assert!(join("team-1")?.is_ok());
+    /// assert!(join("team-2")?.expect_err("one team is enough").refusal().is_some());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * Those of [`read_for_decision`](EventStore::read_for_decision).
+    pub fn read(&mut self, query: Query) -> Result<AllRead, Error> {
+        let (read, guard) = self.store.guarded_read(query.clone())?;
+        self.reads.push(Read { query, guard });
+        Ok(read)
     }
 
     /// Has an aggregate decide. What follows is part of the batch, which is accepted only if nothing has happened to the
@@ -171,21 +212,22 @@ where
         store: &'a EventStore,
         terms: &Terms,
     ) -> Result<Option<BatchBuilder<'a>>, ExecuteError<R>> {
-        let mut together = Together { store, terms, parts: Vec::new() };
+        let mut together = Together { store, terms, parts: Vec::new(), reads: Vec::new() };
         let decided = (self.decide)(&mut together);
         if decided.is_ok() {
             together.validate()?;
         }
-        let parts = together.parts;
+        let Together { parts, reads, .. } = together;
         let is_empty = parts.iter().all(|part| part.events.is_empty());
         match &decided {
-            Err(ExecuteError::Refused(_)) => check_whole(store, &parts)?,
-            Ok(()) if is_empty => check_whole(store, &parts)?,
+            Err(ExecuteError::Refused(_)) => check_whole(store, &parts, &reads)?,
+            Ok(()) if is_empty => check_whole(store, &parts, &reads)?,
             Ok(()) | Err(_) => {}
         }
         decided?;
         let add = |batch: BatchBuilder<'a>, part: Part| batch.append(&part.stream, part.expected, part.events);
-        Ok((!is_empty).then(|| parts.into_iter().fold(store.batch(), add)))
+        let batch = || reads.iter().fold(store.batch(), |batch, read| batch.guarded_by(&read.guard));
+        Ok((!is_empty).then(|| parts.into_iter().fold(batch(), add)))
     }
 
     fn done(&mut self, receipt: Option<Receipt>) -> Option<Receipt> {
@@ -193,16 +235,23 @@ where
     }
 }
 
-/// Fails with a conflict where one of several streams that were looked at has gone on since: the states were looked at one
-/// after the other, and may never have been there together. What is appended has its conditions; what is only an answer
-/// has this. None of the versions that are still there was another one between the last look and now.
-fn check_whole<R>(store: &EventStore, parts: &[Part]) -> Result<(), ExecuteError<R>> {
+/// Fails with a conflict where something that was looked at has gone on since: it was looked at one after the other, and may
+/// never have been there together. What is appended has its conditions; what is only an answer has this. What is still as
+/// it was, was so at every moment between the last look and now.
+fn check_whole<R>(store: &EventStore, parts: &[Part], reads: &[Read]) -> Result<(), ExecuteError<R>> {
     for part in parts {
         let ExpectedVersion::Exact(expected) = part.expected else { continue };
         let actual = store.version(&part.stream)?;
         if actual != expected {
             let (stream, expected) = (part.stream.clone(), part.expected);
             return Err(ExecuteError::Conflict(Conflict::Version { stream, expected, actual }));
+        }
+    }
+    for (number, Read { query, guard }) in (1..).zip(reads) {
+        let after = guard.position();
+        if let Some(event) = store.read_all().matching(query.clone().after(after)).into_iter().next() {
+            let position = event?.position();
+            return Err(ExecuteError::Conflict(Conflict::Unless { number, after, position }));
         }
     }
     Ok(())

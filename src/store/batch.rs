@@ -5,7 +5,8 @@ use super::condition::Guard;
 use super::pending::PendingReceipt;
 use super::request::Request;
 use crate::error::{AppendError, Error};
-use crate::event::NewEvent;
+use crate::event::{NewEvent, RecordedEvent};
+use crate::format::ConsumerFact;
 use crate::name::StreamName;
 use crate::options::Durability;
 use crate::position::ExpectedVersion;
@@ -33,8 +34,8 @@ use crate::query::Query;
 /// ```
 #[must_use = "a batch does nothing until it is committed"]
 pub struct BatchBuilder<'a> {
-    store: &'a EventStore,
-    request: Request,
+    pub(super) store: &'a EventStore,
+    pub(super) request: Request,
     fault: Option<Error>,
 }
 
@@ -53,6 +54,45 @@ impl<'a> BatchBuilder<'a> {
         self.request.expect(stream, expected);
         if self.fault.is_none() {
             self.fault = self.request.push(stream, events).err();
+        }
+        self
+    }
+
+    /// Names an event as the cause of those that are added from here on, and carries its correlation along; where it has
+    /// none, its id becomes the correlation. What an event says itself counts.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
+    /// let store = EventStore::open_in_memory()?;
+    /// let game = StreamName::new("game-1")?;
+    /// let append = |event| store.append(&game, ExpectedVersion::Any, [event]).wait().map_err(|error| error.into_error());
+    /// append(NewEvent::json("guessed", "otter")?.correlation("turn-7"))?;
+    /// let cause = store.read(&game).into_iter().next().expect("an event")?;
+    /// let scored = NewEvent::json("scored", &10)?;
+    /// let batch = store.batch().caused_by(&cause).append(&StreamName::new("board-1")?, ExpectedVersion::Any, [scored]);
+    /// let position = batch.commit().wait().map_err(|error| error.into_error())?.last_position();
+    /// let event = store.event_at(position)?;
+    /// assert_eq!(event.metadata()?.causation(), Some(&*cause.id().to_string()));
+    /// assert_eq!(event.metadata()?.correlation(), Some("turn-7"));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn caused_by(mut self, event: &RecordedEvent) -> BatchBuilder<'a> {
+        self.request.cause(event);
+        self
+    }
+
+    /// Whether it is one of this store.
+    pub(crate) fn is_of(&self, store: &EventStore) -> bool {
+        self.store.is_same(store)
+    }
+
+    /// Adds what is to be said of consumers, for the floor above, and in which opening of the store it is so.
+    pub(crate) fn consumers(mut self, facts: Vec<ConsumerFact>, opening: u64) -> BatchBuilder<'a> {
+        for fact in facts {
+            let pushed = self.request.push_consumer(fact, opening);
+            if self.fault.is_none() {
+                self.fault = pushed.err();
+            }
         }
         self
     }
@@ -124,6 +164,13 @@ impl<'a> BatchBuilder<'a> {
             self.fault = asked.err();
         }
         self
+    }
+
+    /// Remembers the first fault.
+    pub(super) fn take(&mut self, step: Result<(), Error>) {
+        if self.fault.is_none() {
+            self.fault = step.err();
+        }
     }
 
     fn take_fault(&mut self, query: &Query) {

@@ -1,13 +1,14 @@
 //! What a batch asks of the store before it is accepted.
 
 use super::recent::Recent;
+use super::request::Request;
 use super::view::{SharedView, View};
-use crate::error::{Conflict, Error};
-use crate::format::{KeyFact, TermHasher};
-use crate::index::Plan;
+use crate::error::{Conflict, Error, ErrorKind};
+use crate::format::{Fact, KeyFact, StreamDeed, StreamFact, TermHasher};
+use crate::index::{Fate, Plan};
 use crate::mutant::Mutant;
 use crate::name::StreamName;
-use crate::position::{ExpectedVersion, Place, Position, Version};
+use crate::position::{ExpectedVersion, Place, Position, Revision, Version};
 use crate::query::Query;
 use std::fmt;
 use std::sync::Weak;
@@ -18,6 +19,10 @@ pub(super) enum Condition {
     Version(StreamName, ExpectedVersion),
     /// No event is there that a query asks for.
     Unless(Box<Unless>),
+    /// The last record of a consumer has this number, in this opening of the store.
+    Consumer(String, u64, u64),
+    /// What is said about a stream has this revision.
+    Revision(StreamName, u64),
 }
 
 /// That no event is there that a query asks for.
@@ -108,6 +113,8 @@ impl Condition {
     pub(super) fn judge(&self, view: &View, recent: &Recent) -> Option<Refusal> {
         match self {
             Condition::Version(stream, expected) => judge_version(view, stream, *expected),
+            Condition::Consumer(name, number, opening) => judge_consumer(view, name, *number, *opening),
+            Condition::Revision(stream, revision) => judge_revision(view, stream, *revision),
             Condition::Unless(unless) => {
                 let looked = match unless.looked.as_ref().expect("what is visible was looked through before") {
                     Ok(looked) => looked,
@@ -124,12 +131,82 @@ impl Condition {
     }
 }
 
+fn judge_consumer(view: &View, name: &str, expected: u64, opening: u64) -> Option<Refusal> {
+    let consumers = view.table.consumers();
+    let admitted = consumers.admitted(name);
+    let visible = consumers.get(name).map_or(0, |known| known.number);
+    // In another opening other events may stand where those stood that it speaks of.
+    let is_late = admitted != expected || view.opening != opening;
+    (is_late && !Mutant::LetsAnyoneMoveAConsumer.is_on())
+        .then(|| Refusal::Conflict(Conflict::Consumer { name: name.to_owned() }, admitted != visible))
+}
+
 fn judge_version(view: &View, stream: &StreamName, expected: ExpectedVersion) -> Option<Refusal> {
     let known = view.table.number(stream.as_str()).map(|number| view.table.stream(number));
     let (actual, visible) = known.map_or((Version::NONE, Version::NONE), |known| (known.admitted(), known.version()));
     let actual = if Mutant::JudgesByWhatIsVisible.is_on() { visible } else { actual };
-    (!expected.admits(actual)).then(|| {
+    // Whoever asks for a stream that is not there, or that is, means what is read by its name.
+    let fates = view.table.fates();
+    let is_deleted = |fate: Option<&Fate>| fate.is_some_and(|fate| fate.is_deleted_at(actual));
+    let is_gone = is_deleted(fates.admitted(stream.as_str()));
+    let is_met = match expected {
+        ExpectedVersion::NoStream | ExpectedVersion::Exact(Version::NONE) => is_gone || expected.admits(actual),
+        ExpectedVersion::StreamExists => !is_gone && expected.admits(actual),
+        ExpectedVersion::Any | ExpectedVersion::Exact(_) => expected.admits(actual),
+    };
+    (!is_met).then(|| {
         let conflict = Conflict::Version { stream: stream.clone(), expected, actual };
+        Refusal::Conflict(conflict, actual != visible || is_gone != is_deleted(fates.get(stream.as_str())))
+    })
+}
+
+fn judge_revision(view: &View, stream: &StreamName, expected: u64) -> Option<Refusal> {
+    let revision = |fate: Option<&Fate>| fate.and_then(|fate| fate.metadata.as_ref()).map_or(0, |said| said.revision);
+    let fates = view.table.fates();
+    let (actual, visible) = (revision(fates.admitted(stream.as_str())), revision(fates.get(stream.as_str())));
+    (actual != expected).then(|| {
+        let (expected, actual_revision) = (Revision::new(expected), Revision::new(actual));
+        let conflict = Conflict::Revision { stream: stream.clone(), expected, actual: actual_revision };
         Refusal::Conflict(conflict, actual != visible)
     })
+}
+
+/// Why what was decided about streams does not allow a batch. To be called under the lock of admission.
+pub(super) fn judge_fates(view: &View, request: &Request) -> Option<Refusal> {
+    let fates = view.table.fates();
+    let of_facts = || request.facts.iter().filter_map(Fact::stream);
+    if fates.is_empty() && of_facts().next().is_none() {
+        return None;
+    }
+    let named = request.streams.iter().map(StreamName::as_str).chain(of_facts().map(|fact| &*fact.stream));
+    let is_ended = |fate: Option<&Fate>| fate.is_some_and(|fate| fate.ended.is_some());
+    for name in named {
+        if is_ended(fates.admitted(name)) && !Mutant::AppendsToWhatIsFinished.is_on() {
+            let stream = StreamName::trusted(name.into());
+            return Some(Refusal::Conflict(Conflict::Finished { stream }, !is_ended(fates.get(name))));
+        }
+    }
+    of_facts().find_map(|fact| judge_deed(view, request, fact)).map(Refusal::Trouble)
+}
+
+/// Why a stream cannot be treated so.
+fn judge_deed(view: &View, request: &Request, fact: &StreamFact) -> Option<Error> {
+    let name = &fact.stream;
+    let fate = view.table.fates().admitted(name);
+    match &fact.deed {
+        StreamDeed::Undelete => {
+            let is_deleted = fate.is_some_and(|fate| fate.deleted.is_some());
+            let act = || format!("undeleting stream {name}: nothing of it is deleted");
+            (!is_deleted).then(|| Error::new(ErrorKind::InvalidArgument, act()))
+        }
+        StreamDeed::Truncate { first, .. } => {
+            let index = request.streams.iter().position(|stream| stream.as_str() == name);
+            let of_it = |number: &&u32| index == Some(**number as usize);
+            let appended = request.event_streams.iter().filter(of_it).count() as u64;
+            let next = view.table.admitted(name).get().saturating_add(appended).saturating_add(1);
+            let act = || format!("truncating stream {name} before version {first}: its next event has version {next}");
+            (next < first.get()).then(|| Error::new(ErrorKind::InvalidArgument, act()))
+        }
+        StreamDeed::Tombstone(_) | StreamDeed::Delete(_) | StreamDeed::Metadata { .. } => None,
+    }
 }

@@ -4,7 +4,7 @@ use super::EventStore;
 use super::writer::Writer;
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::NewEvent;
-use crate::format::{BatchBuffer, BatchView, Kind, Loss, Range, Stamp};
+use crate::format::{BatchBuffer, BatchView, Fact, Kind, Loss, Range, Stamp};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use crate::log::{Batch, EventPlace, NoRoom, Ticket};
 use crate::name::StreamName;
@@ -29,7 +29,7 @@ pub struct ExactEvent {
 }
 
 /// An import into an empty store that keeps positions, versions, ids and times. It knows of events alone: `once` keys do not
-/// come along, and a batch that comes again under one is accepted once more.
+/// come along, and a batch that comes again under one is accepted once more; nor do consumers.
 ///
 /// ```
 /// use scorebook::{EventId, EventStore, ExactEvent, NewEvent, Position, StreamName, Timestamp, Version};
@@ -173,6 +173,8 @@ struct Placed<'a> {
     streams: Vec<(StreamName, Version, Position)>,
     holes: Vec<Range>,
     lost: Vec<Range>,
+    /// What a copy says besides.
+    facts: Vec<Fact>,
     /// Losses up to here are accepted.
     accepted: Option<Position>,
     next: Position,
@@ -192,6 +194,7 @@ impl<'a> Placed<'a> {
             streams: Vec::new(),
             holes: Vec::new(),
             lost: Vec::new(),
+            facts: Vec::new(),
             accepted: None,
             next: staging.next_position(),
             time: staging.last_time(),
@@ -263,7 +266,7 @@ impl<'a> Placed<'a> {
                     }
                     Loss::Accepted(last) => self.accepted = Some(last),
                 },
-                _ => {}
+                _ => self.facts.extend(Fact::decode(&record).map_err(|_| senseless(self.next))?),
             }
         }
         Ok(())
@@ -340,7 +343,7 @@ impl<'a> Placed<'a> {
             view.table.accept_losses(last);
         }
         drop(view);
-        let offsets = self.buffer.event_offsets();
+        let offsets = self.buffer.offsets().events;
         let places: Vec<EventPlace> = self
             .events
             .iter()
@@ -355,7 +358,14 @@ impl<'a> Placed<'a> {
         let terms = Arc::new(self.buffer.terms(&self.writer.hasher));
         let positions = places.iter().map(|place| place.position).collect();
         self.writer.note_admitted(positions, places.iter().map(|place| place.stream).collect(), &terms);
-        let batch = Batch { buffer: self.buffer, terms, durability: Durability::Written, ticket: ticket.clone() };
+        self.writer.admit_facts(&mut self.facts);
+        let batch = Batch {
+            buffer: self.buffer,
+            facts: self.facts,
+            terms,
+            durability: Durability::Written,
+            ticket: ticket.clone(),
+        };
         staging.stage_placed(batch, &stamp, self.next, &places);
         drop(staging);
         self.writer.wait(&ticket).map(|_| ()).map_err(AppendError::into_error)

@@ -2,9 +2,14 @@
 
 mod above;
 mod all_events;
+mod audience;
 mod batch;
 mod condition;
+mod deeds;
+mod desk;
+mod durable;
 mod exact;
+mod following;
 mod found;
 mod groups;
 mod info;
@@ -22,6 +27,7 @@ mod recent;
 mod request;
 #[cfg(all(test, scorebook_shuttle))]
 mod schedules;
+mod standing;
 mod streams;
 mod threads;
 mod trail;
@@ -38,13 +44,19 @@ pub use info::{Stats, Status, StoreId};
 pub use pending::PendingReceipt;
 pub use read::{StreamEvents, StreamRead};
 pub use read_all::AllRead;
+pub use standing::{Hold, Standing, StreamMetadata};
 pub use streams::{StreamInfo, StreamList};
 
+pub(crate) use audience::{CalledFor, Seat};
+pub(crate) use desk::Desk;
+pub(crate) use durable::DurableLog;
+pub(crate) use following::{BeforeClose, LOOK_EVERY, Sight, StoreLink};
 pub(crate) use open::StoreParts;
 
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::{EventId, NewEvent, RecordedEvent};
-use crate::log::RecoveryReport;
+use crate::log::{RecoveryReport, wake};
+use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::options::Options;
 use crate::position::{ExpectedVersion, Position, Version};
@@ -52,6 +64,7 @@ use crate::query::Query;
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock};
 use above::Above;
+use audience::Audience;
 use reader::Reader;
 use request::Request;
 use std::fmt;
@@ -88,6 +101,10 @@ struct Shared {
     engine: RwLock<Engine>,
     /// The lock on the directory and the threads, there while the store is open for writing. Taken before `engine`.
     held: Mutex<Option<Held>>,
+    /// Those who wait for events.
+    audience: Arc<Audience>,
+    /// What floors above do before it is closed.
+    before_close: Mutex<Vec<Arc<dyn BeforeClose>>>,
     above: Above,
 }
 
@@ -177,6 +194,11 @@ impl EventStore {
     ///   [`TooLarge`](ErrorKind::TooLarge): the query has a fault.
     /// * [`Closed`](ErrorKind::Closed); beside another process also [`Io`](ErrorKind::Io).
     pub fn read_for_decision(&self, query: Query) -> Result<(AllEvents, Guard), Error> {
+        self.guarded_read(query).map(|(read, guard)| (read.into_iter(), guard))
+    }
+
+    /// The same with a read that has not begun: it may still be turned around, or limited.
+    pub(crate) fn guarded_read(&self, query: Query) -> Result<(AllRead, Guard), Error> {
         if let Some(fault) = query.fault() {
             return Err(fault.clone());
         }
@@ -184,8 +206,7 @@ impl EventStore {
         let head = view.0.read().head;
         let guard =
             Guard { query: query.clone().after(head.max(query.after_position())), seen_in: Arc::downgrade(&view) };
-        let events = AllRead::new(Ok(view)).matching(query).to(head).into_iter();
-        Ok((events, guard))
+        Ok((AllRead::new(Ok(view)).matching(query).to(head), guard))
     }
 
     /// The event at a position.
@@ -209,6 +230,8 @@ impl EventStore {
     ///
     /// * [`StreamNotFound`](ErrorKind::StreamNotFound): the stream has no events.
     /// * [`EventNotFound`](ErrorKind::EventNotFound): it has none with this version.
+    /// * [`BelowFloor`](ErrorKind::BelowFloor): the stream begins with a later version, which the text names.
+    /// * [`Deleted`](ErrorKind::Deleted): the stream was deleted or is finished.
     /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): it cannot be read any more.
     /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
     pub fn event(&self, stream: &StreamName, version: Version) -> Result<RecordedEvent, Error> {
@@ -273,6 +296,7 @@ impl EventStore {
     /// * [`Poisoned`](ErrorKind::Poisoned), [`OutcomeUnknown`](ErrorKind::OutcomeUnknown): a write or sync failed; the
     ///   directory is free all the same, and the next opening finds out what is there.
     pub fn close(&self) -> Result<(), Error> {
+        self.prepare_to_close();
         self.shared.close()
     }
 
@@ -284,6 +308,11 @@ impl EventStore {
     /// * Those of [`open`](Self::open). Reading goes on with what was there before, appends go on to be refused.
     pub fn reopen(&self) -> Result<RecoveryReport, Error> {
         self.shared.reopen()
+    }
+
+    fn prepare_to_close(&self) {
+        let acts = std::mem::take(&mut *self.shared.before_close.lock());
+        acts.iter().for_each(|act| act.before_close(self));
     }
 
     fn submit(&self, mut request: Request) -> PendingReceipt {
@@ -324,6 +353,15 @@ impl EventStore {
     }
 }
 
+impl Drop for EventStore {
+    fn drop(&mut self) {
+        // Of two that are dropped at a time both may find the other: then what could be done before closing is left out.
+        if Arc::strong_count(&self.shared) == 1 {
+            self.prepare_to_close();
+        }
+    }
+}
+
 impl Shared {
     fn close(&self) -> Result<(), Error> {
         let mut held = self.held.lock();
@@ -337,26 +375,41 @@ impl Shared {
             Engine::Writing(writer) => writer.close(),
             Engine::Reading(_) | Engine::Closed(_) => Ok(()),
         };
+        self.audience.note_closing();
         *self.engine.write() = Engine::Closed(report);
         if let Some(Held { threads, lock, .. }) = held.take() {
             drop(threads);
             drop(lock);
         }
+        drop(held);
+        if !Mutant::SleepsOnWhenClosed.is_on() {
+            self.call_everybody();
+        }
         closed
     }
 
     fn reopen(&self) -> Result<RecoveryReport, Error> {
-        let mut held = self.held.lock();
+        let reopened = self.open_again(&mut self.held.lock());
+        self.call_everybody();
+        reopened
+    }
+
+    /// Has everybody look who waits: what they know of the store holds no more. Never with a lock held, for tasks are woken.
+    fn call_everybody(&self) {
+        wake(self.audience.all().make());
+    }
+
+    fn open_again(&self, held: &mut Option<Held>) -> Result<RecoveryReport, Error> {
         let engine = self.engine.read().clone();
         match engine {
-            Engine::Writing(writer) => self.restart(&mut held, &writer).map(|writer| writer.report.clone()),
+            Engine::Writing(writer) => self.restart(held, &writer).map(|writer| writer.report.clone()),
             Engine::Reading(reader) => {
                 reader.open_anew(&self.storage, &self.options)?;
                 Ok(reader.report())
             }
             Engine::Closed(_) => {
                 let lock = open::lock(&*self.storage)?;
-                let (writer, threads) = open::start(&self.storage, &self.options)?;
+                let (writer, threads) = open::start(&self.storage, &self.options, &self.audience)?;
                 *self.engine.write() = Engine::Writing(writer.clone());
                 *held = Some(Held { threads, lock, last_attempt: None });
                 Ok(writer.report.clone())
@@ -376,13 +429,14 @@ impl Shared {
             }
             None => open::lock(&*self.storage)?,
         };
-        let started = open::start(&self.storage, &self.options);
+        let started = open::start(&self.storage, &self.options, &self.audience);
         let (threads, writer) = match started {
             Ok((writer, threads)) => (threads, Ok(writer)),
             Err(error) => (None, Err(error)),
         };
         *held = Some(Held { threads, lock, last_attempt: Some(self.storage.elapsed()) });
         let writer = writer?;
+        self.audience.note_opening(&old.view, &writer.view);
         *self.engine.write() = Engine::Writing(writer.clone());
         Ok(writer)
     }
@@ -403,6 +457,8 @@ impl Shared {
             && last_attempt.is_some_and(|last| self.storage.elapsed() < last + Duration::from_secs(1));
         if !is_too_soon {
             let writer = self.restart(&mut held, &current)?;
+            drop(held);
+            self.call_everybody();
             if !writer.is_unproven {
                 return Ok(writer);
             }

@@ -3,20 +3,24 @@
 //! The writer and the view are the real ones, on the disk of `storage/checked.rs`; the store's own threads are left out,
 //! since what they do all the time would hide what happens without them. See `log/models` for the commit path.
 
+use super::audience::{Audience, CalledFor, Seat};
 use super::read::StreamRead;
 use super::request::Request;
 use super::writer::Writer;
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::NewEvent;
+use crate::index::Plan;
 use crate::log::Ring;
 use crate::name::StreamName;
 use crate::options::{Options, ReadMode, SEGMENT_BYTES_MIN};
 use crate::position::ExpectedVersion::{Any, Exact};
 use crate::position::{ExpectedVersion, Position, Version};
+use crate::query::Query;
 use crate::receipt::Receipt;
 use crate::storage::{Act, CheckedDisk, Storage};
 use crate::sync::Arc;
 use crate::sync::explore::{explore, spawn};
+use std::time::Duration;
 
 /// A writer on a disk of its own, with one stream.
 #[derive(Clone)]
@@ -24,6 +28,7 @@ struct Ground {
     disk: CheckedDisk,
     writer: Arc<Writer>,
     stream: StreamName,
+    audience: Arc<Audience>,
 }
 
 /// More than half of a segment.
@@ -34,9 +39,10 @@ impl Ground {
         let disk = CheckedDisk::new();
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
         let options = Options::default().segment_bytes_max(SEGMENT_BYTES_MIN).read_mode(ReadMode::Positioned);
-        let writer = Writer::open(&storage, &options, None).expect("a log opens on an empty disk");
+        let audience = Arc::default();
+        let writer = Writer::open(&storage, &options, None, &audience).expect("a log opens on an empty disk");
         let stream = StreamName::new("game-1").expect("a name");
-        Ground { disk, writer: Arc::new(writer), stream }
+        Ground { disk, writer: Arc::new(writer), stream, audience }
     }
 
     /// The same with one event of a length in the log.
@@ -69,6 +75,23 @@ impl Ground {
         body();
         self.writer.log.bell().stop();
         keeper.join().expect("it ends");
+    }
+
+    /// Waits as whoever follows a store does, until an event is visible that a query asks for; the head it sees then.
+    fn wait_for(&self, query: &Query) -> Position {
+        let mut seat = Seat::new(self.audience.clone());
+        let head = || self.writer.view.0.read().head;
+        loop {
+            if head() != Position::BEGINNING {
+                return head();
+            }
+            seat.waiter().get_ready(None);
+            seat.take(CalledFor::new(Plan::new(query, &self.writer.hasher)), false);
+            if head() == Position::BEGINNING {
+                seat.waiter().sleep(None);
+            }
+            seat.leave();
+        }
     }
 
     fn version(&self) -> Version {
@@ -219,5 +242,42 @@ fn without_room_whoever_waits_is_told_also_by_one_who_makes_it_for_itself() {
             assert!(answer.is_ok() || trouble(&answer) == Some(ErrorKind::Io), "{answer:?}");
             copying.join().expect("it ends");
         });
+    });
+}
+
+#[test]
+fn nobody_sleeps_over_the_event_that_it_waits_for() {
+    explore("waiting for an event", 3, || {
+        let ground = Ground::new();
+        let (one, other) = (ground.clone(), ground.clone());
+        let one = spawn(move || one.wait_for(&Query::all().of_type("happened")));
+        let other = spawn(move || other.wait_for(&Query::all()));
+        ground.append(Any, 8).expect("committed");
+        for waiting in [one, other] {
+            assert_eq!(waiting.join().expect("it ends"), Position::new(1));
+        }
+    });
+}
+
+#[test]
+fn whoever_is_called_when_its_time_is_up_still_calls_those_it_was_to_call() {
+    explore("called in a chain", 2, || {
+        let ground = Ground::new();
+        let waiting: Vec<_> = [None, Some(Duration::from_millis(1)), None]
+            .into_iter()
+            .map(|limit| {
+                let ground = ground.clone();
+                spawn(move || {
+                    let mut seat = Seat::new(ground.audience.clone());
+                    seat.waiter().get_ready(None);
+                    seat.take(CalledFor::new(Plan::new(&Query::all(), &ground.writer.hasher)), false);
+                    if ground.writer.view.0.read().head == Position::BEGINNING {
+                        seat.waiter().sleep(limit);
+                    }
+                })
+            })
+            .collect();
+        ground.append(Any, 8).expect("committed");
+        waiting.into_iter().for_each(|thread| thread.join().expect("it ends"));
     });
 }

@@ -1,6 +1,7 @@
 //! Opening a store.
 
 use super::above::Above;
+use super::audience::Audience;
 use super::reader::Reader;
 use super::threads::Threads;
 use super::writer::Writer;
@@ -136,18 +137,21 @@ impl Options {
         self.open_on_read_only(Arc::new(disk.clone()))
     }
 
-    pub(super) fn open_on(&self, storage: Arc<dyn Storage>) -> Result<EventStore, Error> {
+    pub(crate) fn open_on(&self, storage: Arc<dyn Storage>) -> Result<EventStore, Error> {
         self.check()?;
         storage.create_dir("").map_err(|error| {
             Error::io(format!("creating the directory of the store in {}", storage.describe()), error)
         })?;
         let lock = lock(&*storage)?;
-        let (writer, threads) = start(&storage, self)?;
+        let audience = Arc::default();
+        let (writer, threads) = start(&storage, self, &audience)?;
         let shared = Shared {
             storage,
             options: self.clone(),
             engine: RwLock::new(Engine::Writing(writer)),
             held: Mutex::new(Some(Held { threads, lock, last_attempt: None })),
+            audience,
+            before_close: Mutex::default(),
             above: Above::default(),
         };
         Ok(EventStore { shared: Arc::new(shared) })
@@ -156,12 +160,15 @@ impl Options {
     pub(crate) fn open_on_read_only(&self, storage: Arc<dyn Storage>) -> Result<EventStore, Error> {
         self.check()?;
         check_exists(&*storage)?;
-        let reader = Reader::open(&storage, self)?;
+        let audience = Arc::default();
+        let reader = Reader::open(&storage, self, &audience)?;
         let shared = Shared {
             storage,
             options: self.clone(),
             engine: RwLock::new(Engine::Reading(Arc::new(reader))),
             held: Mutex::new(None),
+            audience,
+            before_close: Mutex::default(),
             above: Above::default(),
         };
         Ok(EventStore { shared: Arc::new(shared) })
@@ -204,12 +211,16 @@ pub(super) fn lock(storage: &dyn Storage) -> Result<Box<dyn Send + Sync>, Error>
 }
 
 /// Opens the log, under the lock, and starts the threads where there are such.
-pub(super) fn start(storage: &Arc<dyn Storage>, options: &Options) -> Result<(Arc<Writer>, Option<Threads>), Error> {
+pub(super) fn start(
+    storage: &Arc<dyn Storage>,
+    options: &Options,
+    audience: &Arc<Audience>,
+) -> Result<(Arc<Writer>, Option<Threads>), Error> {
     if !storage.has_threads() {
-        return Ok((Arc::new(Writer::open(storage, options, None)?), None));
+        return Ok((Arc::new(Writer::open(storage, options, None, audience)?), None));
     }
     let (jobs, work) = channel();
-    let writer = Arc::new(Writer::open(storage, options, Some(jobs))?);
+    let writer = Arc::new(Writer::open(storage, options, Some(jobs), audience)?);
     let threads = Threads::start(&writer, work)?;
     Ok((writer, Some(threads)))
 }
@@ -238,7 +249,7 @@ impl StoreParts {
         let act = |error| Error::io("making derived files anew", error);
         forget(&**storage).map_err(act)?;
         let options = options.clone().verify_at_open_max(u64::MAX);
-        let writer = Writer::open(storage, &options, None)?;
+        let writer = Writer::open(storage, &options, None, &Arc::default())?;
         let counts = {
             let view = writer.view.0.read();
             (view.table.events(), view.table.visible_streams())

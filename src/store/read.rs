@@ -1,11 +1,13 @@
 //! Reading one stream.
 
+use super::standing::{below_floor, readable};
 use super::trail::{Stretch, Trail};
 use super::view::{SharedView, View};
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::format::Term;
 use crate::index::{Extent, HoleKind};
+use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::segment::Segment;
@@ -45,14 +47,24 @@ pub(super) struct Bounds {
     pub(super) is_backwards: bool,
     pub(super) limit: u64,
     pub(super) skips_lost: bool,
+    /// Somebody has said where it begins.
+    is_begun: bool,
     is_empty: bool,
 }
 
 impl Bounds {
-    pub(super) const ALL: Bounds =
-        Bounds { first: 1, last: u64::MAX, is_backwards: false, limit: u64::MAX, skips_lost: false, is_empty: false };
+    pub(super) const ALL: Bounds = Bounds {
+        first: 1,
+        last: u64::MAX,
+        is_backwards: false,
+        limit: u64::MAX,
+        skips_lost: false,
+        is_begun: false,
+        is_empty: false,
+    };
 
     pub(super) fn from(&mut self, number: u64) {
+        self.is_begun = true;
         self.first = self.first.max(number);
     }
 
@@ -84,6 +96,16 @@ impl Bounds {
         self.first <= last && first <= self.last
     }
 
+    /// Begins with a number where nobody has said where, and fails where somebody asks for less: with what is asked for.
+    fn begin_with(&mut self, first: u64) -> Result<(), u64> {
+        let is_below = self.is_begun && self.first < first || self.last < first;
+        if is_below && !self.are_empty() && !Mutant::ReadsBelowTheFloor.is_on() {
+            return Err(self.first);
+        }
+        self.first = self.first.max(first);
+        Ok(())
+    }
+
     pub(super) fn are_empty(&self) -> bool {
         self.is_empty || self.last < self.first || self.limit == 0
     }
@@ -94,7 +116,7 @@ impl StreamRead {
         StreamRead { source, stream, bounds: Bounds::ALL }
     }
 
-    /// From this version on, included. Version 0 is the same as 1. Default: from the first.
+    /// From this version on, included. Version 0 is the same as 1. Default: from the first that is kept.
     pub fn from(mut self, version: Version) -> StreamRead {
         self.bounds.from(version.get());
         self
@@ -168,6 +190,9 @@ impl IntoIterator for &StreamRead {
 /// An item is an error where an event cannot be given; nothing follows it.
 ///
 /// * [`StreamNotFound`](ErrorKind::StreamNotFound): the stream has no events.
+/// * [`Deleted`](ErrorKind::Deleted): it was deleted or is finished; the text says why.
+/// * [`BelowFloor`](ErrorKind::BelowFloor): the read begins or ends before the first version that is kept, which the text
+///   names. A read that does not say where it begins does so there.
 /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events that belong here cannot be read any more.
 /// * [`Io`](ErrorKind::Io): the operating system could not read.
 /// * [`Closed`](ErrorKind::Closed): the store was closed when the read began.
@@ -207,10 +232,14 @@ impl StreamEvents {
             Err(error) => return failed(error.clone()),
         };
         let view = source.0.read();
-        let Some(stream) = view.table.visible(read.stream.as_str()) else {
-            return failed(missing(&view, &read.stream));
+        let (stream, floor) = match readable(&view, &read.stream) {
+            Ok(readable) => readable,
+            Err(error) => return failed(error),
         };
-        let bounds = read.bounds;
+        let mut bounds = read.bounds;
+        if let Err(asked) = bounds.begin_with(floor.get()) {
+            return failed(below_floor(&read.stream, Version::new(asked), floor));
+        }
         let extent = *stream.extent();
         let term = view.terms.hasher().stream(read.stream.as_str());
         drop(view);

@@ -76,6 +76,12 @@ impl AllRead {
         self
     }
 
+    /// The same with a query that is shared.
+    pub(crate) fn matching_shared(mut self, query: &Arc<Query>) -> AllRead {
+        self.wanted.query = Some(query.clone());
+        self
+    }
+
     /// Only events that were given this id when they were appended.
     pub(super) fn with_id(mut self, id: EventId) -> AllRead {
         self.wanted.id = Some(id);

@@ -1,9 +1,12 @@
 //! The reading side of a store that another process may be writing.
 
+use super::audience::Audience;
 use super::view::{SharedView, View};
 use crate::error::Error;
 use crate::index::{Lookup, SavedTable, Shelf};
-use crate::log::{CloseState, Follower, Look, Opened, RecoveryReport, is_same_writer, open_for_reading, read_live};
+use crate::log::{
+    CloseState, Follower, Look, Opened, RecoveryReport, durable_position, is_same_writer, open_for_reading, read_live,
+};
 use crate::options::Options;
 use crate::position::Place;
 use crate::storage::Storage;
@@ -34,15 +37,18 @@ pub(super) struct Facts {
 const ATTEMPTS: u32 = 20;
 
 impl Reader {
-    pub(super) fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<Reader, Error> {
-        Ok(Reader { state: Mutex::new(open(storage, options)?) })
+    pub(super) fn open(
+        storage: &Arc<dyn Storage>,
+        options: &Options,
+        audience: &Arc<Audience>,
+    ) -> Result<Reader, Error> {
+        Ok(Reader { state: Mutex::new(open(storage, options, audience)?) })
     }
 
     /// Forgets everything and opens the log again.
     pub(super) fn open_anew(&self, storage: &Arc<dyn Storage>, options: &Options) -> Result<(), Error> {
-        let state = open(storage, options)?;
-        *self.state.lock() = state;
-        Ok(())
+        let mut state = self.state.lock();
+        state.open_anew(storage, options)
     }
 
     pub(super) fn report(&self) -> RecoveryReport {
@@ -57,7 +63,10 @@ impl Reader {
     pub(super) fn view(&self, storage: &Arc<dyn Storage>, options: &Options) -> Result<Arc<SharedView>, Error> {
         let mut state = self.state.lock();
         let live = match state.follower.look(&**storage) {
-            Look::Same => return Ok(state.view.clone()),
+            Look::Same => {
+                state.note_ends();
+                return Ok(state.view.clone());
+            }
             Look::More(live) => Some(live),
             Look::Anew => None,
         };
@@ -81,19 +90,38 @@ impl Reader {
                 if state.facts.report.damage().is_empty() {
                     shared.take_from(&Shelf { storage: &**storage, mode: options.read_mode });
                 }
-                state.facts.ends.visible = live.visible_end;
-                state.facts.ends.durable = live.durable_end;
-                state.facts.ends.visible_position = live.visible_position;
+                state.note_ends();
                 state.facts.epoch = live.epoch;
                 return Ok(shared);
             }
         }
-        *state = open(storage, options)?;
+        state.open_anew(storage, options)?;
         Ok(state.view.clone())
     }
 }
 
-fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
+impl State {
+    /// Notes how far the writer says that the log reaches.
+    fn note_ends(&mut self) {
+        let Some(live) = self.follower.seen() else { return };
+        let ends = &mut self.facts.ends;
+        if (ends.visible, ends.durable) != (live.visible_end, live.durable_end) {
+            (ends.visible, ends.durable) = (live.visible_end, live.durable_end);
+            ends.visible_position = live.visible_position;
+            ends.durable_position = durable_position(&self.view.0.read().segments, ends);
+        }
+    }
+
+    fn open_anew(&mut self, storage: &Arc<dyn Storage>, options: &Options) -> Result<(), Error> {
+        let audience = self.view.1.clone();
+        let state = open(storage, options, &audience)?;
+        audience.note_opening(&self.view, &state.view);
+        *self = state;
+        Ok(())
+    }
+}
+
+fn open(storage: &Arc<dyn Storage>, options: &Options, audience: &Arc<Audience>) -> Result<State, Error> {
     let mut attempt = 0;
     let mut was_locked;
     let opened: Opened<Lookup> = loop {
@@ -130,7 +158,7 @@ fn open(storage: &Arc<dyn Storage>, options: &Options) -> Result<State, Error> {
     let follower = Follower::new(opened.seen, is_beside_writer, was_locked, opened.sequence, last);
     let report = opened.report.clone();
     let facts = Facts { report, store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
-    let view = Arc::new(SharedView(RwLock::new(View::new(opened))));
+    let view = Arc::new(SharedView(RwLock::new(View::new(opened)), audience.clone()));
     if facts.report.damage().is_empty() {
         view.take_from(&Shelf { storage: &**storage, mode: options.read_mode });
     }

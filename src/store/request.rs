@@ -3,17 +3,31 @@
 use super::condition::{Condition, Once, Unless};
 use super::view::SharedView;
 use crate::error::{Error, ErrorKind};
-use crate::event::NewEvent;
-use crate::format::{BatchBuffer, BatchTerms};
+use crate::event::{NewEvent, RecordedEvent};
+use crate::format::{BatchBuffer, BatchTerms, ConsumerDeed, ConsumerFact, Fact};
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ONCE_KEY_BYTES_MAX};
 use crate::log::Ticket;
 use crate::name::StreamName;
 use crate::options::{Durability, MetadataField, Options};
-use crate::position::{ExpectedVersion, Position};
+use crate::position::{ExpectedVersion, Position, Revision};
 use crate::query::Query;
 use crate::sync::Arc;
 use std::collections::HashMap;
 use std::sync::Weak;
+
+/// What has caused events.
+struct Cause {
+    correlation: String,
+    causation: String,
+}
+
+impl Cause {
+    fn of(event: &RecordedEvent) -> Cause {
+        let causation = event.id().to_string();
+        let correlation = event.metadata().ok().and_then(|metadata| metadata.correlation().map(str::to_owned));
+        Cause { correlation: correlation.unwrap_or_else(|| causation.clone()), causation }
+    }
+}
 
 /// A batch that was encoded by the appending thread, with no lock taken.
 pub(crate) struct Request {
@@ -30,6 +44,10 @@ pub(crate) struct Request {
     numbers: HashMap<StreamName, u32>,
     /// For each event the index of its stream.
     pub(crate) event_streams: Vec<u32>,
+    /// What it says besides events, in the order of its records.
+    pub(super) facts: Vec<Fact>,
+    /// What the events that are pushed belong to and what caused them, where they do not say so.
+    cause: Option<Cause>,
     /// What is asked, in the order in which it was asked.
     pub(super) conditions: Vec<Condition>,
     /// Under which key it is accepted once.
@@ -50,6 +68,8 @@ impl Request {
             streams: Vec::new(),
             numbers: HashMap::new(),
             event_streams: Vec::new(),
+            facts: Vec::new(),
+            cause: None,
             conditions: Vec::new(),
             once: None,
             held: None,
@@ -63,6 +83,11 @@ impl Request {
         if expected != ExpectedVersion::Any {
             self.conditions.push(Condition::Version(stream.clone(), expected));
         }
+    }
+
+    /// Asks for the revision of what is said about a stream.
+    pub(super) fn expect_revision(&mut self, stream: &StreamName, last: Option<Revision>) {
+        self.conditions.extend(last.map(|last| Condition::Revision(stream.clone(), last.get())));
     }
 
     /// Asks that no event is there that a query asks for.
@@ -90,6 +115,9 @@ impl Request {
     /// Ends the batch when all its events are there: behind them stands its key.
     pub(super) fn complete(&mut self) -> Result<(), Error> {
         if let Some(once) = &mut self.once {
+            if self.event_streams.is_empty() {
+                return Err(Error::new(ErrorKind::InvalidArgument, "a batch without events has a `once` key"));
+            }
             once.digest = self.handed_in.as_ref().unwrap_or(&self.buffer).content_digest();
             self.buffer.push_key(&once.key, once.digest, &self.streams);
             return self.check_size();
@@ -110,8 +138,40 @@ impl Request {
     pub(super) fn absences_mut(&mut self) -> impl Iterator<Item = &mut Unless> {
         self.conditions.iter_mut().filter_map(|condition| match condition {
             Condition::Unless(unless) => Some(&mut **unless),
-            Condition::Version(..) => None,
+            Condition::Version(..) | Condition::Consumer(..) | Condition::Revision(..) => None,
         })
+    }
+
+    /// Says what has caused the events that are pushed from here on.
+    pub(super) fn cause(&mut self, event: &RecordedEvent) {
+        self.cause = Some(Cause::of(event));
+    }
+
+    /// Adds what is to be said of a consumer. The first record of one is accepted only if nobody has added any since the one
+    /// before, and only in the opening of the store whose positions it speaks of.
+    pub(super) fn push_consumer(&mut self, fact: ConsumerFact, opening: u64) -> Result<(), Error> {
+        let mut others = self.facts.iter().filter_map(Fact::consumer);
+        if others.all(|other| other.consumer != fact.consumer) {
+            self.conditions.push(Condition::Consumer(fact.consumer.clone(), fact.number - 1, opening));
+        }
+        if let ConsumerDeed::Checkpoint(checkpoint) = &fact.deed
+            && !checkpoint.is_sound()
+        {
+            let act = format!("moving consumer {} to what cannot be: {checkpoint:?}", fact.consumer);
+            return Err(Error::new(ErrorKind::InvalidArgument, act));
+        }
+        self.push_fact(Fact::Consumer(fact))
+    }
+
+    /// Adds something that is to be said besides events.
+    pub(super) fn push_fact(&mut self, fact: Fact) -> Result<(), Error> {
+        if BATCH_EVENTS_MAX <= self.facts.len() {
+            let act = format!("a batch says more than {BATCH_EVENTS_MAX} things besides its events");
+            return Err(Error::new(ErrorKind::TooLarge, act));
+        }
+        self.buffer.push_fact(&fact);
+        self.facts.push(fact);
+        self.check_size()
     }
 
     /// Encodes events of one stream behind what is there.
@@ -126,6 +186,10 @@ impl Request {
                 let act = format!("a batch has more than {BATCH_EVENTS_MAX} events");
                 return Err(Error::new(ErrorKind::TooLarge, act));
             }
+            let event = match &self.cause {
+                Some(cause) => event.within(Some(&cause.correlation), Some(&cause.causation), None),
+                None => event,
+            };
             if let Some(handed_in) = &mut self.handed_in {
                 handed_in.push_event(stream, &event)?;
                 self.buffer.push_event(stream, &event.tagged_by(&self.tagged_by))?;
@@ -164,6 +228,6 @@ impl Request {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.event_streams.is_empty()
+        self.event_streams.is_empty() && self.facts.is_empty()
     }
 }

@@ -1,11 +1,11 @@
 //! Asking about streams.
 
 use super::EventStore;
-use super::read::missing;
+use super::standing::{is_readable, readable};
 use super::trail::Stretch;
 use super::view::{SharedView, View};
 use crate::error::{Error, ErrorKind};
-use crate::index::{Extent, Stream};
+use crate::index::{Extent, Fate, Stream};
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::sync::Arc;
@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 pub struct StreamInfo {
     name: StreamName,
     version: Version,
+    first_version: Version,
     count: u64,
     first_position: Position,
     last_position: Position,
@@ -36,7 +37,13 @@ impl StreamInfo {
         self.version
     }
 
-    /// How many events it has.
+    /// The version that it begins with: later than the first where it was deleted once, or truncated.
+    #[must_use]
+    pub fn first_version(&self) -> Version {
+        self.first_version
+    }
+
+    /// How many events of it the log holds, whether they are read by its name or not.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
@@ -73,6 +80,7 @@ impl EventStore {
     /// # Errors
     ///
     /// * [`StreamNotFound`](ErrorKind::StreamNotFound): it has no events.
+    /// * [`Deleted`](ErrorKind::Deleted): it was deleted or is finished; the text says why.
     /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events of it cannot be read, or may be among those that
     ///   cannot.
     /// * [`Io`](ErrorKind::Io): the operating system could not read.
@@ -80,7 +88,7 @@ impl EventStore {
     pub fn stream_info(&self, stream: &StreamName) -> Result<StreamInfo, Error> {
         let shared = self.view()?;
         let view = shared.0.read();
-        let known = view.table.visible(stream.as_str()).ok_or_else(|| missing(&view, stream))?;
+        let (known, _) = readable(&view, stream)?;
         let holes = view.table.holes();
         let extent = known.extent();
         let between = holes.doubt_between(extent.first_position, extent.last_position);
@@ -93,7 +101,7 @@ impl EventStore {
         draft.complete(&shared)
     }
 
-    /// Whether a stream has events.
+    /// Whether a stream has events that are read by its name.
     ///
     /// # Errors
     ///
@@ -102,16 +110,14 @@ impl EventStore {
     pub fn exists(&self, stream: &StreamName) -> Result<bool, Error> {
         let shared = self.view()?;
         let view = shared.0.read();
-        if view.table.visible(stream.as_str()).is_some() {
-            return Ok(true);
-        }
-        match missing(&view, stream) {
-            error if error.kind() == ErrorKind::StreamNotFound => Ok(false),
-            error => Err(error),
+        match readable(&view, stream) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::StreamNotFound | ErrorKind::Deleted) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
-    /// The version of a stream's last event; [`Version::NONE`] where it has no events.
+    /// The version of a stream's last event; [`Version::NONE`] where it never had any. What is deleted or finished has one.
     ///
     /// # Errors
     ///
@@ -124,7 +130,10 @@ impl EventStore {
         let last = known.map_or(Position::BEGINNING, |known| known.extent().last_position);
         match view.table.holes().doubt_behind(last) {
             Some(hole) => Err(super::read::in_hole(stream, &hole)),
-            None => Ok(known.map_or(Version::NONE, Stream::version)),
+            None => {
+                let had = view.table.fates().get(stream.as_str()).map_or(Version::NONE, |fate| fate.version);
+                Ok(known.map_or(Version::NONE, Stream::version).max(had))
+            }
         }
     }
 
@@ -137,6 +146,7 @@ impl EventStore {
             after: None,
             limit: usize::MAX,
             skips_lost: false,
+            has_deleted: false,
         }
     }
 }
@@ -165,6 +175,7 @@ pub struct StreamList {
     after: Option<StreamName>,
     limit: usize,
     skips_lost: bool,
+    has_deleted: bool,
 }
 
 impl StreamList {
@@ -189,6 +200,12 @@ impl StreamList {
     /// At most this many; 0 gives none. Default: no limit.
     pub fn limit(mut self, streams: usize) -> StreamList {
         self.limit = streams;
+        self
+    }
+
+    /// Lists also what was deleted or is finished and has events in the log. Default: only what is read by its name.
+    pub fn with_deleted(mut self) -> StreamList {
+        self.has_deleted = true;
         self
     }
 
@@ -219,8 +236,9 @@ impl StreamList {
                 && after < name
                 && self.glob.as_ref().is_none_or(|pattern| glob_matches(pattern, name))
         };
-        let mut found: Vec<&Stream> =
-            view.table.all_visible().filter(|stream| is_wanted(view.table.name(stream))).collect();
+        let is_standing = |stream: &Stream| self.has_deleted || is_readable(&view, stream);
+        let is_wanted = |stream: &&Stream| is_wanted(view.table.name(stream)) && is_standing(stream);
+        let mut found: Vec<&Stream> = view.table.all_visible().filter(is_wanted).collect();
         found.sort_unstable_by_key(|stream| view.table.name(stream));
         found.truncate(self.limit);
         let drafts: Vec<Draft> = found.into_iter().map(|stream| Draft::of(&view, stream)).collect();
@@ -233,11 +251,14 @@ impl StreamList {
 struct Draft {
     name: StreamName,
     extent: Extent,
+    first_version: Version,
 }
 
 impl Draft {
     fn of(view: &View, stream: &Stream) -> Draft {
-        Draft { name: StreamName::trusted(view.table.name(stream).into()), extent: *stream.extent() }
+        let name = view.table.name(stream);
+        let first_version = view.table.fates().get(name).map_or(Version::FIRST, Fate::first);
+        Draft { name: StreamName::trusted(name.into()), extent: *stream.extent(), first_version }
     }
 
     fn complete(self, shared: &SharedView) -> Result<StreamInfo, Error> {
@@ -257,6 +278,7 @@ impl Draft {
             last_time: last.event(behind.saturating_sub(1))?.time(),
             name: self.name,
             version,
+            first_version: self.first_version,
             count: events,
             first_position,
             last_position,

@@ -1,11 +1,12 @@
 //! What readers see: the segments, the stream table and the head, changed together under one lock.
 
+use super::audience::Audience;
 use super::read::Bounds;
 use crate::format::{BatchView, Fault};
 use crate::index::{
     Candidates, Lookup, Plan, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex, filters,
 };
-use crate::log::{EventPlace, Opened, Publish, Published, Visitor};
+use crate::log::{Calls, EventPlace, Opened, PlacedFact, Publish, Published, Visitor};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
 use crate::segment::{FIRST_BATCH, Sealed, Segment};
@@ -28,6 +29,8 @@ pub(crate) struct View {
     pub(crate) head: Position,
     /// Where the events up to it end in the last segment, which may be written further by now.
     end: u32,
+    /// How many openings of the store came before, among its handles.
+    pub(super) opening: u64,
 }
 
 impl View {
@@ -39,8 +42,15 @@ impl View {
             terms = TermIndex::new(opened.store);
         }
         let end = opened.segments.last().map_or(0, |last| last.end());
-        let mut view =
-            View { segments: opened.segments, table, terms, indexed: Arc::default(), head: opened.head, end };
+        let mut view = View {
+            segments: opened.segments,
+            table,
+            terms,
+            indexed: Arc::default(),
+            head: opened.head,
+            end,
+            opening: 0,
+        };
         view.note_indexed();
         view.terms.ended().iter().for_each(|terms| terms.end());
         view
@@ -154,11 +164,16 @@ impl View {
         self.end = published.end;
         let segment = published.segment.sequence();
         for batch in published.batches() {
-            let of_event =
-                |event: &EventPlace| self.table.publish(event.stream, event.version, event.position, segment);
-            let steps: Vec<Step> = batch.events.iter().map(of_event).collect();
-            let offsets = batch.events.iter().map(|event| event.offset);
-            self.terms.add(segment, offsets, batch.terms, &steps, batch.key);
+            if !batch.events.is_empty() {
+                let of_event =
+                    |event: &EventPlace| self.table.publish(event.stream, event.version, event.position, segment);
+                let steps: Vec<Step> = batch.events.iter().map(of_event).collect();
+                let offsets = batch.events.iter().map(|event| event.offset);
+                self.terms.add(segment, offsets, batch.terms, &steps, batch.key);
+            }
+            for PlacedFact { fact, offset } in batch.facts {
+                self.table.publish_fact(fact, Place { segment, offset: *offset });
+            }
         }
         self.note_indexed();
         if !Mutant::LeavesTheHeadBehind.is_on() {
@@ -174,12 +189,12 @@ impl View {
     }
 }
 
-/// A view that is shared by readers and the one who publishes.
+/// A view that is shared by readers and the one who publishes, and those who wait for more of it.
 ///
 /// Whoever holds the lock touches no file. A publisher changes everything under one write lock, so a reader that has
 /// seen an event finds a head at or behind it, and the other way round.
 #[derive(Debug)]
-pub(crate) struct SharedView(pub(crate) RwLock<View>);
+pub(crate) struct SharedView(pub(crate) RwLock<View>, pub(super) Arc<Audience>);
 
 impl SharedView {
     /// Whether nothing behind a position can meet a plan, as far as that is told without a look at where events stand.
@@ -282,7 +297,7 @@ pub(crate) struct Keep<'a> {
 }
 
 impl Publish for SharedView {
-    fn publish(&self, published: &Published<'_>) {
+    fn publish(&self, published: &Published<'_>) -> Calls {
         if Mutant::ShowsABatchInPart.is_on() && !published.is_start {
             for event in published.events() {
                 self.0.write().publish_event(published, event);
@@ -291,5 +306,11 @@ impl Publish for SharedView {
         } else {
             self.0.write().publish(published);
         }
+        // IMPORTANT: what is visible comes first, and those who wait for it second: see `waiting`.
+        self.1.called_by(published)
+    }
+
+    fn became_durable(&self) -> Calls {
+        self.1.called_by_sync()
     }
 }

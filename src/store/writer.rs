@@ -1,12 +1,13 @@
 //! The writing side of a store: admission over the log and the view.
 
-use super::condition::{KnownKey, Once, Refusal};
+use super::audience::Audience;
+use super::condition::{KnownKey, Once, Refusal, judge_fates};
 use super::keeper::Keeper;
 use super::recent::{Admitted, Positions, Recent};
 use super::request::Request;
 use super::view::{SharedView, View};
 use crate::error::{AppendError, Conflict, Error, ErrorKind};
-use crate::format::{BatchTerms, KeyFact, TermHasher};
+use crate::format::{BatchTerms, Fact, KeyFact, TermHasher};
 use crate::index::{Derived, Lookup, SavedTable};
 use crate::log::{
     Answers, Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing,
@@ -96,6 +97,7 @@ impl Writer {
         storage: &Arc<dyn Storage>,
         options: &Options,
         jobs: Option<Sender<Job>>,
+        audience: &Arc<Audience>,
     ) -> Result<Writer, Error> {
         let mut facts = None;
         let saved = SavedTable::read(&**storage);
@@ -105,7 +107,7 @@ impl Writer {
         let lookup = |store| Lookup::with_derived(store, derived.clone());
         let log = open_for_writing(storage, options, witness.as_ref(), lookup, |opened: Opened<Lookup>| {
             let (report, is_unproven) = (opened.report.clone(), opened.is_unproven);
-            let view = Arc::new(SharedView(RwLock::new(View::new(opened))));
+            let view = Arc::new(SharedView(RwLock::new(View::new(opened)), audience.clone()));
             facts = Some((view.clone(), report, is_unproven));
             view
         })?;
@@ -182,8 +184,10 @@ impl Writer {
             return None;
         }
         let judged = if Mutant::JudgesTheFirstConditionOnly.is_on() { 1 } else { usize::MAX };
-        let refusal = request.conditions.iter().take(judged).find_map(|condition| condition.judge(&view, recent));
+        let mut conditions = request.conditions.iter().take(judged);
+        let refusal = judge_fates(&view, &request).or_else(|| conditions.find_map(|asked| asked.judge(&view, recent)));
         let doubt = if view.table.holes().is_empty() { None } else { doubt(&view, &request) };
+        let doubt = doubt.or_else(|| ahead(staging.next_position(), &request));
         let head = view.head;
         drop(view);
         match refusal {
@@ -215,7 +219,7 @@ impl Writer {
             }
         }
         release(recent, &request);
-        let Request { buffer, terms, streams, event_streams, durability, ticket, once, .. } = request;
+        let Request { buffer, terms, streams, event_streams, durability, ticket, once, mut facts, .. } = request;
         let mut versions = self.intern(&streams);
         let first_versions: Vec<Version> = versions.iter().map(|(_, version)| *version).collect();
         let mut events = Vec::with_capacity(event_streams.len());
@@ -230,6 +234,7 @@ impl Writer {
             view.table.stream(*number).admit(*version);
         }
         drop(view);
+        self.admit_facts(&mut facts);
         let positions = Positions::From(staging.next_position());
         let numbers = events.iter().map(|(number, _)| *number).collect();
         let of_batch = terms.clone();
@@ -250,7 +255,7 @@ impl Writer {
                 })
                 .collect(),
         };
-        let receipt = staging.stage_events(Batch { buffer, terms, durability, ticket }, &events, receipt);
+        let receipt = staging.stage_events(Batch { buffer, facts, terms, durability, ticket }, &events, receipt);
         let receipt = once.is_some().then(|| receipt.clone());
         let key = once.zip(receipt).map(|(Once { key, digest, .. }, receipt)| {
             let fact = KeyFact { key, digest, receipt: Receipt { is_repeat: true, ..receipt } };
@@ -259,6 +264,32 @@ impl Writer {
         });
         recent.push(Admitted { positions, streams: numbers, terms: of_batch, key }, head);
         None
+    }
+
+    /// Notes what a batch says besides events, whose events were noted before. The caller holds the lock of admission.
+    pub(super) fn admit_facts(&self, facts: &mut [Fact]) {
+        if facts.is_empty() {
+            return;
+        }
+        let mut view = self.view.0.write();
+        for fact in facts {
+            match fact {
+                Fact::Consumer(fact) => {
+                    let consumers = view.table.consumers_mut();
+                    consumers.intern(&fact.consumer);
+                    consumers.admit(&fact.consumer, fact.number);
+                }
+                Fact::Stream(fact) => {
+                    // What is copied says so itself: of its stream events may be missing here.
+                    if fact.version == Version::NONE {
+                        fact.version = view.table.admitted(&fact.stream);
+                    }
+                    view.table.admit_at_least(&fact.stream, fact.version);
+                    view.table.fates_mut().admit(fact);
+                }
+                Fact::Keep(_) => {}
+            }
+        }
     }
 
     /// Notes events that are staged as they are, without having been judged. The caller holds the lock of admission.
@@ -446,6 +477,14 @@ fn release(recent: &mut Recent, request: &Request) {
     if let Some(held) = request.held {
         recent.release(held);
     }
+}
+
+/// IMPORTANT: a record that speaks of what is not there is damage to whoever reads it.
+fn ahead(next_position: Position, request: &Request) -> Option<Error> {
+    let ahead = request.facts.iter().filter_map(Fact::consumer).find(|fact| next_position <= fact.last_position())?;
+    let (name, position) = (&ahead.consumer, ahead.last_position());
+    let act = format!("moving consumer {name} to position {position}: the next event gets position {next_position}");
+    Some(Error::new(ErrorKind::InvalidArgument, act))
 }
 
 /// Why a stream takes no events: it may have ended in a loss that nobody accepted.

@@ -2,8 +2,8 @@
 
 use crate::event::{RecordedEvent, SharedBytes};
 use crate::format::{
-    BATCH_HEADER_LEN, BatchBuffer, BatchView, FOOTER_LEN, Footer, Kind, LIVE_LEN, Live, Loss, PREAMBLE_LEN, Preamble,
-    Range, RecordView, SECTOR, Salt, Stamp, Start, decode_event, find_batch_header,
+    BATCH_HEADER_LEN, BatchBuffer, BatchView, FOOTER_LEN, Fact, Footer, Kind, LIVE_LEN, Live, Loss, PREAMBLE_LEN,
+    Preamble, Range, RecordView, SECTOR, Salt, Stamp, Start, decode_event, find_batch_header,
 };
 use crate::position::Place;
 use crate::sync::Arc;
@@ -121,7 +121,7 @@ fn is_sound(shared: &SharedBytes, offset: u32, record: RecordView<'_>) -> bool {
         Kind::Start => Start::decode(body).is_ok(),
         Kind::Removed => Range::decode_removed(body).is_ok(),
         Kind::Lost => Loss::decode(body).is_ok(),
-        _ => true,
+        _ => Fact::decode(&record).is_ok(),
     }
 }
 
