@@ -90,7 +90,8 @@ pub enum GameAction {
         /// The team that comes, if it is one.
         team: Option<TeamId>,
     },
-    /// To let a player go. Once it has started, the team is out.
+    /// To let a player go. Once it has started, the team is out. If the end of the round is due it comes first, which may
+    /// take a pair of words for each team.
     Leave {
         /// Who goes.
         player: PlayerId,
@@ -124,7 +125,7 @@ pub enum GameAction {
     },
     /// To do what is due by now. May take a pair of words for each team.
     PassTime,
-    /// To be held up.
+    /// To be held up. If the end of the round is due it comes first, as with [`Leave`](GameAction::Leave).
     Pause {
         /// Why.
         reason: PauseReason,
@@ -136,7 +137,10 @@ pub enum GameAction {
         /// Who wants it, if somebody does.
         by: Option<PlayerId>,
     },
-    /// To end without a result.
+    /// To go on after the bot was away: a pause since the last event, and its end. Nothing follows in a game that no clock
+    /// runs against, or that was held up already.
+    Recover,
+    /// To end without a result. If its end is due already, it has one.
     Cancel {
         /// Who wants it.
         by: PlayerId,
@@ -148,7 +152,7 @@ pub enum GameAction {
 /// By what right somebody cancels a game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelRight {
-    /// As a player in it, or as the one who opened it.
+    /// As the one who opened it, or as a player whom nobody plays with but the partner.
     Player,
     /// As somebody who looks after the guild; whether they do is for the caller to know.
     Admin,
@@ -170,6 +174,7 @@ impl GameAction {
             GameAction::PassTime => "pass_time",
             GameAction::Pause { .. } => "pause",
             GameAction::Resume { .. } => "resume",
+            GameAction::Recover => "recover",
             GameAction::Cancel { .. } => "cancel",
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn decide(game: &Game, command: &GameCommand) -> Result<Vec<GameEvent
 
 fn act(turn: &mut Turn<'_>, action: &GameAction) -> Result<(), Refusal> {
     match (turn.game.phase, action) {
-        (Phase::Completed | Phase::Cancelled, GameAction::PassTime) => return Ok(()),
+        (Phase::Completed | Phase::Cancelled, GameAction::PassTime | GameAction::Recover) => return Ok(()),
         (Phase::Completed, _) => return Err(Refusal::GameCompleted),
         (Phase::Cancelled, _) => return Err(Refusal::GameCancelled),
         _ => {}
@@ -54,6 +54,7 @@ fn act(turn: &mut Turn<'_>, action: &GameAction) -> Result<(), Refusal> {
         GameAction::PassTime => pass_time(turn),
         GameAction::Pause { reason, by } => pause(turn, *reason, *by),
         GameAction::Resume { by } => resume(turn, *by),
+        GameAction::Recover => recover(turn),
         GameAction::Cancel { by, right } => cancel(turn, *by, *right),
     }
 }
@@ -117,7 +118,8 @@ fn change_mode(turn: &mut Turn<'_>, by: PlayerId, to: Mode) -> Result<(), Refusa
     let from = turn.game.mode();
     if from != to {
         let base = GameBase { mode: to, ..turn.base()? };
-        turn.emit(GameModeChanged { base, from, to, by });
+        let player_ids = turn.game.players();
+        turn.emit(GameModeChanged { base, from, to, by, player_ids });
     }
     Ok(())
 }
@@ -158,6 +160,8 @@ fn start(turn: &mut Turn<'_>, by: PlayerId) -> Result<(), Refusal> {
     if !mode.teams().contains(&teams) {
         return Err(Refusal::InvalidTeamCount { teams, mode });
     }
+    // It was asked when it was set; and again, for what can be played may have been something else then.
+    is_playable(&turn.game.config)?;
     let team_ids = turn.game.order.clone();
     let event = GameStarted {
         base: turn.base()?,
@@ -200,9 +204,13 @@ fn leave(turn: &mut Turn<'_>, player_id: PlayerId, reason: LeaveReason) -> Resul
 
 /// "The open attempt is abandoned and the team is out, in every mode."
 fn forfeit(turn: &mut Turn<'_>, team: TeamId, player_id: PlayerId, reason: LeaveReason) -> Result<(), Refusal> {
-    let side = turn.side(team)?;
-    if side.out.is_some() {
+    if turn.side(team)?.out.is_some() {
         return Err(Refusal::TeamEliminated);
+    }
+    settle(turn)?;
+    let side = turn.side(team)?;
+    if turn.game.is_over() || side.out.is_some() {
+        return Ok(()); // There is nothing left to leave.
     }
     if side.is_guessing() {
         let is_lost = reason == LeaveReason::Disconnected;
@@ -232,14 +240,22 @@ fn change_status(turn: &mut Turn<'_>, player_id: PlayerId, to: PlayerStatus) -> 
     Ok(())
 }
 
+/// Who opened a game may end it for all, and who plays it with nobody but the partner: else whoever is about to lose could
+/// take the game from the others. They may leave.
 fn cancel(turn: &mut Turn<'_>, by: PlayerId, right: CancelRight) -> Result<(), Refusal> {
-    match right {
+    let reason = match right {
         CancelRight::Player => {
             takes_part(turn, by)?;
-            turn.cancel(CancelReason::ByPlayers, Some(by))
+            let is_shared = turn.game.players().len() > 2;
+            if is_shared && !is_creator(turn, by) {
+                return Err(Refusal::NotOpener);
+            }
+            CancelReason::ByPlayers
         }
-        CancelRight::Admin => turn.cancel(CancelReason::ByAdmin, Some(by)),
-    }
+        CancelRight::Admin => CancelReason::ByAdmin,
+    };
+    settle(turn)?;
+    if turn.game.is_over() { Ok(()) } else { turn.cancel(reason, Some(by)) }
 }
 
 // Time.
@@ -252,12 +268,19 @@ fn pass_time(turn: &mut Turn<'_>) -> Result<(), Refusal> {
     // One thing is done: whatever it begins lasts from now on, and is due later.
     match due.map(|(_, deadline)| deadline) {
         Some(Deadline::RoundEnd) => knockout::time_is_up(turn),
-        Some(Deadline::NextRound) => knockout::start_round(turn, turn.game.round.saturating_add(1)),
+        Some(Deadline::NextRound) => knockout::next_round(turn),
         Some(Deadline::RaceEnd) => race::time_is_up(turn),
         Some(Deadline::DayEnd) => longform::day_is_over(turn),
         Some(Deadline::Idle) => turn.cancel(CancelReason::Idle, None),
         None => Ok(()),
     }
+}
+
+/// Does what is due in the round before anybody leaves or stops it: what is due is due, also where nobody has looked at the time yet.
+/// Else a race that was won could be lost by leaving, or a lost one be cancelled, as long as nobody looks.
+fn settle(turn: &mut Turn<'_>) -> Result<(), Refusal> {
+    let is_due = turn.game.play_deadline().is_some_and(|(due, _)| due <= turn.now());
+    if is_due && turn.is_in_round() { pass_time(turn) } else { Ok(()) }
 }
 
 fn pause(turn: &mut Turn<'_>, reason: PauseReason, by: Option<PlayerId>) -> Result<(), Refusal> {
@@ -269,7 +292,14 @@ fn pause(turn: &mut Turn<'_>, reason: PauseReason, by: Option<PlayerId>) -> Resu
         takes_part(turn, player)?;
     }
     // Downtime does not count: whatever time passed since the last event, nobody could play.
-    let since = if reason == PauseReason::BotRestart { turn.game.clock.last() } else { turn.at };
+    let is_restart = reason == PauseReason::BotRestart;
+    if !is_restart {
+        settle(turn)?;
+        if turn.game.is_over() {
+            return Ok(());
+        }
+    }
+    let since = if is_restart { turn.game.clock.last() } else { turn.at };
     let base = turn.base()?;
     turn.emit(GamePaused { base, reason, since, by });
     Ok(())
@@ -281,6 +311,16 @@ fn resume(turn: &mut Turn<'_>, by: Option<PlayerId>) -> Result<(), Refusal> {
     let (base, paused_ms) = (turn.base()?, turn.at.since(since));
     turn.emit(GameResumed { base, by, paused_ms });
     Ok(())
+}
+
+/// "Each clocked game gets `game_paused` (reason `bot_restart`, since its last event) and `game_resumed`." A game that its
+/// players hold up stays held up.
+fn recover(turn: &mut Turn<'_>) -> Result<(), Refusal> {
+    if !turn.game.is_clocked() || turn.game.paused_since().is_some() {
+        return Ok(());
+    }
+    pause(turn, PauseReason::BotRestart, None)?;
+    resume(turn, None)
 }
 
 // What several ask for.
@@ -295,9 +335,12 @@ pub(super) fn is_started(turn: &Turn<'_>) -> Result<(), Refusal> {
 
 /// Whether somebody is in the game, or has opened it.
 fn takes_part(turn: &Turn<'_>, player: PlayerId) -> Result<(), Refusal> {
-    let is_creator = turn.game.about.is_some_and(|about| about.creator == player);
-    let takes_part = is_creator || turn.game.players().contains(&player);
+    let takes_part = is_creator(turn, player) || turn.game.players().contains(&player);
     if takes_part { Ok(()) } else { Err(Refusal::PlayerNotInGame(player)) }
+}
+
+fn is_creator(turn: &Turn<'_>, player: PlayerId) -> bool {
+    turn.game.about.is_some_and(|about| about.creator == player)
 }
 
 fn is_playable(config: &GameConfig) -> Result<(), Refusal> {

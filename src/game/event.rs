@@ -1,6 +1,7 @@
 //! Everything that happens, as one enum, and what is attached to each event for finding it again.
 
-use super::ids::{PlayerId, TeamId};
+use super::ids::{GameId, PlayerId, TeamId};
+use super::moment::Moment;
 use super::payload::*;
 use super::rules;
 use scorebook::NewEvent;
@@ -78,6 +79,11 @@ scorebook::events! {
         /// Somebody wants it otherwise.
         UserPreferencesChanged(UserPreferencesChanged) = "user_preferences_changed", 1;
 
+        /// A finished game can be looked at again, by a name.
+        ReplayCreated(ReplayCreated) = "replay_created", 1;
+        /// Somebody has looked at a finished game.
+        ReplayAccessed(ReplayAccessed) = "replay_accessed", 1;
+
         /// A command could not be done.
         CommandError(CommandError) = "command_error", 1;
         /// Something went wrong that nobody asked for.
@@ -142,6 +148,43 @@ impl GameEvent {
         })
     }
 
+    /// The game it belongs to, or is about.
+    #[must_use]
+    pub fn game(&self) -> Option<GameId> {
+        match self {
+            GameEvent::ReplayCreated(of) => Some(of.game_id),
+            GameEvent::ReplayAccessed(of) => Some(of.game_id),
+            GameEvent::CommandError(of) => of.game_id,
+            GameEvent::SystemError(of) => of.game_id,
+            GameEvent::GuessError(of) => Some(of.game_id),
+            GameEvent::GuessPairError(of) => Some(of.game_id),
+            GameEvent::RoundCheckError(of) => Some(of.game_id),
+            _ => self.base().map(|base| base.game_id),
+        }
+    }
+
+    /// When it happened, as the bot saw it.
+    #[must_use]
+    pub fn moment(&self) -> Option<Moment> {
+        Some(match self {
+            GameEvent::UserRegistered(of) => of.created_at,
+            GameEvent::UserProfileUpdated(of) => of.updated_at,
+            GameEvent::UserPreferencesChanged(of) => of.updated_at,
+            GameEvent::ReplayCreated(of) => of.created_at,
+            GameEvent::ReplayAccessed(of) => of.accessed_at,
+            GameEvent::CommandError(of) => of.timestamp,
+            GameEvent::SystemError(of) => of.timestamp,
+            GameEvent::GuessError(of) => of.timestamp,
+            GameEvent::GuessPairError(of) => of.timestamp,
+            GameEvent::RoundCheckError(of) => of.timestamp,
+            GameEvent::RecoveryPerformed(of) => of.timestamp,
+            _ => {
+                let of_team = || self.team_base().map(|base| base.timestamp);
+                return self.base().map(|base| base.timestamp).or_else(of_team);
+            }
+        })
+    }
+
     /// The team whose guess or elimination this is.
     fn team(&self) -> Option<TeamId> {
         match self {
@@ -161,6 +204,7 @@ impl GameEvent {
         let of_teams = |teams: &[TeamId]| teams.iter().flat_map(|team| team.players()).collect();
         match self {
             GameEvent::GameCreated(of) => of_teams(&of.team_ids),
+            GameEvent::GameModeChanged(of) => of.player_ids.clone(),
             GameEvent::GameStarted(of) => of.player_ids.clone(),
             GameEvent::PlayerJoined(of) => vec![of.player_id],
             GameEvent::PlayerLeft(of) => vec![of.player_id],
@@ -170,6 +214,7 @@ impl GameEvent {
             GameEvent::UserRegistered(of) => vec![of.user_id],
             GameEvent::UserProfileUpdated(of) => vec![of.user_id],
             GameEvent::UserPreferencesChanged(of) => vec![of.user_id],
+            GameEvent::ReplayAccessed(of) => vec![of.user_id],
             GameEvent::CommandError(of) => vec![of.user_id],
             GameEvent::GuessError(of) => vec![of.player_id],
             _ => of_teams(self.team().as_slice()),
@@ -177,10 +222,12 @@ impl GameEvent {
     }
 }
 
-/// Guild, mode, players and team as tags; the game as the correlation; the time of the game.
+/// Guild, mode, players, team and the name of a replay as tags; the game as the correlation; the time it happened.
 fn dress(event: &GameEvent, mut new: NewEvent) -> NewEvent {
     let guild = match event {
         GameEvent::UserRegistered(of) => Some(of.guild_id),
+        GameEvent::ReplayCreated(of) => Some(of.guild_id),
+        GameEvent::ReplayAccessed(of) => Some(of.guild_id),
         GameEvent::CommandError(of) => Some(of.guild_id),
         GameEvent::SystemError(of) => of.guild_id,
         GameEvent::GuessError(of) => Some(of.guild_id),
@@ -192,11 +239,17 @@ fn dress(event: &GameEvent, mut new: NewEvent) -> NewEvent {
         new = new.tag("guild", guild);
     }
     if let Some(base) = event.base() {
-        // A game is one story: whatever belongs to it has its id as the correlation, from the first event on.
-        new = new.tag("mode", base.mode).correlation(base.game_id).occurred(base.timestamp);
+        new = new.tag("mode", base.mode);
     }
-    if let Some(base) = event.team_base() {
-        new = new.occurred(base.timestamp);
+    if let GameEvent::ReplayCreated(of) = event {
+        new = new.tag("mode", of.mode).tag("replay", &of.name);
+    }
+    // A game is one story: whatever belongs to it has its id as the correlation, from the first event on.
+    if let Some(game) = event.game() {
+        new = new.correlation(game);
+    }
+    if let Some(at) = event.moment() {
+        new = new.occurred(at);
     }
     if let Some(team) = event.team() {
         new = new.tag("team", team);

@@ -18,6 +18,7 @@ use super::refusal::Refusal;
 use super::side::{Pending, Side};
 use super::word::WordPair;
 use scorebook::{Aggregate, EventContext, StreamName};
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A game, as an aggregate of the stream `game-{id}`.
@@ -42,14 +43,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// assert_eq!(game.load()?.state().team_of(8.into()), Some(team));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Game {
     pub(super) id: Option<GameId>,
+    #[serde(flatten)]
     pub(super) about: Option<About>,
     pub(super) phase: Phase,
     pub(super) config: GameConfig,
     pub(super) config_version: u32,
     /// The teams, in the order in which they came.
+    #[serde(rename = "teams")]
     pub(super) order: Vec<TeamId>,
     pub(super) sides: BTreeMap<TeamId, Side>,
     /// Who came alone and waits for a partner.
@@ -58,6 +61,7 @@ pub struct Game {
     pub(super) clock: Clock,
     /// When something last happened that is no pause.
     pub(super) last_play: Played,
+    started_at: Option<Moment>,
     pub(super) started: Played,
     /// The round of all: in a race the first.
     pub(super) round: u32,
@@ -73,14 +77,15 @@ pub struct Game {
 }
 
 /// What a game is from its first event on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct About {
     pub(super) guild: GuildId,
     pub(super) creator: PlayerId,
 }
 
 /// How far a game is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It does not exist.
     Missing,
@@ -97,7 +102,7 @@ pub enum Phase {
 }
 
 /// A team that went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Elimination {
     /// The team.
     pub team: TeamId,
@@ -185,6 +190,12 @@ impl Game {
         if self.away.contains(&player) { PlayerStatus::Away } else { PlayerStatus::Active }
     }
 
+    /// When it started, if it has.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Moment> {
+        self.started_at
+    }
+
     /// The round of all: in a race, where each team has its own, the first. 0 before the game has started.
     #[must_use]
     pub fn round(&self) -> u32 {
@@ -207,6 +218,24 @@ impl Game {
     #[must_use]
     pub fn paused_since(&self) -> Option<Moment> {
         self.clock.paused_since()
+    }
+
+    /// Who opened it.
+    #[must_use]
+    pub fn creator(&self) -> Option<PlayerId> {
+        self.about.map(|about| about.creator)
+    }
+
+    /// For how many milliseconds it has been played, pauses left out: up to its end, or to its last event. 0 before it has
+    /// started.
+    #[must_use]
+    pub fn played_ms(&self) -> u64 {
+        match self.phase {
+            Phase::Missing | Phase::Open => 0,
+            Phase::InRound | Phase::BetweenRounds => self.clock.played(self.clock.last()).saturating_sub(self.started),
+            Phase::Completed | Phase::Cancelled if self.started == 0 => 0,
+            Phase::Completed | Phase::Cancelled => self.finished.saturating_sub(self.started),
+        }
     }
 
     /// Whether it is over, with a result or without.
@@ -252,9 +281,9 @@ impl Game {
         self.sides().filter(|side| side.out.is_none())
     }
 
-    /// Takes in what has happened.
+    /// Takes in what has happened, and nothing that cannot have.
     pub(super) fn fold(&mut self, event: &GameEvent) {
-        let Some(base) = event.base() else { return };
+        let Some(base) = event.base().filter(|base| self.can_follow(event, base)) else { return };
         let at = base.timestamp;
         self.clock.happened(at);
         match event {
@@ -322,7 +351,7 @@ impl Game {
 
     fn enter(&mut self, team: TeamId) {
         self.waiting = self.waiting.filter(|waiting| !team.has(*waiting));
-        if !self.order.contains(&team) {
+        if self.has_room(team) {
             self.order.push(team);
             self.sides.insert(team, Side::new(team));
         }
@@ -341,8 +370,9 @@ impl Game {
     fn started(&mut self, of: &GameStarted, now: Played) {
         self.phase = Phase::InRound;
         self.config = of.config;
-        self.started = now;
-        of.team_ids.iter().for_each(|team| self.enter(*team));
+        self.started_at = Some(of.started_at);
+        (self.started, self.round_began, self.round) = (now, now, of.round_number);
+        self.sides.values_mut().for_each(|side| side.round = of.round_number);
     }
 
     fn round_started(&mut self, of: &RoundStarted, now: Played) {
@@ -351,8 +381,7 @@ impl Game {
                 side.begin(of.round_number, &state.words, now);
             }
         }
-        let is_shared = !self.mode().is_race() || self.round == 0;
-        if is_shared {
+        if !self.mode().is_race() {
             self.phase = Phase::InRound;
             self.round = of.round_number;
             self.round_began = now;
@@ -383,7 +412,6 @@ impl Game {
             }
             GameEvent::GuessProcessed(of) => {
                 if let Some(side) = self.sides.get_mut(&of.team_id) {
-                    side.guess_count = of.guess_count;
                     match of.guess_successful {
                         true => side.matched(race::points(mode, of.guess_count), now),
                         false => side.missed(WordPair(of.player1_word.clone(), of.player2_word.clone())),
@@ -436,6 +464,7 @@ impl Aggregate for Game {
             away: BTreeSet::new(),
             clock: Clock::default(),
             last_play: 0,
+            started_at: None,
             started: 0,
             round: 0,
             round_began: 0,

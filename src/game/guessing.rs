@@ -65,7 +65,11 @@ fn may_guess(turn: &Turn<'_>, team: TeamId) -> Result<(), Refusal> {
         let is_race = turn.game.mode().is_race();
         return Err(if is_race { Refusal::GameTimeExpired } else { Refusal::RoundTimeExpired });
     }
-    if side.has_matched() { Err(Refusal::RoundMatched) } else { Ok(()) }
+    match side.words() {
+        _ if side.has_matched() => Err(Refusal::RoundMatched),
+        None => Err(Refusal::RoundNotStarted),
+        Some(_) => Ok(()),
+    }
 }
 
 fn first_word(turn: &mut Turn<'_>, team_id: TeamId, guess: &Guess<'_>, word: Word) -> Result<(), Refusal> {

@@ -1,5 +1,6 @@
 //! Who plays, where, and in which game.
 
+use super::refusal::Refusal;
 use scorebook::{Error, Snowflake, StreamName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -64,11 +65,30 @@ snowflake! {
     ChannelId
 }
 
+snowflake! {
+    /// A message or an interaction: what somebody wanted, once, however often it is delivered.
+    InteractionId
+}
+
+impl GuildId {
+    /// The stream of what was refused in this guild.
+    #[must_use]
+    pub fn refusal_stream(self) -> StreamName {
+        StreamName::new(format!("refusal-{self}")).expect("short, and of plain characters")
+    }
+}
+
 impl PlayerId {
     /// The stream of this user, over all guilds.
     #[must_use]
     pub fn stream(self) -> StreamName {
         StreamName::new(format!("user-{self}")).expect("short, and of plain characters")
+    }
+
+    /// The user that a stream is about; `None` where it is about something else.
+    #[must_use]
+    pub fn of_stream(stream: &StreamName) -> Option<PlayerId> {
+        stream.as_str().strip_prefix("user-")?.parse().ok()
     }
 }
 
@@ -121,8 +141,9 @@ impl TeamId {
         StreamName::new(name).expect("short, and of plain characters")
     }
 
-    /// The guild and the team that a stream is about.
-    pub(super) fn of_stream(stream: &StreamName) -> Option<(GuildId, TeamId)> {
+    /// The guild and the team that a stream is about; `None` where it is about something else.
+    #[must_use]
+    pub fn of_stream(stream: &StreamName) -> Option<(GuildId, TeamId)> {
         let (guild, players) = stream.as_str().strip_prefix("team-")?.split_once('-')?;
         Some((guild.parse().ok()?, TeamId::read(players)?))
     }
@@ -185,6 +206,18 @@ impl GameId {
         StreamName::new(format!("game-{self}")).expect("short, and of plain characters")
     }
 
+    /// The stream of its replay: the name it can be looked at by, and who did.
+    #[must_use]
+    pub fn replay_stream(self) -> StreamName {
+        StreamName::new(format!("replay-{self}")).expect("short, and of plain characters")
+    }
+
+    /// The game that a stream of a replay is about; `None` where it is about something else.
+    #[must_use]
+    pub fn of_replay(stream: &StreamName) -> Option<GameId> {
+        GameId::read(stream.as_str().strip_prefix("replay-")?)
+    }
+
     /// The game that a stream is about; `None` where it is about something else.
     #[must_use]
     pub fn of_stream(stream: &StreamName) -> Option<GameId> {
@@ -195,6 +228,15 @@ impl GameId {
     fn read(text: &str) -> Option<GameId> {
         let id = GameId(Uuid::parse_str(text).ok()?);
         (id.to_string() == text).then_some(id)
+    }
+}
+
+impl FromStr for GameId {
+    type Err = Refusal;
+
+    /// Reads an id as it is written.
+    fn from_str(text: &str) -> Result<GameId, Refusal> {
+        GameId::read(text.trim()).ok_or(Refusal::GameNotFound)
     }
 }
 

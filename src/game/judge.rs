@@ -90,7 +90,7 @@ const IRREGULAR: [(&str, &[&str]); 10] = [
 ];
 
 /// A spelling of one side of the ocean and its counterpart, what may stand behind it, and how many letters stand before it at
-/// least: `our` makes no `or` of `four`, nor `ise` an `ize` of `prise`.
+/// least, a vowel among them: `our` makes no `or` of `four` or `scour`, nor `ise` an `ize` of `prise`.
 struct Regional {
     british: &'static str,
     american: &'static str,
@@ -113,6 +113,8 @@ const REGIONAL: [Regional; 8] = [
     Regional { british: "tre", american: "ter", endings: &["", "s"], letters_before: 2 },
     Regional { british: "bre", american: "ber", endings: &["", "s"], letters_before: 2 },
 ];
+
+const VOWELS: [char; 6] = ['a', 'e', 'i', 'o', 'u', 'y'];
 
 impl EnglishJudge {
     /// A judge. Those who judge often keep it.
@@ -138,7 +140,8 @@ fn american(word: &str) -> String {
     for Regional { british, american, endings, letters_before } in &REGIONAL {
         for ending in *endings {
             let before = word.strip_suffix(ending).and_then(|word| word.strip_suffix(british));
-            if let Some(before) = before.filter(|before| *letters_before <= before.chars().count()) {
+            let is_stem = |before: &&str| *letters_before <= before.chars().count() && before.contains(VOWELS);
+            if let Some(before) = before.filter(is_stem) {
                 return format!("{before}{american}{ending}");
             }
         }

@@ -23,6 +23,14 @@ pub(super) fn start_round(turn: &mut Turn<'_>, round_number: u32) -> Result<(), 
     turn.start_round(&team_ids, round_number)
 }
 
+/// The breath is over, and whoever is left goes on.
+pub(super) fn next_round(turn: &mut Turn<'_>) -> Result<(), Refusal> {
+    match turn.playing() {
+        left if left.len() <= 1 => turn.complete(left),
+        _ => start_round(turn, turn.game.round.saturating_add(1)),
+    }
+}
+
 /// A pair did not match. "`guess_limit` at once": who has had all attempts is out.
 pub(super) fn missed(turn: &mut Turn<'_>, team: TeamId) -> Result<(), Refusal> {
     if is_at_limit(turn, team)? {

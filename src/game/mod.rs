@@ -4,12 +4,14 @@
 //!
 //! ```text
 //! event      everything that happens, as one enum; payload: what the events hold; rules: what holds of each
-//! game       the state of a game; side: a team in it; clock, deadline: its time
+//! game       the state of a game; side: a team in it; clock, deadline: its time; history: what can follow on what
 //! command    what it can be asked; deciding, guessing, turn: what follows; refusal: why it does not
 //! two_player, knockout, race, longform: what only games of a mode do
 //! team, user the other two aggregates
 //! judge      whether two words match; words: which there are
-//! stats      a finished game in numbers
+//! bot        all of it behind one door: who asks, finds a game, and is told what came of it
+//! stats      a finished game in numbers; replay: the name it is found by
+//! boards     who stands where: leaderboards, records, the games of a guild
 //! ```
 //!
 //! Nothing here reads a clock, draws lots or looks a word up. A [`GameCommand`] brings the time, the words that may be dealt,
@@ -52,6 +54,8 @@
 //! # Ok::<(), scorebook::Error>(())
 //! ```
 
+mod boards;
+mod bot;
 mod clock;
 mod command;
 mod deadline;
@@ -60,6 +64,7 @@ mod event;
 #[expect(clippy::module_inception, reason = "the game's state is about the game")]
 mod game;
 mod guessing;
+mod history;
 mod ids;
 mod judge;
 mod knockout;
@@ -69,6 +74,7 @@ mod moment;
 mod payload;
 mod race;
 mod refusal;
+mod replay;
 mod rules;
 mod side;
 mod stats;
@@ -87,7 +93,7 @@ pub use refusal::Refusal;
 pub use side::{Pending, RoundResult, Side};
 pub use stats::{GameStats, ModeStats};
 
-pub use ids::{ChannelId, GameId, GuildId, PlayerId, TeamId};
+pub use ids::{ChannelId, GameId, GuildId, InteractionId, PlayerId, TeamId};
 pub use mode::{ConfigFault, GameConfig, Mode};
 pub use moment::Moment;
 pub use word::{GIVE_UP, Word, WordFault, WordPair};
@@ -97,6 +103,17 @@ pub use words::{EnglishWords, FORBIDDEN_WORDS_MAX, WordCheck, Words, draw_pairs}
 
 pub use team::{INVITATION_MS, Invitation, REASON_CHARS_MAX, Team, TeamAction, TeamCommand};
 pub use user::{SETTINGS_MAX, USER_TEXT_CHARS_MAX, User, UserAction, UserCommand};
+
+pub use replay::{REPLAY_MS, Replay, ReplayCommand, ReplayName};
+
+pub use bot::{Answer, Ask, Asking, Bot, BotSetup, Caller, PassingTime, Recovered, Seat, Standing, Starting};
+pub use bot::{Feed, FeedLine, FeedNews, NextLine};
+pub use bot::{Message, News, Report, ShownWords, Situation, Subject};
+
+pub use boards::{
+    BestGame, Board, Boards, CameAs, Contender, Cursor, GameStatus, GameSummary, HistoryPage, MatchedRound,
+    MatchedRounds, Period, PlayerRecord, PlayerResult, Ranked, Tally, TeamRecord, TeamResult,
+};
 
 pub use event::GameEvent;
 pub use payload::*;

@@ -1,6 +1,6 @@
 //! Why a command is not done.
 
-use super::ids::PlayerId;
+use super::ids::{GameId, PlayerId};
 use super::mode::{ConfigFault, Mode};
 use super::word::WordFault;
 use std::error::Error as StdError;
@@ -47,6 +47,8 @@ pub enum Refusal {
     AlreadyJoined(PlayerId),
     /// The player is not in the game.
     PlayerNotInGame(PlayerId),
+    /// Others play as well, and only who opened the game may end it for them.
+    NotOpener,
     /// What is to be set is for another mode.
     InvalidMode {
         /// How the game is played.
@@ -102,11 +104,28 @@ pub enum Refusal {
     NameTooLong,
     /// The name has no letter and no digit, or a character that cannot be shown.
     InvalidNameFormat,
-    /// A reason or a preference is longer than anybody reads.
+    /// A reason or a preference is longer than anybody reads, or there are more of them.
     TextTooLong,
 
     /// Nobody knows this user.
     UserNotFound,
+
+    /// The player is in a game already, and in one at a time.
+    AlreadyPlaying(PlayerId),
+    /// Several games could be meant.
+    AmbiguousGame(Vec<GameId>),
+    /// Several invitations could be meant: one of each of these players.
+    AmbiguousInvitation(Vec<PlayerId>),
+    /// What is asked for is done in a guild, and this came from nowhere in one.
+    MissingGuild,
+    /// Only who looks after the guild may do this.
+    Unauthorized,
+    /// There is no finished game with this name, or not any more.
+    ReplayNotFound,
+    /// It is no command.
+    UnknownCommand,
+    /// There is nothing in the message, or more than anybody reads.
+    InvalidMessage,
 }
 
 impl Refusal {
@@ -130,6 +149,7 @@ impl Refusal {
             Refusal::TeamIncomplete(_) => "invalid_team_size",
             Refusal::AlreadyJoined(_) => "already_joined",
             Refusal::PlayerNotInGame(_) => "player_not_in_game",
+            Refusal::NotOpener => "not_opener",
             Refusal::InvalidMode { .. } => "invalid_mode",
             Refusal::InvalidConfig(fault) => fault.name(),
             Refusal::TeamEliminated => "team_eliminated",
@@ -157,6 +177,14 @@ impl Refusal {
             Refusal::InvalidNameFormat => "invalid_name_format",
             Refusal::TextTooLong => "text_too_long",
             Refusal::UserNotFound => "user_not_found",
+            Refusal::AlreadyPlaying(_) => "already_in_game",
+            Refusal::AmbiguousGame(_) => "ambiguous_game",
+            Refusal::AmbiguousInvitation(_) => "ambiguous_invitation",
+            Refusal::MissingGuild => "missing_guild_id",
+            Refusal::Unauthorized => "unauthorized_access",
+            Refusal::ReplayNotFound => "replay_not_found",
+            Refusal::UnknownCommand => "unknown_command",
+            Refusal::InvalidMessage => "invalid_message",
         }
     }
 }
@@ -175,6 +203,9 @@ impl fmt::Display for Refusal {
                 write!(f, "invalid mode for {expected} mode: expected {expected}, got {got}")
             }
             Refusal::InvalidWord(fault) => fault.fmt(f),
+            Refusal::AlreadyPlaying(player) => write!(f, "{player} is in a game already"),
+            Refusal::AmbiguousGame(games) => write!(f, "this could be for {} games: say which", games.len()),
+            Refusal::AmbiguousInvitation(of) => write!(f, "{} players have asked: say which one is meant", of.len()),
             other => f.write_str(&other.name().replace('_', " ")),
         }
     }

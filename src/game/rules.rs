@@ -1,6 +1,6 @@
 //! What holds of each event, whoever wrote it. Every rule that does not hold is named.
 //!
-//! Here are the rules that an event can break by itself. What it may say in the state of its game is decided by the game.
+//! Here are the rules that an event can break by itself. What it may say after those before it stands in `history`.
 
 use super::event::GameEvent;
 use super::ids::{PlayerId, TeamId};
@@ -83,8 +83,13 @@ fn of_game(event: &GameEvent, base: &GameBase, faults: &mut Faults) {
             for (team, state) in &of.team_states {
                 faults.require(state.active_players == team.players(), "active_players", "must be the team's");
                 is_average(state.average_guesses, "average_guesses", faults);
+                faults.require(state.matches <= state.total_guesses, "matches", "must be at most `total_guesses`");
+                let limit = state.remaining_guesses;
+                let is_limit = limit.is_none_or(|left| 0 < left && base.mode == Mode::Knockout);
+                faults.require(is_limit, "remaining_guesses", "is at least 1, and for a knockout");
                 of_pair(&state.words, faults);
             }
+            each_once(&of.team_states.keys().copied().collect::<Vec<_>>(), faults);
         }
         GameEvent::WordsDealt(of) => {
             faults.require(0 < of.guess_count, "guess_count", "must be at least 1");
@@ -99,6 +104,8 @@ fn of_game(event: &GameEvent, base: &GameBase, faults: &mut Faults) {
         GameEvent::TeamEliminated(of) => {
             faults.require(0 < of.guess_count, "guess_count", "must be at least 1");
             faults.require(of.final_score == of.final_state.score, "final_score", "must be that of `final_state`");
+            let can_be = can_eliminate(base.mode, of.reason);
+            faults.require(can_be, "reason", format_args!("does not put out a team in a {} game", base.mode));
             let is_forced = of.reason == EliminationReason::ForcedElimination;
             let is_placed = of.round_position.is_none_or(|position| is_forced && 0 < position);
             faults.require(is_placed, "round_position", "is from 1, and for those that are forced out");
@@ -124,12 +131,12 @@ fn of_game(event: &GameEvent, base: &GameBase, faults: &mut Faults) {
         GameEvent::GolfRaceTimeExpired(of) => {
             is_of(base, Mode::GolfRace, faults);
             of_scores(&of.final_matches, faults);
-            let are_same = of.points.keys().eq(of.final_matches.keys());
-            faults.require(are_same, "points", "must be of the same teams as `final_matches`");
+            let scores = of.final_matches.iter().map(|(team, score)| (team, &score.score));
+            faults.require(of.points.iter().eq(scores), "points", "must be those of `final_matches`");
         }
         GameEvent::LongformDayEnded(of) => {
             is_of(base, Mode::Longform, faults);
-            faults.require(0 < of.day_number, "day_number", "must be at least 1");
+            faults.require(of.day_number == of.round_number, "day_number", "must be `round_number`: a day is a round");
             of_scores(&of.team_standings, faults);
             each_once(&of.eliminated_teams, faults);
             let were_in = of.eliminated_teams.iter().all(|team| of.team_standings.contains_key(team));
@@ -147,12 +154,25 @@ fn of_game(event: &GameEvent, base: &GameBase, faults: &mut Faults) {
             each_once(&of.winners, faults);
             let were_in = of.winners.iter().all(|winner| of.final_scores.contains_key(winner));
             faults.require(were_in, "winners", "must be among `final_scores`");
+            let are_few = of.winners.len() <= 1 || base.mode.is_race();
+            faults.require(are_few, "winners", "may be several in a race only");
         }
         GameEvent::GameCancelled(of) => {
             let is_wanted = matches!(of.reason, CancelReason::ByPlayers | CancelReason::ByAdmin);
             faults.require(is_wanted == of.by.is_some(), "by", "is who wanted it, where somebody did");
         }
         _ => {}
+    }
+}
+
+/// "`forfeit` in every mode"; the rest where rounds eliminate, and the limit where there is one.
+fn can_eliminate(mode: Mode, reason: EliminationReason) -> bool {
+    match reason {
+        EliminationReason::Forfeit => true,
+        EliminationReason::GuessLimit => mode == Mode::Knockout,
+        EliminationReason::TimeExpired | EliminationReason::ForcedElimination => {
+            matches!(mode, Mode::Knockout | Mode::Longform)
+        }
     }
 }
 
@@ -180,6 +200,9 @@ fn of_guess(of: &GuessProcessed, faults: &mut Faults) {
     faults.require(of.guess_count <= of.total_guesses, "total_guesses", "must be at least `guess_count`");
     let score = of.guess_successful.then_some(1);
     faults.require(of.match_score == score, "match_score", "must be 1 on a match, and absent otherwise");
+    for (field, duration) in [("player1_duration", of.player1_duration), ("player2_duration", of.player2_duration)] {
+        faults.require(duration.is_some(), field, "is absent only for who did not answer, and both did");
+    }
     let longest = of.player1_duration.max(of.player2_duration);
     faults.require(Some(of.guess_duration) == longest, "guess_duration", "must be that of the later player");
 }
@@ -189,7 +212,8 @@ fn of_abandoned(of: &GuessAbandoned, faults: &mut Faults) {
     of_counts((of.guess_count, of.round_guess_count), faults);
     let is_given_up = of.reason == AbandonReason::GaveUp;
     faults.require(is_given_up == of.guess_duration.is_some(), "guess_duration", "is for what was given up");
-    faults.require(!is_given_up || 0 < of.total_guesses, "total_guesses", "must count what was given up");
+    let is_counted = !is_given_up || of.guess_count <= of.total_guesses;
+    faults.require(is_counted, "total_guesses", "must count what was given up");
     let is_timeout = of.reason == AbandonReason::Timeout;
     let has_who = of.abandoning_player_id.is_some();
     faults.require(is_timeout != has_who, "abandoning_player_id", "is who did it, and nobody where the time was up");
@@ -251,6 +275,7 @@ fn of_team(event: &GameEvent, base: &TeamBase, faults: &mut Faults) {
 }
 
 fn of_others(event: &GameEvent, faults: &mut Faults) {
+    faults.require(event.moment() <= Some(Moment::MAX), "timestamp", "is later than can be recorded");
     let of_name = |name: &str, field: &str, faults: &mut Faults| {
         if let Err(refusal) = user::check_name(name) {
             faults.add(field, format_args!("is none: {refusal}"));
@@ -270,6 +295,11 @@ fn of_others(event: &GameEvent, faults: &mut Faults) {
             {
                 faults.require(user::are_fine(settings), field, "must be at most 100, of at most 100 characters");
             }
+        }
+        GameEvent::ReplayCreated(of) => {
+            faults.require(0 < of.event_count, "event_count", "must be at least 1");
+            faults.require(of.start_time <= of.end_time, "end_time", "must not be before `start_time`");
+            not_later(("end_time", of.end_time), of.created_at, faults);
         }
         GameEvent::CommandError(of) => {
             of_text(&of.command_name, ("command_name", 100), faults);

@@ -4,10 +4,11 @@ use super::clock::Played;
 use super::ids::{PlayerId, TeamId};
 use super::payload::{EliminationReason, PlayerStats, TeamScore};
 use super::word::{Word, WordPair};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A team in a game: its round, its words, and what it has reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Side {
     pub(super) team: TeamId,
     /// Why it is out, if it is.
@@ -32,7 +33,7 @@ pub struct Side {
 }
 
 /// A word that waits for the partner's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pending {
     /// Who said it.
     pub player: PlayerId,
@@ -43,14 +44,14 @@ pub struct Pending {
 }
 
 /// A match in a round that goes on for others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Match {
     pub(super) guess_count: u32,
     pub(super) at: Played,
 }
 
 /// How a round of a team went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RoundResult {
     /// The round.
     pub round_number: u32,
@@ -65,7 +66,7 @@ pub struct RoundResult {
 }
 
 /// What a player did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 struct Tally {
     guesses: u32,
     matches: u32,
@@ -116,6 +117,13 @@ impl Side {
     #[must_use]
     pub fn words(&self) -> Option<&WordPair> {
         self.words.as_ref()
+    }
+
+    /// Whether its two words were dealt, so that each player knows one of them, and not said by the two.
+    #[must_use]
+    pub fn are_words_dealt(&self) -> bool {
+        // What was dealt in this round is forbidden in it, so nobody has said it.
+        self.words.as_ref().is_some_and(|words| self.dealt.contains(&words.0.folded()))
     }
 
     /// Which attempt of the round is open, from 1.
@@ -218,6 +226,7 @@ impl Side {
 
     pub(super) fn end_round(&mut self, is_match: bool, points: i64, at: Played) {
         self.score = self.score.saturating_add(points);
+        self.pending = None;
         self.words = None;
         let guess_count = if is_match { self.guess_count } else { self.guess_count.saturating_sub(1) };
         let duration = at.saturating_sub(self.round_began);

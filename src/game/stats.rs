@@ -5,10 +5,11 @@ use super::ids::TeamId;
 use super::mode::Mode;
 use super::payload::TeamScore;
 use super::side::{RoundResult, Side, average};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The statistics of a finished game.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GameStats {
     /// How it was played.
     pub mode: Mode,
@@ -33,7 +34,8 @@ pub struct GameStats {
 }
 
 /// What only games of a mode have.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ModeStats {
     /// Of [`Mode::TwoPlayer`].
     TwoPlayer {
@@ -53,7 +55,7 @@ pub enum ModeStats {
     },
     /// Of [`Mode::Race`].
     Race {
-        /// The matches of each team in a minute.
+        /// The matches of each team in a minute; 0 in a race that took no time.
         matches_a_minute: BTreeMap<TeamId, f64>,
         /// Milliseconds for each match, of each team that matched.
         average_match_ms: BTreeMap<TeamId, f64>,
@@ -112,14 +114,15 @@ impl ModeStats {
                 ModeStats::Knockout { eliminations }
             }
             Mode::Race => {
-                let minutes = average(duration_ms, 60_000).max(f64::MIN_POSITIVE);
+                let minutes = average(duration_ms, 60_000);
+                let a_minute = |matches: u32| if duration_ms == 0 { 0.0 } else { f64::from(matches) / minutes };
                 let match_ms = |side: &Side| {
                     let matches = side.rounds().iter().filter(|round| round.is_match);
                     matches.map(|round| round.duration).fold(0, u64::saturating_add)
                 };
                 let matched = game.sides().filter(|side| 0 < side.matches());
                 ModeStats::Race {
-                    matches_a_minute: by_team(game, |side| f64::from(side.matches()) / minutes),
+                    matches_a_minute: by_team(game, |side| a_minute(side.matches())),
                     average_match_ms: matched
                         .map(|side| (side.team, average(match_ms(side), side.matches())))
                         .collect(),

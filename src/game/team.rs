@@ -6,6 +6,7 @@ use super::moment::Moment;
 use super::payload::*;
 use super::refusal::Refusal;
 use scorebook::{Aggregate, EventContext, StreamName};
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// How long an invitation can be accepted: 300 s.
@@ -31,7 +32,7 @@ pub const REASON_CHARS_MAX: usize = 200;
 /// assert_eq!(team.load()?.state().name(), Some("Night owls"));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Team {
     id: Option<(GuildId, TeamId)>,
     /// What it is called; `None` before it exists.
@@ -42,7 +43,7 @@ pub struct Team {
 }
 
 /// An invitation that nobody has answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Invitation {
     /// Its id.
     pub id: String,
@@ -238,12 +239,13 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     if is_shown && name.chars().any(char::is_alphanumeric) { Ok(()) } else { Err(Refusal::InvalidNameFormat) }
 }
 
-/// Characters that change a text without being in it: controls, what turns the direction around, what has no width. The
-/// joiner of emoji is not one of them.
+/// Characters that change a text without being in it: controls, what turns the direction around, what has no width, and
+/// letters that are blank. The joiner of emoji is not one of them.
 pub(super) fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}')
+        || matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}')
 }
 
 impl Aggregate for Team {
@@ -308,29 +310,33 @@ impl Aggregate for Team {
                 if reason.as_ref().is_some_and(|reason| REASON_CHARS_MAX < reason.chars().count()) {
                     return Err(Refusal::TextTooLong);
                 }
-                let (player_id, removed_by, reason) = (*player, *by, reason.clone());
+                let reason = reason.clone().filter(|reason| !reason.trim().is_empty());
+                let (player_id, removed_by) = (*player, *by);
                 Ok(vec![TeamMemberRemoved { base, player_id, removed_by, reason, removed_at: timestamp }.into()])
             }
         }
     }
 
     fn apply(&mut self, event: &GameEvent, _context: &EventContext<'_>) {
-        let Some(base) = event.team_base() else { return };
+        // What belongs to another team is in a wrong stream, and changes nothing here.
+        let is_its = |base: &&TeamBase| self.id == Some((base.guild_id, base.team_id)) && base.timestamp <= Moment::MAX;
+        let Some(base) = event.team_base().filter(is_its) else { return };
+        let team = base.team_id;
         self.last = self.last.max(base.timestamp);
         match event {
             GameEvent::TeamCreated(of) => {
                 self.name = Some(of.name.clone());
-                self.members = of.player_ids.iter().copied().collect();
+                self.members = team.players().into_iter().collect();
                 self.invitation = None;
             }
             GameEvent::TeamUpdated(of) => self.name = Some(of.name.clone()),
-            GameEvent::TeamMemberAdded(of) => {
+            GameEvent::TeamMemberAdded(of) if team.has(of.player_id) => {
                 self.members.insert(of.player_id);
             }
             GameEvent::TeamMemberRemoved(of) => {
                 self.members.remove(&of.player_id);
             }
-            GameEvent::TeamInvitationCreated(of) => {
+            GameEvent::TeamInvitationCreated(of) if TeamId::of(of.inviter_id, of.invitee_id) == Some(team) => {
                 self.invitation = Some(Invitation {
                     id: of.invitation_id.clone(),
                     inviter: of.inviter_id,

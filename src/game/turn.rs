@@ -143,7 +143,7 @@ impl<'a> Turn<'a> {
         let limit = self.game.config.guess_limit().unwrap_or(u32::MAX);
         let side = self.side(team_id)?;
         let (final_state, final_score) = (side.standing(), side.score);
-        let (round_number, guess_count) = (side.round, side.count().min(limit));
+        let (round_number, guess_count) = (side.round, side.count().min(limit).max(1));
         let base = self.base()?;
         self.emit(TeamEliminated {
             base,

@@ -7,12 +7,13 @@ use super::payload::{Setting, UserPreferencesChanged, UserProfileUpdated, UserRe
 use super::refusal::Refusal;
 use super::team::is_unseen;
 use scorebook::{Aggregate, EventContext, StreamName};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The most characters of a user's name, and of the name and the text of a preference.
 pub const USER_TEXT_CHARS_MAX: usize = 100;
 
-/// The most preferences that one command may set.
+/// The most preferences of a kind that a user may have.
 pub const SETTINGS_MAX: usize = 100;
 
 /// Somebody who plays, as an aggregate of the stream `user-{discord id}`.
@@ -28,7 +29,7 @@ pub const SETTINGS_MAX: usize = 100;
 /// assert_eq!(executed.state().and_then(User::name), Some("ada"));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct User {
     id: Option<PlayerId>,
     guild: Option<GuildId>,
@@ -132,7 +133,7 @@ impl Aggregate for User {
     type Refusal = Refusal;
 
     fn new(stream: &StreamName) -> User {
-        let id = stream.as_str().strip_prefix("user-").and_then(|id| id.parse().ok());
+        let id = PlayerId::of_stream(stream);
         let (notifications, ui) = (BTreeMap::new(), BTreeMap::new());
         User { id, guild: None, username: None, display_name: None, notifications, ui, last: Moment::default() }
     }
@@ -158,7 +159,11 @@ impl Aggregate for User {
                 Ok(if self.display_name.as_ref() == Some(display_name) { Vec::new() } else { vec![event.into()] })
             }
             (UserAction::ChangePreferences { notifications, ui }, Some(_)) => {
-                if !are_fine(notifications) || !are_fine(ui) {
+                let has_room = |kept: &BTreeMap<_, _>, new: &BTreeMap<_, _>| {
+                    kept.len() + new.keys().filter(|key| !kept.contains_key(*key)).count() <= SETTINGS_MAX
+                };
+                let have_room = has_room(&self.notifications, notifications) && has_room(&self.ui, ui);
+                if !have_room || !are_fine(notifications) || !are_fine(ui) {
                     return Err(Refusal::TextTooLong);
                 }
                 let (notification_settings, ui_preferences) = (notifications.clone(), ui.clone());
@@ -170,21 +175,25 @@ impl Aggregate for User {
     }
 
     fn apply(&mut self, event: &GameEvent, _context: &EventContext<'_>) {
+        // What is about somebody else is in a wrong stream, and changes nothing here.
+        if event.players().first().copied() != self.id {
+            return;
+        }
         match event {
             GameEvent::UserRegistered(of) => {
                 self.guild = Some(of.guild_id);
                 self.username = Some(of.username.clone());
                 self.display_name.clone_from(&of.display_name);
-                self.last = self.last.max(of.created_at);
+                self.last = self.last.max(of.created_at).min(Moment::MAX);
             }
             GameEvent::UserProfileUpdated(of) => {
                 self.display_name = Some(of.display_name.clone());
-                self.last = self.last.max(of.updated_at);
+                self.last = self.last.max(of.updated_at).min(Moment::MAX);
             }
             GameEvent::UserPreferencesChanged(of) => {
                 self.notifications.extend(of.notification_settings.clone());
                 self.ui.extend(of.ui_preferences.clone());
-                self.last = self.last.max(of.updated_at);
+                self.last = self.last.max(of.updated_at).min(Moment::MAX);
             }
             _ => {}
         }

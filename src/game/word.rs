@@ -1,6 +1,7 @@
 //! A word that a player may say, and pairs of them.
 
 use super::ids::{PlayerId, TeamId};
+use super::team::is_unseen;
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
@@ -64,7 +65,7 @@ impl Word {
         let is_inner = |c: char| ['-', '\'', '’'].contains(&c);
         let mut may_be_inner = false;
         for c in word.chars() {
-            if !(c.is_alphabetic() || may_be_inner && is_inner(c)) {
+            if is_unseen(c) || !(c.is_alphabetic() || may_be_inner && is_inner(c)) {
                 return Err(WordFault::Strange(c));
             }
             may_be_inner = c.is_alphabetic();
@@ -82,13 +83,13 @@ impl Word {
         &self.0
     }
 
-    /// The word without case.
+    /// The word without case, and with the plain apostrophe: which one is typed is up to the keyboard.
     #[must_use]
     pub fn folded(&self) -> String {
-        self.0.to_lowercase()
+        self.0.to_lowercase().replace('’', "'")
     }
 
-    /// Whether two words are the same, but for case.
+    /// Whether two words are the same, but for case and the kind of apostrophe.
     #[must_use]
     pub fn is_same(&self, other: &Word) -> bool {
         self.folded() == other.folded()

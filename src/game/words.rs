@@ -1,6 +1,6 @@
 //! The words there are: those that can be dealt, and those that can be said.
 
-use super::judge::EnglishJudge;
+use super::judge::{EnglishJudge, Judge, Outcome};
 use super::word::{Word, WordPair};
 use diceware_wordlists::{BEALE_WORDLIST, EFF_LONG_WORDLIST, REINHOLD_WORDLIST};
 use std::collections::HashSet;
@@ -16,6 +16,15 @@ pub trait Words: Send + Sync {
 
     /// Whether a player may say this word, in whatever case.
     fn knows(&self, word: &Word) -> bool;
+
+    /// Whether one word is a form of the other: who may not say the one may not say the other. Default: they are the same
+    /// but for case.
+    ///
+    /// It should hold where the [`Judge`](super::Judge) says that they match. Else a player says what the partner said, in
+    /// the plural, and the partner says it again.
+    fn is_form(&self, one: &Word, other: &Word) -> bool {
+        one.is_same(other)
+    }
 }
 
 /// What the dictionary and a player's last words say of a word.
@@ -27,7 +36,7 @@ pub enum WordCheck {
     Valid,
     /// The dictionary does not have it.
     Unknown,
-    /// The player has said it not long ago.
+    /// The player has said it not long ago, or another form of it.
     Forbidden,
 }
 
@@ -41,7 +50,7 @@ impl WordCheck {
     /// use scorebook::game::{EnglishWords, Word, WordCheck};
     /// let (words, last) = (EnglishWords::new(), [Word::new("Anchor").unwrap()]);
     /// let check = |word| WordCheck::of(&words, &last, &Word::new(word).unwrap());
-    /// assert_eq!(check("anchor"), WordCheck::Forbidden);
+    /// assert_eq!(check("anchors"), WordCheck::Forbidden);
     /// assert_eq!(check("bagels"), WordCheck::Valid);
     /// assert_eq!(check("qwxz"), WordCheck::Unknown);
     /// ```
@@ -49,7 +58,7 @@ impl WordCheck {
     pub fn of(words: &dyn Words, last: &[Word], word: &Word) -> WordCheck {
         if !words.knows(word) {
             WordCheck::Unknown
-        } else if last.iter().take(FORBIDDEN_WORDS_MAX).any(|last| last.is_same(word)) {
+        } else if last.iter().take(FORBIDDEN_WORDS_MAX).any(|last| words.is_form(last, word)) {
             WordCheck::Forbidden
         } else {
             WordCheck::Valid
@@ -94,12 +103,12 @@ fn draw_word(words: &dyn Words, chance: &mut dyn FnMut() -> u64, is_forbidden: &
     (start..count).chain(0..start).filter_map(|number| words.word(number)).find(|word| !is_forbidden(word))
 }
 
-/// English words, free to use and part of the program: nearly eight thousand to be dealt, and more to be said.
+/// English words, free to use and part of the program: over six thousand to be dealt, and more to be said.
 ///
-/// Those to be dealt are the long list of the Electronic Frontier Foundation (CC BY 3.0 US), chosen to be well known. What
-/// may be said are these, those of Reinhold's and Beale's lists (CC BY 3.0) that are made of letters, and all their forms:
-/// every word with the [base form](EnglishJudge::base_form) of one of them. A dictionary with more is an implementation of
-/// [`Words`] away.
+/// Those to be dealt are of the long list of the Electronic Frontier Foundation (CC BY 3.0 US), which was chosen to be well
+/// known: its words of 3 to 8 letters. What may be said are the words of this list and of Reinhold's and Beale's lists
+/// (CC BY 3.0) that are made of letters, and all their forms: every word with the [base form](EnglishJudge::base_form) of
+/// one of them. A dictionary with more is an implementation of [`Words`] away.
 pub struct EnglishWords {
     dealt: Vec<&'static str>,
     /// The base forms of all words that may be said.
@@ -110,16 +119,23 @@ pub struct EnglishWords {
 /// Shorter ones of the lists are abbreviations more often than words.
 const LETTERS_MIN: usize = 3;
 
+/// Words to be dealt have "3–8" letters.
+const LETTERS_DEALT_MAX: usize = 8;
+
+/// The lists, by reference: as values they are copied wherever they go, and fill the stack of a thread.
+const LISTS: [&[&str]; 3] = [&EFF_LONG_WORDLIST, &REINHOLD_WORDLIST, &BEALE_WORDLIST];
+
 impl EnglishWords {
     /// Takes in the lists: some milliseconds. Those who need them often keep them.
     #[must_use]
     pub fn new() -> EnglishWords {
         let judge = EnglishJudge::new();
         let is_word = |word: &&str| LETTERS_MIN <= word.len() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-        let dealt = EFF_LONG_WORDLIST.into_iter().filter(is_word).collect::<Vec<_>>();
-        let others = REINHOLD_WORDLIST.into_iter().chain(BEALE_WORDLIST).filter(is_word);
-        let said = dealt.iter().copied().chain(others).filter_map(|word| Word::new(word).ok());
+        let lists = LISTS.map(|list| list.iter().copied().filter(is_word));
+        let said = lists.clone().into_iter().flatten().filter_map(|word| Word::new(word).ok());
         let base_forms = said.map(|word| judge.base_form(&word)).collect();
+        let [longest, ..] = lists;
+        let dealt = longest.filter(|word| word.len() <= LETTERS_DEALT_MAX).collect();
         EnglishWords { dealt, base_forms, judge }
     }
 }
@@ -135,6 +151,10 @@ impl Words for EnglishWords {
 
     fn knows(&self, word: &Word) -> bool {
         self.base_forms.contains(&self.judge.base_form(word))
+    }
+
+    fn is_form(&self, one: &Word, other: &Word) -> bool {
+        self.judge.judge(one, other) == Outcome::Match
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tool, linked with an aggregate: this program is `scorebook`, and knows what a game is.
+//! The tool, linked with an aggregate and a projection: this program is `scorebook`, and knows what a game is.
 //!
 //! Without arguments a game is played in a directory that goes away again, and the tool is asked about it.
 //!
@@ -7,8 +7,10 @@
 //! cargo run --features cli --example linked_tool -- --dir bot.scorebook replay game-42 --step
 //! ```
 
+use scorebook::cli::{self, Linked};
 use scorebook::{
-    Aggregate, EventContext, EventStore, EventTypes, ExpectedVersion, NewEvent, Registry, StreamName, Version,
+    Aggregate, EventContext, EventStore, EventTypes, ExpectedVersion, NewEvent, Projection, Query, Registry,
+    StreamName, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,15 +21,17 @@ use std::process::ExitCode;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let registry = Registry::builder().aggregate::<Game>("game").build()?;
+    let linked = || Linked::new(registry.clone()).projection::<Points>();
     if 1 < std::env::args_os().len() {
-        return Ok(scorebook::cli::run(registry));
+        return Ok(cli::run(linked()));
     }
     let directory = tempfile::tempdir()?;
     play(directory.path())?;
-    for command in [&["replay", "game-42", "--step"][..], &["diff", "game-42", "1", "3"], &["check"]] {
+    for command in [&["replay", "game-42", "--step"][..], &["diff", "game-42", "1", "3"], &["check"], &["projections"]]
+    {
         let place = [OsString::from("linked_tool"), "--dir".into(), directory.path().into()];
         let arguments = place.into_iter().chain(["--format", "table"].iter().chain(command).map(OsString::from));
-        let exit = scorebook::cli::run_with(registry.clone(), arguments);
+        let exit = cli::run_with(linked(), arguments);
         if exit != ExitCode::SUCCESS {
             return Ok(exit);
         }
@@ -100,6 +104,30 @@ impl Aggregate for Game {
             GameEvent::Started(started) => self.scores = started.players.iter().map(|name| (name.clone(), 0)).collect(),
             GameEvent::Guessed(guess) => *self.scores.entry(guess.player.clone()).or_default() += guess.points,
             GameEvent::Ended(Ended {}) => self.is_over = true,
+        }
+    }
+}
+
+/// The points of each player, over all games.
+#[derive(Clone, Serialize, Deserialize)]
+struct Points(BTreeMap<String, u32>);
+
+impl Projection for Points {
+    type Event = GameEvent;
+    const NAME: &'static str = "points";
+    const VERSION: u32 = 1;
+
+    fn query() -> Query {
+        Query::all().of_type("guessed")
+    }
+
+    fn new() -> Points {
+        Points(BTreeMap::new())
+    }
+
+    fn apply(&mut self, event: &GameEvent, _: &EventContext<'_>) {
+        if let GameEvent::Guessed(guess) = event {
+            *self.0.entry(guess.player.clone()).or_default() += guess.points;
         }
     }
 }

@@ -58,13 +58,21 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new() -> Table {
-        let id = GameId::new(NOON, [7; 10]);
+        Table::at(GameId::new(NOON, [7; 10]))
+    }
+
+    fn at(id: GameId) -> Table {
         Table { game: Game::new(&id.stream()), events: Vec::new(), now: NOON, words: 0 }
     }
 
     /// A table at which teams have sat down.
     pub(crate) fn open(config: GameConfig, teams: &[TeamId]) -> Table {
-        let mut table = Table::new();
+        Table::open_as(GameId::new(NOON, [7; 10]), config, teams)
+    }
+
+    /// The same of another game.
+    pub(crate) fn open_as(id: GameId, config: GameConfig, teams: &[TeamId]) -> Table {
+        let mut table = Table::at(id);
         let by = teams.first().map_or(1.into(), |team| team.players()[0]);
         table.act(GameAction::Create { guild: guild(), by, config, teams: teams.to_vec() });
         table
@@ -145,6 +153,13 @@ impl Table {
         let text = self.fresh();
         self.say(team.players()[0], &text);
         self.say(team.players()[1], &text)
+    }
+
+    /// The same, if they may.
+    pub(crate) fn try_hit(&mut self, team: TeamId) -> Answer {
+        let text = self.fresh();
+        self.try_act(self.guess(team.players()[0], &text))?;
+        self.try_act(self.guess(team.players()[1], &text))
     }
 
     /// Both players of a team say something else, so many times.

@@ -10,7 +10,7 @@ use scorebook::{
 use std::collections::BTreeSet;
 
 /// The types of 4.3 and of section 0, `round_restarted` left out, which is retired.
-const TYPES: [&str; 39] = [
+pub(crate) const TYPES: [&str; 41] = [
     "command_error",
     "game_cancelled",
     "game_completed",
@@ -34,6 +34,8 @@ const TYPES: [&str; 39] = [
     "player_status_changed",
     "race_mode_time_expired",
     "recovery_performed",
+    "replay_accessed",
+    "replay_created",
     "round_check_error",
     "round_completed",
     "round_started",
@@ -52,7 +54,8 @@ const TYPES: [&str; 39] = [
     "words_dealt",
 ];
 
-fn faults(event: &GameEvent) -> Vec<String> {
+/// The fields of an event of which a rule does not hold.
+pub(crate) fn faults(event: &GameEvent) -> Vec<String> {
     let mut faults = Faults::default();
     event.validate(&mut faults);
     faults.iter().map(|fault| fault.field().unwrap_or("event").to_owned()).collect()

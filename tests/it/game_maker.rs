@@ -113,7 +113,8 @@ impl Maker {
             }
             "game_completed" => {
                 let final_scores = self.scores();
-                let winners = final_scores.keys().copied().filter(|_| self.0.one_in(2)).collect();
+                let most = if matches!(mode, Mode::Race | Mode::GolfRace) { 12 } else { 1 };
+                let winners = final_scores.keys().copied().filter(|_| self.0.one_in(2)).take(most).collect();
                 let (game_duration, total_rounds) = (self.id() >> 12, round_number);
                 let finished_at = at;
                 GameCompleted { base, round_number, winners, final_scores, game_duration, total_rounds, finished_at }
@@ -146,7 +147,7 @@ impl Maker {
             }
             "game_mode_changed" => {
                 let from = if mode == Mode::Race { Mode::Knockout } else { Mode::Race };
-                GameModeChanged { base, from, to: mode, by: player_id }.into()
+                GameModeChanged { base, from, to: mode, by: player_id, player_ids: vec![player1_id, player2_id] }.into()
             }
             "game_configured" => {
                 GameConfigured { base, config: GameConfig::of(mode), config_version: guess_count, by: player_id }.into()
@@ -206,8 +207,9 @@ impl Maker {
                 let (_, final_state) = self.score(team_id);
                 let (final_score, reason) = (final_state.score, EliminationReason::ForcedElimination);
                 let round_position = self.maybe(|maker| 1 + maker.number(3));
+                let mode = *self.0.pick(&[Mode::Knockout, Mode::Longform]);
                 TeamEliminated {
-                    base,
+                    base: GameBase { mode, ..base },
                     round_number,
                     team_id,
                     reason,
@@ -227,7 +229,7 @@ impl Maker {
                         matches: standing.matches,
                         total_guesses: standing.total_guesses,
                         average_guesses: standing.average_guesses,
-                        remaining_guesses: self.maybe(|_| 12),
+                        remaining_guesses: if mode == Mode::Knockout { self.maybe(|_| 12) } else { None },
                         words: self.pair(),
                     };
                     (team, state)
@@ -372,6 +374,21 @@ impl Maker {
             "round_check_error" => {
                 let context = BTreeMap::from([(self.text(5), self.text(5))]);
                 RoundCheckError { guild_id, game_id, reason: self.text(9), context, timestamp: at }.into()
+            }
+            "replay_created" => ReplayCreated {
+                game_id,
+                guild_id,
+                mode: Mode::Race,
+                name: format!("otter-{}", 100 + self.number(100_000)).parse().expect("a name"),
+                event_count: 1 + self.id(),
+                start_time: at,
+                end_time: at,
+                created_at: at.plus(7),
+            }
+            .into(),
+            "replay_accessed" => {
+                let accesses = [ReplayAccess::View, ReplayAccess::Share, ReplayAccess::Download, ReplayAccess::Embed];
+                ReplayAccessed { game_id, guild_id, user_id, access: *self.0.pick(&accesses), accessed_at: at }.into()
             }
             "recovery_performed" => {
                 let hints = vec![self.text(9)];

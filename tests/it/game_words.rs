@@ -84,7 +84,15 @@ fn regional_patterns_join_spellings_and_not_words() {
     ] {
         check_judge(american, british, Outcome::Match);
     }
-    for (one, other) in [("for", "four"), ("prize", "prise"), ("raise", "raze"), ("here", "her"), ("sour", "sore")] {
+    for (one, other) in [
+        ("for", "four"),
+        ("prize", "prise"),
+        ("raise", "raze"),
+        ("here", "her"),
+        ("sour", "sore"),
+        ("scored", "scoured"),
+        ("scoring", "scouring"),
+    ] {
         check_judge(one, other, Outcome::Miss);
     }
 }
@@ -97,10 +105,30 @@ fn there_are_enough_words() {
     assert!(5_000 <= words.count(), "{words:?}");
     for number in 0..words.count() {
         let word = words.word(number).expect("it was counted");
+        assert!((3..=8).contains(&word.as_str().len()), "{word}");
         assert!(word.as_str().bytes().all(|byte| byte.is_ascii_lowercase()), "{word}");
         assert!(words.knows(&word), "{word}");
     }
     assert_eq!(words.word(words.count()), None);
+}
+
+/// Debug builds copy what is passed by value, and the lists are long: whoever takes them in needs no stack for that.
+#[test]
+fn the_lists_do_not_fill_the_stack() {
+    let thread = std::thread::Builder::new().stack_size(200 << 10);
+    let count = thread.spawn(|| EnglishWords::new().count()).expect("a thread").join().expect("no panic");
+    assert!(5_000 <= count);
+}
+
+/// Phones type another apostrophe than keyboards do: the players said the same.
+#[test]
+fn an_apostrophe_is_an_apostrophe() {
+    check_judge("don’t", "DON'T", Outcome::Match);
+    check_judge("cat’s", "cat's", Outcome::Match);
+    let words = EnglishWords::new();
+    assert_eq!(words.knows(&word("cat’s")), words.knows(&word("cat's")));
+    assert!(word("o’clock").is_same(&word("O'clock")));
+    assert_eq!(WordCheck::of(&words, &[word("cat's")], &word("cat’s")), WordCheck::Forbidden);
 }
 
 /// "in the dictionary (case-insensitive)"
@@ -124,6 +152,32 @@ fn the_last_twelve_words_are_forbidden() {
         let expected = if number < 12 { WordCheck::Forbidden } else { WordCheck::Valid };
         assert_eq!(WordCheck::of(&words, &last, &word(&said.as_str().to_uppercase())), expected);
     }
+}
+
+/// The words of the last attempt are seen by both: who said `beach` may not win with `beaches`, for which the partner would
+/// only have to say `beach` again.
+#[test]
+fn forms_of_the_last_words_are_forbidden() {
+    let words = EnglishWords::new();
+    let check = |last: &str, said: &str| WordCheck::of(&words, &[word(last)], &word(said));
+    for (last, said) in [("beach", "Beaches"), ("ran", "running"), ("colour", "colors"), ("cat", "CAT")] {
+        assert_eq!(check(last, said), WordCheck::Forbidden, "{said} after {last}");
+    }
+    assert_eq!(check("beach", "ocean"), WordCheck::Valid);
+    struct Two;
+    impl Words for Two {
+        fn count(&self) -> usize {
+            2
+        }
+        fn word(&self, number: usize) -> Option<Word> {
+            ["cat", "cats"].get(number).map(|text| word(text))
+        }
+        fn knows(&self, _: &Word) -> bool {
+            true
+        }
+    }
+    let check = |said: &str| WordCheck::of(&Two, &[word("cat")], &word(said));
+    assert_eq!((check("Cat"), check("cats")), (WordCheck::Forbidden, WordCheck::Valid), "the same but for case");
 }
 
 /// "if either word is on a forbidden list the pair is silently redrawn"

@@ -204,6 +204,9 @@ pub struct GameModeChanged {
     pub to: Mode,
     /// Who wanted it.
     pub by: PlayerId,
+    /// The players that are in it, who from now on are in a game of the other kind.
+    #[serde(default)]
+    pub player_ids: Vec<PlayerId>,
 }
 
 /// Something else is set. Only before the game starts.

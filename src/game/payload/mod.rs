@@ -2,6 +2,7 @@
 
 mod guess;
 mod lifecycle;
+mod replay;
 mod round;
 mod team;
 mod trouble;
@@ -12,6 +13,7 @@ pub use lifecycle::{
     CancelReason, GameCancelled, GameCompleted, GameConfigured, GameCreated, GameModeChanged, GamePaused, GameResumed,
     GameStarted, LeaveReason, PauseReason, PlayerJoined, PlayerLeft, PlayerStatus, PlayerStatusChanged,
 };
+pub use replay::{ReplayAccess, ReplayAccessed, ReplayCreated};
 pub use round::{
     EliminatedTeam, EliminationReason, GolfRaceTimeExpired, KnockoutRoundCompleted, KnockoutRoundStarted,
     LongformDayEnded, RaceModeTimeExpired, RoundCompleted, RoundStarted, TeamEliminated, TeamRoundState,

@@ -102,7 +102,7 @@ pub struct RoundCheckError {
 /// The bot came back and took up its games. Stands in `bot-recovery`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoveryPerformed {
-    /// The games that were taken up.
+    /// The games that were not over: those that were taken up, and behind them those that could not be read.
     pub games: Vec<GameId>,
     /// For how many milliseconds it was away.
     pub down_ms: u64,
