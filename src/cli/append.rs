@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     file: Option<PathBuf>,
 }
 
-fn expectation(text: &str) -> Result<ExpectedVersion, String> {
+pub(crate) fn expectation(text: &str) -> Result<ExpectedVersion, String> {
     match text {
         "any" => Ok(ExpectedVersion::Any),
         "none" => Ok(ExpectedVersion::NoStream),

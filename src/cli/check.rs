@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let store = tool.open_read_only()?;
-    let report = tool.registry.check(&store)?;
+    let report = tool.registry_for(&store)?.check(&store)?;
     let mut facts = facts(&report);
     let mut differing = Vec::new();
     if report.is_sound() {

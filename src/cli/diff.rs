@@ -26,7 +26,7 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let before = arguments.before.version(&store, stream)?;
     let after = arguments.after.version(&store, stream)?;
     let (first, last) = (before.min(after), before.max(after));
-    let Some(fold) = tool.registry.fold(stream) else {
+    let Some(fold) = tool.fold(&store, stream)? else {
         let advice = show_events(tool, &store, stream, first, last)?;
         return Err(Failure::new(Exit::NotFound, advice));
     };

@@ -88,7 +88,7 @@ impl Row for RecordedEvent {
 }
 
 /// The payload for a person: JSON as it is, of anything else what it is.
-fn payload(event: &RecordedEvent) -> String {
+pub(crate) fn payload(event: &RecordedEvent) -> String {
     match ndjson::json_of(event) {
         Some(json) => json.to_owned(),
         None => format!("({} bytes, codec {})", event.data().len(), ndjson::codec_name(event.codec())),

@@ -47,6 +47,11 @@ impl Failure {
         Failure::new(exit, format!("{act} {}: {error}", path.display()))
     }
 
+    /// What is told of it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The same failure, with where it happened in front.
     pub(crate) fn at(mut self, place: &str) -> Failure {
         self.text = format!("{place}: {}", self.text);
@@ -98,9 +103,11 @@ impl From<io::Error> for Failure {
 
 fn exit_of(kind: ErrorKind) -> Exit {
     match kind {
-        ErrorKind::StoreNotFound | ErrorKind::StreamNotFound | ErrorKind::EventNotFound | ErrorKind::BelowFloor => {
-            Exit::NotFound
-        }
+        ErrorKind::StoreNotFound
+        | ErrorKind::StreamNotFound
+        | ErrorKind::EventNotFound
+        | ErrorKind::Deleted
+        | ErrorKind::BelowFloor => Exit::NotFound,
         ErrorKind::Damaged | ErrorKind::Lost => Exit::Damage,
         ErrorKind::Locked => Exit::Locked,
         ErrorKind::TooNew => Exit::TooNew,
@@ -140,6 +147,7 @@ mod tests {
             (ErrorKind::StoreNotFound, 3),
             (ErrorKind::StreamNotFound, 3),
             (ErrorKind::EventNotFound, 3),
+            (ErrorKind::Deleted, 3),
             (ErrorKind::Damaged, 4),
             (ErrorKind::Lost, 4),
             (ErrorKind::Locked, 5),

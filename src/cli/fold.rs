@@ -37,9 +37,16 @@ pub(crate) fn show_events(
     last: Version,
 ) -> Result<String, Failure> {
     read::print(&mut tool.output(), store.read(stream).after(after).to(last))?;
-    Ok(format!(
-        "these are events, since no aggregate folds category `{}` here: a program that ends in \
-         scorebook::cli::run(registry) shows states, see the documentation of scorebook::cli",
-        stream.category()
-    ))
+    Ok(how_to_fold(tool, stream))
+}
+
+/// How to have a stream folded that nothing folds here, in one line.
+pub(crate) fn how_to_fold(tool: &Tool, stream: &StreamName) -> String {
+    let category = stream.category();
+    // An aggregate of the word game is for its own streams only.
+    let but = if tool.registry.fold(stream).is_some() { " but that of the word game" } else { "" };
+    format!(
+        "these are events, since no aggregate{but} folds category `{category}` here: a program that ends in \
+         scorebook::cli::run(registry) shows states, see the documentation of scorebook::cli"
+    )
 }

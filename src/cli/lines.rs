@@ -39,11 +39,6 @@ impl Lines {
         }
     }
 
-    /// Lines of a text.
-    pub(crate) fn of(text: &'static str, name: &str) -> Lines {
-        Lines::new(Box::new(text.as_bytes()), Path::new(name), Some(text.len() as u64))
-    }
-
     /// Lines of whatever can be read.
     pub(crate) fn new(reader: Box<dyn BufRead>, name: &Path, bytes_total: Option<u64>) -> Lines {
         Lines { reader, name: name.to_owned(), number: 0, buffer: Vec::new(), bytes: 0, bytes_total }

@@ -1,15 +1,20 @@
 //! The `scorebook` command, to be linked: looks at a store, also while another process writes to it, and brings events
 //! in and out.
 //!
-//! The stock command is [`run`] and nothing else. It stands on the public names of the crate alone, so a program can
+//! The stock command is [`run`] with the aggregates of the [word game](crate::game) and nothing else. It stands on the public names of the crate alone, so a program can
 //! have all of it. Data goes to standard output, all else to standard error; the exit codes are 0 fine, 1 other,
 //! 2 usage, 3 not found, 4 damage, 5 locked by another process, 6 conflict, 7 format too new, 8 no room, 9 poisoned or
 //! read-only, 10 an event that the registry cannot decode.
 
 mod append;
 mod at;
+mod backup;
 mod check;
 mod compact;
+mod consent;
+mod consumer;
+mod consumers;
+mod delete;
 mod demo;
 mod diff;
 mod difference;
@@ -19,19 +24,33 @@ mod exact;
 mod export;
 mod failure;
 mod fold;
+mod fresh;
+mod game;
+mod health;
+mod hold;
 mod import;
 mod index;
 mod info;
 mod lines;
+mod linked;
+mod metadata;
 mod moment;
 mod ndjson;
 mod output;
+mod parked;
+mod play;
 mod progress;
+mod project;
+mod projection;
+mod projections;
 mod query;
 mod read;
 mod replay;
+mod retention;
 mod rfc3339;
 mod salvage;
+mod scope;
+mod simulate;
 mod state;
 mod states;
 mod stats;
@@ -39,14 +58,19 @@ mod streams;
 mod table;
 mod tail;
 mod terminal;
+mod times;
 mod trace;
+mod truncate;
 mod unless;
 mod verify;
+mod whence;
 
 use crate::cli::failure::{Exit, Failure};
+pub use crate::cli::linked::Linked;
 use crate::cli::output::{Format, Output};
+use crate::cli::project::AnyProjection;
 use clap::{Parser, Subcommand};
-use scorebook::{EventStore, Registry};
+use scorebook::{EventStore, Fold, Registry, StreamName};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,8 +86,8 @@ const GLOBAL: &str = "Before or after any command";
 /// Runs the tool with the arguments of this process, and says what the process shall end with.
 ///
 /// The registry is what the tool knows of events: with its aggregates `state`, `diff` and `replay` show states, and `check`
-/// says whether they can still read a log. It never ends the process itself: wrong arguments and `--help` come back as
-/// exit codes too.
+/// says whether they can still read a log. What has projections, too, is [`Linked`]. It never ends the process itself: wrong
+/// arguments and `--help` come back as exit codes too.
 ///
 /// ```no_run
 /// use scorebook::{Aggregate, EventContext, Registry, StreamName};
@@ -104,8 +128,8 @@ const GLOBAL: &str = "Before or after any command";
 ///     Ok(scorebook::cli::run(registry))
 /// }
 /// ```
-pub fn run(registry: Registry) -> ExitCode {
-    run_with(registry, std::env::args_os())
+pub fn run(linked: impl Into<Linked>) -> ExitCode {
+    run_with(linked, std::env::args_os())
 }
 
 /// Runs the tool with these arguments, the first of which is what the command is called.
@@ -126,9 +150,9 @@ pub fn run(registry: Registry) -> ExitCode {
 ///     }
 /// }
 /// ```
-pub fn run_with(registry: Registry, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn run_with(linked: impl Into<Linked>, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match Cli::try_parse_from(arguments) {
-        Ok(cli) => obey(cli, registry),
+        Ok(cli) => obey(cli, linked.into()),
         Err(answer) => return told(&answer),
     };
     match outcome {
@@ -170,8 +194,9 @@ struct Cli {
 /// What to do. Commands with arguments are described beside these.
 #[derive(Subcommand)]
 enum Command {
-    /// Takes a small real history into a new store, verifies it, reads from it and says what to try next.
-    Demo,
+    Demo(demo::Arguments),
+    Play(play::Arguments),
+    Simulate(simulate::Arguments),
     /// What a store holds, how it was closed, who has it open.
     Info,
     Streams(streams::Arguments),
@@ -185,22 +210,41 @@ enum Command {
     State(state::Arguments),
     Diff(diff::Arguments),
     Replay(replay::Arguments),
+    Leaderboard(game::leaderboard::Arguments),
     Check(check::Arguments),
     Append(append::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
     Tail(tail::Arguments),
+    Consumers(consumers::Arguments),
+    Consumer(consumer::Arguments),
+    Parked(parked::Arguments),
+    /// The projections that this program has: version, up to where each is saved, and how many events that lacks.
+    Projections,
+    Projection(projection::Arguments),
+    Delete(delete::Arguments),
+    Undelete(delete::Undelete),
+    Truncate(truncate::Arguments),
+    Metadata(metadata::Arguments),
+    Retention(retention::Arguments),
+    Hold(hold::Arguments),
+    Backup(backup::Arguments),
+    Restore(backup::Restore),
+    Health(health::Arguments),
     /// Checks every byte of every file, and says what is damaged and where.
     Verify,
     Index(index::Arguments),
     Salvage(salvage::Arguments),
 }
 
-fn obey(cli: Cli, registry: Registry) -> Result<(), Failure> {
-    let tool = Tool { dir: cli.dir.clone().unwrap_or_else(usual_dir), format: cli.format, registry };
+fn obey(cli: Cli, linked: Linked) -> Result<(), Failure> {
+    let Linked { registry, projections } = linked;
+    let tool = Tool { dir: cli.dir.clone().unwrap_or_else(usual_dir), format: cli.format, registry, projections };
     match cli.command {
         // It makes a store of its own, which must not land in the one that a variable names.
-        Command::Demo => demo::run(cli.dir, cli.format),
+        Command::Demo(arguments) => demo::run(cli.dir, cli.format, &arguments),
+        Command::Play(arguments) => play::run(&tool, &arguments),
+        Command::Simulate(arguments) => simulate::run(cli.dir, cli.format, &arguments),
         Command::Info => info::run(&tool),
         Command::Streams(arguments) => streams::run(&tool, &arguments),
         Command::Read(arguments) => read::run(&tool, &arguments),
@@ -212,11 +256,26 @@ fn obey(cli: Cli, registry: Registry) -> Result<(), Failure> {
         Command::State(arguments) => state::run(&tool, &arguments),
         Command::Diff(arguments) => diff::run(&tool, &arguments),
         Command::Replay(arguments) => replay::run(&tool, &arguments),
+        Command::Leaderboard(arguments) => game::leaderboard::run(&tool, &arguments),
         Command::Check(arguments) => check::run(&tool, &arguments),
         Command::Append(arguments) => append::run(&tool, &arguments),
         Command::Import(arguments) => import::run(&tool, &arguments),
         Command::Export(arguments) => export::run(&tool, &arguments),
         Command::Tail(arguments) => tail::run(&tool, &arguments),
+        Command::Consumers(arguments) => consumers::run(&tool, &arguments),
+        Command::Consumer(arguments) => consumer::run(&tool, &arguments),
+        Command::Parked(arguments) => parked::run(&tool, &arguments),
+        Command::Projections => projections::run(&tool),
+        Command::Projection(arguments) => projection::run(&tool, &arguments),
+        Command::Delete(arguments) => delete::run(&tool, &arguments),
+        Command::Undelete(arguments) => delete::undelete(&tool, &arguments),
+        Command::Truncate(arguments) => truncate::run(&tool, &arguments),
+        Command::Metadata(arguments) => metadata::run(&tool, &arguments),
+        Command::Retention(arguments) => retention::run(&tool, &arguments),
+        Command::Hold(arguments) => hold::run(&tool, &arguments),
+        Command::Backup(arguments) => backup::run(&tool, &arguments),
+        Command::Restore(arguments) => backup::restore(&tool, &arguments),
+        Command::Health(arguments) => health::run(&tool, &arguments),
         Command::Verify => verify::run(&tool),
         Command::Index(arguments) => index::run(&tool, &arguments),
         Command::Salvage(arguments) => salvage::run(&tool, &arguments),
@@ -228,6 +287,7 @@ struct Tool {
     dir: PathBuf,
     format: Option<Format>,
     registry: Registry,
+    projections: Vec<Box<dyn AnyProjection>>,
 }
 
 impl Tool {
@@ -238,6 +298,19 @@ impl Tool {
     /// Opens the store for writing, and makes it where there is none.
     fn open(&self) -> Result<EventStore, Failure> {
         Ok(EventStore::open(&self.dir)?)
+    }
+
+    /// How a stream is folded; `None` where nothing that this program knows folds it.
+    fn fold(&self, store: &EventStore, stream: &StreamName) -> Result<Option<Fold<'_>>, Failure> {
+        let is_foreign = game::is_foreign(&self.registry, store, stream)?;
+        Ok(self.registry.fold(stream).filter(|_| !is_foreign))
+    }
+
+    /// What is to be known of the events of a store: nothing where all that this program knows is the word game, and the store
+    /// is of something else that happens to have the same names.
+    fn registry_for(&self, store: &EventStore) -> Result<Registry, Failure> {
+        let knows_nothing = game::knows_nothing_else(&self.registry, store)?;
+        Ok(if knows_nothing { Registry::default() } else { self.registry.clone() })
     }
 
     /// Opens the store without creating or changing anything.

@@ -232,13 +232,7 @@ pub(crate) fn write(event: &RecordedEvent, line: &mut String) -> Result<(), Stri
     if let Some(occurred) = event.occurred() {
         push(line, format_args!(",\"occurred\":\"{}\"", rfc3339::print(occurred)));
     }
-    match json_of(event) {
-        Some(json) => push(line, format_args!(",\"data\":{json}")),
-        None => {
-            let (data, codec) = (BASE64.encode(event.data()), codec_name(event.codec()));
-            push(line, format_args!(",\"data_base64\":\"{data}\",\"codec\":{codec}"));
-        }
-    }
+    write_payload(event.codec(), event.data(), line);
     write_metadata(event, line)?;
     let mut separator = ",\"tags\":[";
     for (key, value) in event.tags() {
@@ -249,12 +243,27 @@ pub(crate) fn write(event: &RecordedEvent, line: &mut String) -> Result<(), Stri
     Ok(())
 }
 
+/// Writes a payload as members of an object that has some before it.
+pub(crate) fn write_payload(codec: Codec, data: &[u8], line: &mut String) {
+    match json_in(codec, data) {
+        Some(json) => push(line, format_args!(",\"data\":{json}")),
+        None => {
+            let (data, codec) = (BASE64.encode(data), codec_name(codec));
+            push(line, format_args!(",\"data_base64\":\"{data}\",\"codec\":{codec}"));
+        }
+    }
+}
+
 /// The payload, where it is JSON on one compact line and is said to be JSON.
 pub(crate) fn json_of(event: &RecordedEvent) -> Option<&str> {
-    if event.codec() != Codec::Json {
+    json_in(event.codec(), event.data())
+}
+
+fn json_in(codec: Codec, data: &[u8]) -> Option<&str> {
+    if codec != Codec::Json {
         return None;
     }
-    let text = std::str::from_utf8(event.data()).ok()?;
+    let text = std::str::from_utf8(data).ok()?;
     let is_json = is_compact(text) && serde_json::from_str::<&RawValue>(text).is_ok();
     is_json.then_some(text)
 }

@@ -8,6 +8,7 @@ use crate::cli::compact::indented;
 use crate::cli::failure::Failure;
 use crate::cli::ndjson::quoted;
 use crate::cli::table::Table;
+use crate::cli::terminal;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::io::{BufWriter, IsTerminal, StdoutLock, Write, stdout};
@@ -83,6 +84,11 @@ impl Output {
         List { output: self, table: None, rows: 0 }
     }
 
+    /// How many characters fit a line, where lines are for a terminal that says so.
+    pub(crate) fn width(&self) -> Option<usize> {
+        if self.is_terminal { terminal::width() } else { None }
+    }
+
     /// Whether what is printed is for people.
     pub(crate) fn is_for_people(&self) -> bool {
         self.format == Format::Table
@@ -152,6 +158,35 @@ impl List<'_> {
         Ok(())
     }
 
+    /// From here on rows are those of another table; as data, the list goes on.
+    pub(crate) fn under(&mut self, columns: &'static [&'static str]) -> Result<(), Failure> {
+        self.flush()?;
+        self.table = Some(Table::new(columns, self.output.is_terminal));
+        Ok(())
+    }
+
+    /// From here on rows are lines of their own.
+    pub(crate) fn as_lines(&mut self) -> Result<(), Failure> {
+        self.flush()?;
+        self.table = None;
+        Ok(())
+    }
+
+    /// A line between the rows, for people only.
+    pub(crate) fn heading(&mut self, line: &str) -> Result<(), Failure> {
+        if self.output.format == Format::Table { self.output.shown(&[line.to_owned()]) } else { Ok(()) }
+    }
+
+    /// Whether what is printed is for people.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.output.is_for_people()
+    }
+
+    /// How many characters fit a line, where lines are for a terminal that says so.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.output.width()
+    }
+
     /// Everything pushed so far reaches the reader.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         let page = self.table.as_mut().map(Table::take).unwrap_or_default();
@@ -169,9 +204,10 @@ impl List<'_> {
 }
 
 /// Names and values of one thing, in the order in which they are told.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Facts(Vec<Fact>);
 
+#[derive(Clone)]
 struct Fact {
     name: String,
     json: String,
@@ -190,6 +226,12 @@ impl Facts {
             other => other.to_string(),
         };
         self.with_shown(name, &value, vec![shown])
+    }
+
+    /// These, and then others.
+    pub(crate) fn and(mut self, others: Facts) -> Facts {
+        self.0.extend(others.0);
+        self
     }
 
     /// A value that a table shows in its own way, a line for each.

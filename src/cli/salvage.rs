@@ -1,11 +1,11 @@
 //! `salvage`: copies every provably good batch to a new directory, with a loss report.
 
 use crate::cli::Tool;
+use crate::cli::consent::ask;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::output::{Facts, say};
+use crate::cli::output::Facts;
 use scorebook::SalvageReport;
 use serde_json::{Value, json};
-use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
 /// Copies every provably good batch to a new directory, with a loss report; the source stays as it is.
@@ -21,7 +21,10 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     if !arguments.yes {
-        ask(tool, &arguments.destination)?;
+        let events = scorebook::inspect(&tool.dir)?.stats().events();
+        let (source, destination) = (tool.dir.display(), arguments.destination.display());
+        let question = format!("{source} holds {events} events that can be read. Copy what is good to {destination}?");
+        ask(&question, "nothing was copied")?;
     }
     let report = scorebook::salvage(&tool.dir, &arguments.destination)?;
     tool.output().facts(&facts(&arguments.destination, &report))?;
@@ -29,22 +32,6 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Exit::Damage, "something was lost: the report says what"))
-}
-
-/// Asks whoever sits there; nobody there is no consent.
-fn ask(tool: &Tool, destination: &Path) -> Result<(), Failure> {
-    if !stdin().is_terminal() || !stderr().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "nobody is there to ask: say --yes to go ahead"));
-    }
-    let events = scorebook::inspect(&tool.dir)?.stats().events();
-    let (source, destination) = (tool.dir.display(), destination.display());
-    say(&format!("{source} holds {events} events that can be read. Copy what is good to {destination}? [y/N]"));
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).map_err(|error| Failure::file("reading", Path::new("standard input"), &error))?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Failure::new(Exit::Other, "nothing was copied")),
-    }
 }
 
 fn facts(destination: &Path, report: &SalvageReport) -> Facts {

@@ -20,7 +20,7 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let stream = &arguments.stream;
     let store = tool.open_read_only()?;
     let last = At::version_or_last(arguments.at, &store, stream)?;
-    let Some(fold) = tool.registry.fold(stream) else {
+    let Some(fold) = tool.fold(&store, stream)? else {
         // Events are not what was asked for, and whoever reads on by machine must not take them for it.
         let advice = show_events(tool, &store, stream, Version::new(0), last)?;
         return Err(Failure::new(Exit::NotFound, advice));

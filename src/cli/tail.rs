@@ -5,20 +5,33 @@ use crate::cli::event;
 use crate::cli::failure::Failure;
 use crate::cli::output::{List, say};
 use crate::cli::terminal::reader_is_gone_after;
-use scorebook::{Error, ErrorKind, EventStore, Position, RecordedEvent, StreamName, Version};
+use crate::cli::unless::Unless;
+use crate::cli::whence::Whence;
+use scorebook::{AllRead, ErrorKind, EventStore, Followed, Position, Query, Start, StreamName, Subscription};
+use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 /// How often a store that another process writes to is asked for more.
 const POLL_EVERY: Duration = Duration::from_millis(50);
+
+/// While it catches up, whole lines reach the reader at the latest when there are so many.
+const FLUSH_EVERY: u64 = 100;
 
 /// The last events, oldest first, and with -f those that come.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The stream; all events where there is none
     stream: Option<StreamName>,
+    /// Only events that this asks for: `type=a,b tag=k:v stream=NAME category=C prefix=P after=P`, `or` between items
+    #[arg(long, value_name = "QUERY", conflicts_with = "stream")]
+    query: Option<Unless>,
     /// How many events
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
     lines: u64,
+    /// Not the last ones, but all from here on: from this position, or from then: an RFC 3339 time, a date, or an age such
+    /// as 2h
+    #[arg(long, value_name = "beginning|end|P|TIME", conflicts_with = "lines")]
+    from: Option<Whence>,
     /// Go on with the events that come, until interrupted; the stream need not exist yet
     #[arg(short, long)]
     follow: bool,
@@ -26,47 +39,45 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let store = tool.open_read_only()?;
-    let source = match &arguments.stream {
-        Some(stream) => Source::Stream(store, stream),
-        None => Source::All(store),
+    if let Some(stream) = &arguments.stream {
+        match store.stream_info(stream) {
+            Err(error) if arguments.follow && error.kind() == ErrorKind::StreamNotFound => {
+                say("the stream has no events yet: waiting for the first");
+            }
+            info => drop(info?),
+        }
+    }
+    let query = match (&arguments.stream, &arguments.query) {
+        (Some(stream), _) => Query::all().in_stream(stream),
+        (None, Some(Unless(query))) => query.clone(),
+        (None, None) => Query::all(),
     };
     let mut output = tool.output();
     let mut list = output.list(event::COLUMNS);
-    let outcome = tail(&source, arguments, &mut list);
+    let outcome = tail(&store, &query, arguments, &mut list);
     list.finish()?;
     outcome
 }
 
-fn tail(source: &Source<'_>, arguments: &Arguments, list: &mut List<'_>) -> Result<(), Failure> {
+fn tail(store: &EventStore, query: &Query, arguments: &Arguments, list: &mut List<'_>) -> Result<(), Failure> {
     // The end is looked up first: what comes after it is left to following, so nothing is missed or told twice.
-    let mut end = source.end()?;
-    match arguments.stream {
-        Some(_) if end == 0 && arguments.follow => say("the stream has no events yet: waiting for the first"),
-        _ => print_last(source, end, arguments.lines, list)?,
-    }
-    if !arguments.follow {
-        return Ok(());
-    }
-    loop {
-        list.flush()?;
-        if reader_is_gone_after(POLL_EVERY)? {
-            return Ok(());
+    let end = store.head()?;
+    let read = store.read_all().matching(query.clone()).to(end);
+    let start = match arguments.from {
+        Some(whence) if arguments.follow => start_of(whence, end),
+        Some(whence) => return from(read, whence, end).into_iter().try_for_each(|event| list.push(&event?)),
+        None => {
+            print_last(read, arguments.lines, list)?;
+            Start::After(end)
         }
-        if source.end()? == end {
-            continue;
-        }
-        for event in source.after(end) {
-            let event = event?;
-            list.push(&event)?;
-            end = source.number(&event);
-        }
-    }
+    };
+    if arguments.follow { follow(store.subscribe(query.clone(), start), list) } else { Ok(()) }
 }
 
-/// Prints the last events up to `end`; of a read that fails, what it gave until then.
-fn print_last(source: &Source<'_>, end: u64, limit: u64, list: &mut List<'_>) -> Result<(), Failure> {
+/// Prints the last events of a read; of one that fails, what it gave until then.
+fn print_last(read: AllRead, limit: u64, list: &mut List<'_>) -> Result<(), Failure> {
     let (mut events, mut outcome) = (Vec::new(), Ok(()));
-    for event in source.last(end, limit) {
+    for event in read.backwards().limit(limit) {
         match event {
             Ok(event) => events.push(event),
             Err(error) => outcome = Err(error),
@@ -76,51 +87,55 @@ fn print_last(source: &Source<'_>, end: u64, limit: u64, list: &mut List<'_>) ->
     Ok(outcome?)
 }
 
-/// What is followed. Its events are counted by version in a stream, and by position where it is everything.
-enum Source<'a> {
-    All(EventStore),
-    Stream(EventStore, &'a StreamName),
+/// What a read gives from some place on.
+fn from(read: AllRead, whence: Whence, end: Position) -> AllRead {
+    match whence {
+        Whence::Beginning => read,
+        Whence::End => read.after(end),
+        Whence::Position(position) => read.from(position),
+        Whence::Time(time) => read.since(time),
+    }
 }
 
-type Events = Box<dyn Iterator<Item = Result<RecordedEvent, Error>>>;
-
-impl Source<'_> {
-    /// The number of the last event there is now; 0 where there is none.
-    fn end(&self) -> Result<u64, Failure> {
-        match self {
-            Source::All(store) => Ok(store.head()?.get()),
-            Source::Stream(store, stream) => match store.version(stream) {
-                Ok(version) => Ok(version.get()),
-                Err(error) if error.kind() == ErrorKind::StreamNotFound => Ok(0),
-                Err(error) => Err(error.into()),
-            },
-        }
+/// Where following begins, so that the first event is the same.
+fn start_of(whence: Whence, end: Position) -> Start {
+    match whence {
+        Whence::Beginning => Start::Beginning,
+        Whence::End => Start::After(end),
+        Whence::Position(position) => Start::After(Position::new(position.get().saturating_sub(1))),
+        Whence::Time(time) => Start::At(time),
     }
+}
 
-    fn number(&self, event: &RecordedEvent) -> u64 {
-        match self {
-            Source::All(_) => event.position().get(),
-            Source::Stream(..) => event.version().get(),
-        }
-    }
-
-    /// The last events up to `end`, the very last first.
-    fn last(&self, end: u64, limit: u64) -> Events {
-        match self {
-            Source::All(store) => {
-                Box::new(store.read_all().to(Position::new(end)).backwards().limit(limit).into_iter())
+/// Prints what comes, until nobody reads any more.
+fn follow(mut live: Subscription, list: &mut List<'_>) -> Result<(), Failure> {
+    let is_watched = stderr().is_terminal();
+    let mut unflushed = 0;
+    loop {
+        match live.try_next()? {
+            Some(Followed::Event(event)) => {
+                list.push(&event)?;
+                unflushed = (unflushed + 1) % FLUSH_EVERY;
+                if unflushed == 0 {
+                    list.flush()?;
+                }
             }
-            Source::Stream(store, stream) => {
-                Box::new(store.read(stream).to(Version::new(end)).backwards().limit(limit).into_iter())
+            Some(Followed::CaughtUp { position }) => {
+                list.flush()?;
+                if is_watched {
+                    say(&format!("level with the store at position {position}: waiting for what comes"));
+                }
             }
-        }
-    }
-
-    /// The events behind `end`, as far as there are any now.
-    fn after(&self, end: u64) -> Events {
-        match self {
-            Source::All(store) => Box::new(store.read_all().after(Position::new(end)).into_iter()),
-            Source::Stream(store, stream) => Box::new(store.read(stream).after(Version::new(end)).into_iter()),
+            Some(Followed::Removed { first, last }) => {
+                say(&format!("positions {first} to {last} are no longer held"));
+            }
+            Some(_) => {}
+            None => {
+                list.flush()?;
+                if reader_is_gone_after(POLL_EVERY)? {
+                    return Ok(());
+                }
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Nothing here takes longer, on any machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 // Bringing events in and out.
 
@@ -644,6 +644,9 @@ const READING: &[&[&str]] = &[
     &["export"],
     &["tail"],
     &["tail", "s"],
+    &["tail", "--from", "beginning", "--query", "type=numbered"],
+    &["consumers"],
+    &["projections"],
     &["verify"],
 ];
 
@@ -830,33 +833,17 @@ fn the_directory_is_named_by_option_or_variable_before_or_after_the_command() {
 }
 
 #[test]
-fn the_demo_holds_again_and_again() {
+fn a_small_real_history_goes_in_and_comes_back() {
     let place = Place::new();
-    let first = place.run(&["demo", "--dir", "new"]).is(0).out;
-    let dir = place.path("new").display().to_string();
-    assert!(first.contains("Everything held") && first.contains(&format!("--dir {dir}")), "{first}");
-    place.run(&["demo", "--dir", "new"]).is(1).says("not empty");
-    fs::create_dir(place.path("empty")).expect("created");
-    place.run(&["demo", "--dir", "empty"]).is(0);
-    place.run(&["--dir", "empty", "verify"]).is(0);
-    place.run(&["--dir", "empty", "read", "history"]).is(0);
-
-    // Without a directory it makes one, whatever the variable says, and it stays.
-    let demo = |number: u32| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_scorebook"));
-        command.arg("demo").env("SCOREBOOK_DIR", "not-here").env("TMPDIR", place.path("empty"));
-        let output = command.current_dir(place.path(".")).output().expect("output");
-        assert_eq!(output.status.code(), Some(0), "run {number}");
-        String::from_utf8(output.stdout).expect("text")
-    };
-    let (one, two) = (demo(1), demo(2));
-    assert_ne!(one, two);
-    assert!(!place.path("not-here").exists());
-    let made = fs::read_dir(place.path("empty")).expect("the directory");
-    let made = made.filter(|entry| {
-        entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("scorebook-demo-"))
-    });
-    assert_eq!(made.count(), 2);
+    let history = include_str!("../data/history.ndjson");
+    let lines = history.lines().filter(|line| !line.trim().is_empty()).count();
+    place.run(&["import"]).with(history).is(0).says(&format!("{lines} events in 1 batch"));
+    place.run(&["verify"]).is(0);
+    let all = place.run(&["read"]).is(0).lines();
+    assert_eq!(all.len(), lines);
+    let of_stream = place.run(&["read", "history"]).is(0).lines();
+    let among_all = all.iter().filter(|line| members(line)["stream"] == "\"history\"");
+    assert!(!of_stream.is_empty() && among_all.eq(&of_stream));
 }
 
 // States, which the tool knows where it is linked with aggregates: those of `tests/examples/linked_tool.rs`.
@@ -1012,7 +999,8 @@ fn what_cannot_be_folded_is_named_and_the_steps_before_it_are_told() {
 fn where_nothing_folds_a_stream_its_events_are_shown_and_how_to_have_it_folded() {
     let place = Place::new();
     place.run(&["import"]).with(GAME).is(0);
-    let hint = "no aggregate folds category `game` here: a program that ends in scorebook::cli::run(registry)";
+    let hint = "no aggregate but that of the word game folds category `game` here: a program that ends in \
+                scorebook::cli::run(registry)";
     let read = |arguments: &[&str]| place.run(&[&["read", "game-42"], arguments].concat()).is(0).out;
     let told = place.run(&["replay", "game-42", "--step"]).is(0);
     assert_eq!(told.says(hint).out, read(&[]));
@@ -1067,28 +1055,28 @@ fn check_names_what_cannot_be_decoded_or_folded_and_counts_what_nobody_knows() {
 }
 
 /// A directory to run the tool in; its store is `store`.
-struct Place {
+pub(crate) struct Place {
     dir: TempDir,
 }
 
 /// A run of the tool that has not begun.
-struct Prepared {
+pub(crate) struct Prepared {
     command: Command,
     arguments: String,
     input: Vec<u8>,
 }
 
 /// What a run of the tool came to.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
     arguments: String,
 }
 
 impl Prepared {
     /// With this on standard input.
-    fn with(mut self, input: &str) -> Prepared {
+    pub(crate) fn with(mut self, input: &str) -> Prepared {
         self.input = input.as_bytes().to_vec();
         self
     }
@@ -1109,7 +1097,7 @@ impl Prepared {
     }
 
     /// Goes, and ends with this exit code.
-    fn is(self, code: i32) -> Run {
+    pub(crate) fn is(self, code: i32) -> Run {
         let run = self.go();
         assert_eq!(run.code, Some(code), "{}\n{}", run.arguments, run.err);
         run
@@ -1118,39 +1106,39 @@ impl Prepared {
 
 impl Run {
     /// Says this on standard error.
-    fn says(&self, text: &str) -> &Run {
+    pub(crate) fn says(&self, text: &str) -> &Run {
         assert!(self.err.contains(text), "{} said: {}", self.arguments, self.err);
         self
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.out.lines().map(str::to_owned).collect()
     }
 
-    fn object(&self) -> Value {
+    pub(crate) fn object(&self) -> Value {
         serde_json::from_str(&self.out).expect("a JSON object")
     }
 }
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         Place { dir: tempfile::tempdir().expect("a directory") }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.path("store")
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).expect("a text")
     }
 
     /// The tool on the store, unless the arguments name another.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(Path::new(env!("CARGO_BIN_EXE_scorebook")), arguments)
     }
 
@@ -1163,12 +1151,12 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Prepared {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Prepared {
         Prepared { command: self.command(arguments), arguments: arguments.join(" "), input: Vec::new() }
     }
 
     /// The same of the tool that knows what a game is.
-    fn linked(&self, arguments: &[&str]) -> Prepared {
+    pub(crate) fn linked(&self, arguments: &[&str]) -> Prepared {
         let command = self.command_of(linked_tool(), arguments);
         Prepared { command, arguments: arguments.join(" "), input: Vec::new() }
     }
@@ -1204,7 +1192,7 @@ impl Place {
     }
 
     /// The number of events, once readers in other processes see them all: they are told within moments, not at once.
-    fn wait_until_seen(&self, store: &EventStore) -> u64 {
+    pub(crate) fn wait_until_seen(&self, store: &EventStore) -> u64 {
         let head = store.head().expect("the head");
         let begun = Instant::now();
         while EventStore::open_read_only(self.store()).expect("the store").head().expect("the head") < head {
@@ -1215,7 +1203,7 @@ impl Place {
     }
 
     /// Every file of the store, with its bytes.
-    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         collect(&self.store(), &mut files);
         files
@@ -1273,7 +1261,7 @@ fn event(stream: &str, number: u64) -> String {
 }
 
 /// The keys of a line and their values as they stand.
-fn members(line: &str) -> BTreeMap<String, String> {
+pub(crate) fn members(line: &str) -> BTreeMap<String, String> {
     let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).expect("a JSON object");
     members.into_iter().map(|(key, value)| (key, value.get().to_owned())).collect()
 }
@@ -1291,7 +1279,7 @@ fn collect(dir: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
 }
 
 /// The exit code of a process that ends by itself.
-fn wait(child: &mut Child) -> Option<i32> {
+pub(crate) fn wait(child: &mut Child) -> Option<i32> {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if let Some(status) = child.try_wait().expect("a process") {

@@ -1,0 +1,60 @@
+//! Whether something is to be changed: shown before, and asked for.
+
+use crate::cli::Tool;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::output::{Facts, say};
+use scorebook::{ErrorKind, EventStore};
+use std::io::{IsTerminal, stderr, stdin};
+use std::path::Path;
+
+/// How whoever calls agrees to a change.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct Consent {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Consent {
+    /// Shows what would be done, or asks whether to; whether to go ahead. `plan` is a sentence, and the facts say the same.
+    pub(crate) fn is_given(self, tool: &Tool, plan: &str, facts: Facts) -> Result<bool, Failure> {
+        if self.dry_run {
+            tool.output().facts(&facts.with("done", false))?;
+            return Ok(false);
+        }
+        if !self.yes {
+            ask(&format!("{plan} Go ahead?"), "nothing was changed")?;
+        }
+        Ok(true)
+    }
+}
+
+/// Asks whoever sits there; nobody there is no consent. `refused` says what a no comes to.
+pub(crate) fn ask(question: &str, refused: &str) -> Result<(), Failure> {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "nobody is there to ask: say --yes to go ahead"));
+    }
+    say(&format!("{question} [y/N]"));
+    let mut answer = String::new();
+    stdin().read_line(&mut answer).map_err(|error| Failure::file("reading", Path::new("standard input"), &error))?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::new(Exit::Other, refused)),
+    }
+}
+
+impl Tool {
+    /// Opens a store that is there for changing something. `instead` is how the process that has it open does the same.
+    pub(crate) fn open_to_change(&self, instead: &str) -> Result<EventStore, Failure> {
+        EventStore::open(&self.dir).map_err(|error| match error.kind() {
+            ErrorKind::Locked => {
+                let advice = "only the process that has the store open can change it: let that one call";
+                Failure::from(error).advise(format!("{advice} {instead}, or end it first"))
+            }
+            _ => error.into(),
+        })
+    }
+}
