@@ -2,7 +2,10 @@
 //!
 //! * [`first_steps`]: open, append, read, decide again after a conflict, look at it with the tool
 //! * [`modelling`]: enums of events, aggregates, commands that are executed once, several aggregates together
+//! * [`following`]: subscriptions, and consumers that have every event handled once
+//! * [`keeping`]: deleting and finishing streams, letting them begin later, and what is kept
 //! * [`testing_a_domain`]: rules without a store, slices of real logs, power cuts
+//! * `writing_the_bot` (feature `game`): the word game behind a Discord library, from the first message to the shutdown
 //! * [`changing_schemas`]: events that were recorded by older code, and how today's reads them
 //! * [`errors`]: every kind of error and what to do about it
 //! * [`options`]: every option, its default, and when to change it
@@ -18,8 +21,18 @@ pub mod first_steps {}
 #[doc = include_str!("modelling.md")]
 pub mod modelling {}
 
+#[doc = include_str!("following.md")]
+pub mod following {}
+
+#[doc = include_str!("keeping.md")]
+pub mod keeping {}
+
 #[doc = include_str!("testing_a_domain.md")]
 pub mod testing_a_domain {}
+
+#[cfg(feature = "game")]
+#[doc = include_str!("writing_the_bot.md")]
+pub mod writing_the_bot {}
 
 #[doc = include_str!("changing_schemas.md")]
 pub mod changing_schemas {}
