@@ -1,7 +1,7 @@
 //! What can go wrong: trouble to be passed on, and answers a caller acts on.
 
 use crate::name::StreamName;
-use crate::position::{ExpectedVersion, Position, Version};
+use crate::position::{ExpectedVersion, Position, Revision, Version};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -216,6 +216,25 @@ pub enum Conflict {
         /// The position of the first event of the batch that came with it.
         position: Position,
     },
+    /// Another handle has moved the consumer, changed it or deleted it.
+    Consumer {
+        /// The name of the consumer.
+        name: String,
+    },
+    /// The stream is finished: it takes nothing more, and its name is not used again.
+    Finished {
+        /// The stream that was to be written to.
+        stream: StreamName,
+    },
+    /// What is said about a stream was changed by somebody else.
+    Revision {
+        /// The stream it is said about.
+        stream: StreamName,
+        /// The revision that the batch asked for.
+        expected: Revision,
+        /// The revision when the batch was judged.
+        actual: Revision,
+    },
 }
 
 impl Conflict {
@@ -224,7 +243,11 @@ impl Conflict {
     pub fn actual(&self) -> Option<Version> {
         match self {
             Conflict::Version { actual, .. } => Some(*actual),
-            Conflict::Unless { .. } | Conflict::Once { .. } => None,
+            Conflict::Unless { .. }
+            | Conflict::Once { .. }
+            | Conflict::Consumer { .. }
+            | Conflict::Finished { .. }
+            | Conflict::Revision { .. } => None,
         }
     }
 }
@@ -242,6 +265,11 @@ impl fmt::Display for Conflict {
             Conflict::Once { key, position } => {
                 let key = key.escape_debug();
                 write!(f, "key `{key}` came before with something else, in the batch at position {position}")
+            }
+            Conflict::Consumer { name } => write!(f, "another handle has moved consumer {name}"),
+            Conflict::Finished { stream } => write!(f, "stream {stream} is finished"),
+            Conflict::Revision { stream, expected, actual } => {
+                write!(f, "what is said about stream {stream} has revision {actual}, expected {expected}")
             }
         }
     }

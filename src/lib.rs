@@ -31,19 +31,25 @@
 //! | P7 | what a crash left unfinished is left out without asking | `crash::every_story_stopped_at_every_operation_keeps_what_was_acknowledged` |
 //! | P8 | after a failed sync nothing is written, and reads go on | `faults::a_failed_sync_latches_and_readers_go_on` |
 //! | P9 | a full disk never bricks a store | `faults::a_full_disk_refuses_and_goes_on_by_itself` |
+//! | P10 | everything that is not the log can be deleted, and only speed is lost | `derived::no_answer_depends_on_a_derived_file`, `projections::a_saved_state_that_is_flipped_or_cut_anywhere_is_no_worse_than_none` |
+//! | P12 | a subscription never skips, never repeats, and never ends silently | `subscriptions::history_and_then_what_comes_is_given_without_a_hole_or_a_repeat`, `consumers::whatever_happens_nothing_is_skipped_nothing_is_twice_and_no_checkpoint_is_ahead` |
 
 // The tool and the game say `scorebook::` as any other user does, and are built here nevertheless.
 #[cfg(any(feature = "cli", feature = "game"))]
 extern crate self as scorebook;
 
+mod backup;
+mod bus;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod consumer;
 mod error;
 mod event;
 mod format;
 #[cfg(feature = "game")]
 pub mod game;
 pub mod guide;
+mod health;
 mod index;
 mod inspect;
 pub mod limits;
@@ -53,11 +59,14 @@ mod mutant;
 mod name;
 mod options;
 mod position;
+mod projection;
 mod query;
 mod receipt;
+mod retention;
 mod segment;
 mod storage;
 mod store;
+mod subscription;
 mod sync;
 pub mod testing;
 mod time;
@@ -66,9 +75,10 @@ pub use store::EventStore;
 
 pub use event::{Codec, EventId, Metadata, NewEvent, RecordedEvent};
 pub use name::StreamName;
-pub use position::{ExpectedVersion, Place, Position, Version};
+pub use position::{ExpectedVersion, Place, Position, Revision, Version};
 pub use query::{Predicate, Query};
 pub use receipt::{Receipt, StreamReceipt};
+pub use retention::{CategoryName, EventTypeName, Retention, Scope};
 pub use store::{BatchBuilder, Guard, PendingReceipt};
 pub use time::Timestamp;
 
@@ -79,18 +89,34 @@ pub use modelling::{Decision, ExecuteError, Executed, Executing, Execution, Toge
 pub use modelling::{Fold, OnQuery, OnSeveral, OnStream};
 
 pub use modelling::{CheckFailure, CheckReport, CheckedShape};
-pub use modelling::{DecodedEvents, Event, EventShape, EventTypeInfo, EventTypes, Registry, RegistryBuilder, Split};
+pub use modelling::{
+    DecodedEvents, Event, EventShape, EventTypeInfo, EventTypes, Registry, RegistryBuilder, Split, UpcastEvent,
+};
 pub use modelling::{Fault, Faults, RegistryFault, RegistryFaults, Snowflake};
 
 pub use store::{AllEvents, AllRead, StreamEvents, StreamInfo, StreamList, StreamRead};
 pub use store::{Group, GroupKey, Grouping};
 
+pub use projection::{AsOf, Folded, Projection, ProjectionFault, Reached, ReadAs, Saving, StateHash, View};
+pub use projection::{Parted, ProjectionCheck, Rebuild, RebuildProgress, Rebuilt};
+
+pub use subscription::{Followed, Items, Next, NextBatch, Start, Subscription};
+
+pub use consumer::{AfterChange, ConsumerControl, ConsumerHealth, ConsumerInfo, ParkedEvent};
+pub use consumer::{Backoff, Breaker, Consumer, PartitionBy, Verdict};
+pub use consumer::{Committing, Delivered, Delivery, Failure, Member, NextDelivery, Running};
+
+pub use bus::{Bus, Handler, HandlerFailure, HandlerId, UntilHandled};
+
 pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
 pub use options::{Durability, MetadataField, Options, ReadMode};
 pub use store::{Stats, Status, StoreId};
 
+pub use backup::{BackupInfo, BackupReport, RestoreReport, Until, restore, verify_backup};
+pub use health::{Concern, Health, Thresholds};
 pub use inspect::{RebuiltIndex, SalvageReport, StoreInfo, VerifyReport, inspect, rebuild_index, salvage, verify};
 pub use store::{ExactEvent, ExactImport};
+pub use store::{Hold, Standing, StreamMetadata};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

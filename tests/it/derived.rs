@@ -5,8 +5,41 @@ use super::support::{Home, name, small_segments};
 use crate::model::{Chance, Choices, forget_derived, is_derived, options, seed};
 use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{SimulatedDisk, verify_simulated};
-use scorebook::{Durability, ErrorKind, EventId, EventStore, NewEvent, Query, Version, rebuild_index, verify};
+use scorebook::{
+    Durability, ErrorKind, EventContext, EventId, EventStore, NewEvent, Projection, Query, RecordedEvent, Version,
+    rebuild_index, verify,
+};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// Counts events by stream and type.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Tally(BTreeMap<String, u64>);
+
+impl Projection for Tally {
+    type Event = RecordedEvent;
+    const NAME: &'static str = "tally";
+    const VERSION: u32 = 1;
+
+    fn query() -> Query {
+        Query::all().of_type("guessed").of_type("ended")
+    }
+
+    fn new() -> Tally {
+        Tally(BTreeMap::new())
+    }
+
+    fn apply(&mut self, event: &RecordedEvent, _: &EventContext<'_>) {
+        *self.0.entry(format!("{} {}", event.stream(), event.event_type())).or_default() += 1;
+    }
+}
+
+/// Has a projection follow what there is, so that its state is saved by when the store is closed.
+fn follow(store: &EventStore) {
+    let tally = store.projection::<Tally>().expect("it follows");
+    tally.reached(store.head().expect("a head")).wait().expect("it folds");
+    tally.save().expect("it is saved");
+}
 
 const STREAMS: u64 = 12;
 const TYPES: [&str; 3] = ["started", "guessed", "ended"];
@@ -47,6 +80,7 @@ fn told(chance: &mut Chance, rounds: u64, batches: u64) -> SimulatedDisk {
     for round in 0..rounds {
         let store = options().open_simulated(&disk).expect("a store");
         fill(&store, chance, batches, round);
+        follow(&store);
         if chance.below(2) == 0 {
             store.close().expect("closing");
         } else {
@@ -60,17 +94,16 @@ fn told(chance: &mut Chance, rounds: u64, batches: u64) -> SimulatedDisk {
 /// Everything that can be asked, answered.
 fn answers(store: &EventStore) -> String {
     let mut said = String::new();
-    let mut tell =
-        |what: &str, events: &mut dyn Iterator<Item = Result<scorebook::RecordedEvent, scorebook::Error>>| {
-            write!(said, "\n{what}:").expect("text");
-            for event in events {
-                match event {
-                    Ok(event) => write!(said, " {}/{}/{}", event.position(), event.stream(), event.version()),
-                    Err(error) => write!(said, " {:?}", error.kind()),
-                }
-                .expect("text");
+    let mut tell = |what: &str, events: &mut dyn Iterator<Item = Result<RecordedEvent, scorebook::Error>>| {
+        write!(said, "\n{what}:").expect("text");
+        for event in events {
+            match event {
+                Ok(event) => write!(said, " {}/{}/{}", event.position(), event.stream(), event.version()),
+                Err(error) => write!(said, " {:?}", error.kind()),
             }
-        };
+            .expect("text");
+        }
+    };
     tell("all", &mut store.read_all().into_iter());
     for number in 0..STREAMS + 16 {
         let stream = name(&stream(number));
@@ -102,7 +135,9 @@ fn answers(store: &EventStore) -> String {
     let counts = TYPES.map(|name| count(Query::all().of_type(name)));
     let stats = store.stats().map(|stats| (stats.events(), stats.streams())).map_err(|error| error.kind());
     let streams = store.streams().list().map_err(|error| error.kind());
-    write!(said, "\n{counts:?}\n{stats:?}\n{streams:?}").expect("text");
+    let tally = store.head().and_then(|head| store.fold::<Tally>(head)).map_err(|error| error.kind());
+    let tally = tally.map(|tally| (tally.position(), tally.into_state().0));
+    write!(said, "\n{counts:?}\n{stats:?}\n{streams:?}\n{tally:?}").expect("text");
     said
 }
 
@@ -131,6 +166,7 @@ fn no_answer_depends_on_a_derived_file() {
         let older = disk.kill();
         let store = options().open_simulated(&disk).expect("it opens");
         fill(&store, &mut chance, 25, 4);
+        follow(&store);
         store.close().expect("closing");
         let foreign = told(&mut chance, 4, 25);
         let expected = {
@@ -173,6 +209,7 @@ fn small() -> SimulatedDisk {
     let disk = SimulatedDisk::new(chance.next());
     let store = options().open_simulated(&disk).expect("a store");
     fill(&store, &mut chance, 230, 0);
+    follow(&store);
     store.close().expect("closing");
     disk.kill()
 }
@@ -206,6 +243,7 @@ fn derived_files_flipped_in_any_byte_and_cut_at_any_length_change_no_answer() {
         }
     }
     assert!(paths.iter().any(|path| path.ends_with("8.idx")) && paths.iter().any(|path| path.starts_with("index/")));
+    assert!(paths.iter().any(|path| path.starts_with("snapshots/")));
     println!("seed {}: {tried} changes of {paths:?}", seed());
 }
 

@@ -1,10 +1,9 @@
 //! States of whoever does not know what folds them: the tool's, and those of a check of a whole log.
 
 use super::support::{add, name};
-use scorebook::ExpectedVersion::Any;
 use scorebook::testing::fixture;
 use scorebook::{
-    Aggregate, ErrorKind, Event, EventContext, EventStore, ExecuteError, Fold, NewEvent, Position, Registry, StreamName,
+    Aggregate, ErrorKind, Event, EventContext, EventStore, Fold, NewEvent, Position, Registry, StreamName,
 };
 use serde::Serialize;
 use std::cell::RefCell;
@@ -148,63 +147,4 @@ fn what_comes_while_a_check_runs_is_not_looked_at() {
     let report = registry.check(&store).expect("it can be read");
     assert!(report.is_sound(), "{:?}", report.failures().collect::<Vec<_>>());
     assert_eq!((report.events(), store.head().expect("a head").get()), (1, 2));
-}
-
-/// Whoever writes keeps two counters equal, always in one batch.
-fn move_both(store: &EventStore, by: u32) {
-    let batch = store.batch().append(&name("counter-a"), Any, [up(by)]).append(&name("counter-b"), Any, [up(by)]);
-    batch.commit().wait().expect("a receipt");
-}
-
-#[test]
-fn a_refusal_over_states_that_never_were_together_is_no_answer() {
-    let store = EventStore::open_in_memory().expect("a store");
-    move_both(&store, 1);
-    let mut calls = 0;
-    let outcome = store.together(|together| {
-        calls += 1;
-        let a = together.load::<Counter>(&name("counter-a"))?.state().sum;
-        if calls == 1 {
-            move_both(&store, 5);
-        }
-        let b = together.load::<Counter>(&name("counter-b"))?.state().sum;
-        if a == b {
-            Err(ExecuteError::Refused(format!("both are {a}")))
-        } else {
-            Err(ExecuteError::Refused(format!("{a} != {b}")))
-        }
-    });
-    let refused = outcome.wait().expect_err("both ways are refused");
-    assert_eq!(refused.refusal().map(String::as_str), Some("both are 6"));
-    assert_eq!(calls, 2);
-}
-
-#[test]
-fn nothing_that_follows_from_states_that_never_were_together_is_no_answer_either() {
-    let store = EventStore::open_in_memory().expect("a store");
-    move_both(&store, 1);
-    let mut calls = 0;
-    let outcome = store.together(|together| {
-        calls += 1;
-        let a = together.load::<Counter>(&name("counter-a"))?.state().sum;
-        if calls == 1 {
-            move_both(&store, 5);
-        }
-        let b = together.load::<Counter>(&name("counter-b"))?.state().sum;
-        if a == b {
-            together.append(&name("counter-a"), Any, [up(0)]);
-        }
-        Ok::<(), ExecuteError<()>>(())
-    });
-    assert!(outcome.wait().expect("nothing is refused").is_some(), "{calls} calls");
-    // With one attempt alone the conflict is the answer.
-    let mut calls = 0;
-    let outcome = store.together(|together| {
-        together.load::<Counter>(&name("counter-a"))?;
-        calls += 1;
-        move_both(&store, 1);
-        Err::<(), ExecuteError<()>>(ExecuteError::Refused(()))
-    });
-    let conflict = outcome.attempts(1).wait().expect_err("it went on");
-    assert!(conflict.conflict().is_some() && calls == 1, "{conflict:?}");
 }

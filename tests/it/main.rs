@@ -2,6 +2,38 @@
 
 mod aggregates;
 mod append;
+mod backup;
+#[cfg(feature = "game")]
+mod boards;
+#[cfg(feature = "game")]
+mod boards_asks;
+#[cfg(feature = "game")]
+mod boards_records;
+#[cfg(feature = "game")]
+mod boards_rules;
+#[cfg(feature = "game")]
+mod bot;
+#[cfg(feature = "game")]
+mod bot_asks;
+#[cfg(feature = "game")]
+mod bot_evenings;
+#[cfg(feature = "game")]
+mod bot_input;
+#[cfg(feature = "game")]
+mod bot_messages;
+#[cfg(feature = "game")]
+mod bot_races;
+#[cfg(feature = "game")]
+mod bot_recovery;
+#[cfg(feature = "game")]
+mod bot_repeats;
+#[cfg(feature = "game")]
+mod bot_replays;
+#[cfg(feature = "game")]
+mod bot_routing;
+#[cfg(feature = "game")]
+mod bot_tasks;
+mod bus;
 // The tool once more, as a stranger to the crate would build it: what it names is public, methods and fields too.
 #[cfg(feature = "cli")]
 #[path = "../../src/cli/mod.rs"]
@@ -9,20 +41,36 @@ mod append;
 mod cli;
 mod concurrency;
 mod conditions;
+mod consumer_mishaps;
+mod consumer_rules;
+mod consumers;
 mod crash;
 mod damage;
+mod deleting;
 mod derived;
 mod directory;
 mod doubted;
+#[cfg(feature = "cli")]
+mod evening;
 mod faults;
+#[cfg(feature = "game")]
+mod feed;
 mod folds;
 mod forged;
 #[cfg(feature = "game")]
 mod game;
 #[cfg(feature = "game")]
+mod game_catalogue;
+#[cfg(feature = "game")]
 mod game_commands;
 #[cfg(feature = "game")]
+mod game_details;
+#[cfg(feature = "game")]
 mod game_events;
+#[cfg(feature = "game")]
+mod game_fair;
+#[cfg(feature = "game")]
+mod game_forged;
 #[cfg(feature = "game")]
 mod game_maker;
 #[cfg(feature = "game")]
@@ -36,7 +84,10 @@ mod game_teams;
 #[cfg(feature = "game")]
 mod game_words;
 mod golden;
+mod health;
 mod kit;
+#[cfg(feature = "cli")]
+mod leaderboard;
 mod lies;
 #[path = "../model/mod.rs"]
 mod model;
@@ -45,15 +96,25 @@ mod modelling;
 mod mutants;
 mod once;
 mod process;
+mod projection_mishaps;
+mod projections;
 mod query;
 mod read;
 mod reader;
 mod regressions;
+#[cfg(feature = "cli")]
+mod replaying;
 mod schemas;
 mod streams;
+mod subscriptions;
 mod support;
 mod tidy;
+mod together;
 #[cfg(feature = "cli")]
 mod tool;
+#[cfg(feature = "cli")]
+mod tool_following;
+#[cfg(feature = "cli")]
+mod tool_keeping;
 mod unreadable;
 mod upcasting;

@@ -16,6 +16,8 @@ const MODEL: &str = "crash::whatever_is_done_to_it_the_store_does_what_the_model
 
 const CONDITIONS: &str = "conditions::every_answer_is_the_one_that_a_look_at_all_admitted_events_gives";
 
+const CONSUMING: &str = "consumers::whatever_happens_nothing_is_skipped_nothing_is_twice_and_no_checkpoint_is_ahead";
+
 /// The broken stores, and the test that catches each.
 const CAUGHT: &[(&str, &str)] = &[
     ("AnswersBeforeWriting", RECEIPT),
@@ -63,6 +65,82 @@ const CAUGHT: &[(&str, &str)] = &[
     ("LocksNothing", "concurrency::a_second_writer_in_this_process_is_refused_and_names_the_owner"),
     ("ReadsBeyondTheFixedEnd", RECEIPT),
     ("EndsAtAReadError", "unreadable::a_sector_that_cannot_be_read_any_more_fails_only_what_needs_it"),
+    ("SleepsWithoutASeat", "subscriptions::whoever_waits_is_called_by_what_it_asks_for_and_by_nothing_else"),
+    ("SleepsOnWhatCame", "subscriptions::nobody_sleeps_over_an_event_however_it_comes_in_between"),
+    ("WakesEverybody", "subscriptions::whoever_waits_is_called_by_what_it_asks_for_and_by_nothing_else"),
+    ("BeginsAtThePositionGiven", "subscriptions::events_before_the_start_are_not_given"),
+    ("GivesWhatIsOlder", "subscriptions::events_before_the_start_are_not_given"),
+    ("GoesOnBehindTheHead", "subscriptions::what_comes_while_history_is_read_is_given_behind_it"),
+    ("TellsItIsLevelOnce", "subscriptions::being_caught_up_is_told_once_each_time"),
+    ("PassesOverGaps", "subscriptions::positions_that_are_not_held_any_more_are_told_and_nothing_stops"),
+    ("GivesWhatIsNotDurable", "subscriptions::what_is_asked_to_be_durable_is_given_only_then"),
+    ("SleepsOnWhenClosed", "subscriptions::a_closed_store_ends_subscriptions_and_they_say_so"),
+    ("OverlooksASetback", "subscriptions::where_a_store_opens_again_without_what_was_given_the_subscription_ends"),
+    ("LetsAnyoneMoveAConsumer", "consumers::of_two_who_move_one_consumer_one_is_told"),
+    ("LetsLaterOnesPass", CONSUMING),
+    ("HandsOutAKeyTwice", CONSUMING),
+    ("KeepsWhatADeadMemberHad", "consumers::what_a_member_had_when_it_left_goes_to_the_others_in_order"),
+    ("RetriesForEver", "consumers::what_fails_is_tried_again_after_growing_pauses_and_parked_after_the_last"),
+    ("RecordsWhatWasScanned", CONSUMING),
+    ("CountsTheAgeAnew", "consumers::the_age_of_a_checkpoint_is_not_counted_anew_with_every_event"),
+    ("CommitsWithoutTheCheckpoint", "consumers::killed_anywhere_every_event_has_its_result_exactly_once"),
+    (
+        "StandsStillWhereNothingMatches",
+        "consumers::the_checkpoint_of_a_filtered_consumer_moves_although_nothing_matches",
+    ),
+    ("ForgetsWhatWasLeft", CONSUMING),
+    (
+        "ForgetsWhatWasParked",
+        "consumers::parked_events_are_kept_over_a_restart_and_handed_out_again_in_order_or_dropped",
+    ),
+    ("TakesAnotherDefinition", "consumers::a_consumer_that_is_there_is_not_taken_for_another_unless_that_is_said"),
+    ("RunsOnWhenPaused", "consumers::a_pause_and_what_was_found_out_last_a_restart"),
+    ("ClosesWithoutCheckpoints", "consumers::begun_again_exactly_what_was_not_acknowledged_is_handed_out"),
+    ("SavesNoConsumers", "consumers::what_is_known_of_consumers_is_read_from_the_log_where_nothing_else_is_left"),
+    (
+        "BringsBackWhatIsGone",
+        "consumer_mishaps::what_is_said_of_events_of_a_consumer_that_is_gone_does_not_bring_it_back",
+    ),
+    (
+        "GoesOnBehindASetback",
+        "consumer_mishaps::where_a_store_opens_again_with_less_no_checkpoint_speaks_of_what_is_gone",
+    ),
+    (
+        "ParksWhatCameBefore",
+        "consumer_mishaps::what_comes_before_a_parked_event_in_its_key_is_handed_out_also_after_a_restart_and_when_sent_back",
+    ),
+    ("CallsNobodyForASync", "consumer_rules::what_is_asked_to_be_durable_is_handed_out_only_then"),
+    ("AppendsToWhatIsFinished", "deleting::a_finished_stream_says_so_and_takes_nothing"),
+    (
+        "ReadsBelowTheFloor",
+        "deleting::a_truncated_stream_begins_with_its_first_kept_version_and_less_is_an_error_with_that",
+    ),
+    ("SavesNoFates", "deleting::a_stream_whose_events_are_lost_goes_on_from_the_version_it_had"),
+    ("ReachesWhatIsNotFolded", "projections::waiting_for_a_position_returns_after_it_is_folded_in"),
+    (
+        "ForgetsWhatTheOtherCopyMisses",
+        "projections::in_pieces_of_any_size_twice_and_beside_the_old_one_it_is_the_same_state",
+    ),
+    ("KeepsWhatWasLost", "projections::what_the_store_has_lost_is_in_no_state"),
+    ("SavesWhatIsNotDurable", "projections::what_is_saved_is_durable"),
+    ("TrustsADamagedState", "projections::a_saved_state_that_is_flipped_or_cut_anywhere_is_no_worse_than_none"),
+    ("TrustsAStateAheadOfTheLog", "projections::a_saved_state_of_another_log_is_no_worse_than_none"),
+    ("TrustsAStateOfAnotherLog", "projections::a_saved_state_of_another_log_is_no_worse_than_none"),
+    (
+        "CallsHandlersAsTheyWereAdded",
+        "bus::handlers_of_one_event_are_called_by_their_order_and_then_as_they_were_added",
+    ),
+    ("StopsAtAFailure", "bus::a_handler_that_fails_or_panics_stops_nobody_and_is_told"),
+    ("CallsRemovedHandlers", "bus::a_handler_that_was_removed_is_not_called_any_more_also_with_the_event_in_hand"),
+    ("SaysHandledWhenItIsRead", "bus::whoever_waits_waits_until_every_handler_has_dealt_with_everything"),
+    ("WaitsForLiveHandlersOnly", "bus::whoever_waits_waits_until_every_handler_has_dealt_with_everything"),
+    ("WaitsInsideAHandler", "bus::a_handler_that_waits_for_its_own_bus_gets_an_error"),
+    (
+        "HandlesWhatWasSeenFirst",
+        "bus::events_are_handled_in_their_order_whoever_asks_for_them_and_while_handlers_come_and_go",
+    ),
+    ("KeepsEveryFailure", "bus::of_many_failures_the_last_hundred_are_kept_and_of_long_reasons_the_beginning"),
+    ("ClosesBesideAHandlerAtWork", "bus::closing_the_store_waits_for_a_handler_at_work_and_calls_no_other"),
 ];
 
 /// A broken store that hangs is not caught.

@@ -95,7 +95,7 @@ pub(crate) fn stop_and_look(story: &Story, seed: u64, stop_at: u64, how: Thoroug
 }
 
 /// The states that are looked at: all where few things are pending, else the extremes, the singles and a sample.
-fn choices(disk: &SimulatedDisk, chance: &mut Chance, how: Thoroughness) -> Vec<CrashChoice> {
+pub(super) fn choices(disk: &SimulatedDisk, chance: &mut Chance, how: Thoroughness) -> Vec<CrashChoice> {
     let items = disk.pending_items();
     if items <= how.masks_up_to {
         return (0..1 << items).map(CrashChoice::Mask).collect();

@@ -3,22 +3,26 @@
 
 #![allow(dead_code, unused_imports, reason = "each of the targets that share this uses a part of it")]
 
-mod chance;
+pub(crate) mod chance;
+mod consuming;
 mod crashes;
 pub(crate) mod damage;
 mod errors;
 mod expected;
+mod following;
 mod ledger;
-mod operation;
+pub(crate) mod operation;
 mod reading;
 mod stories;
 mod storm;
 mod world;
 
 pub(crate) use chance::{Chance, Choices, Script, seed};
+pub(crate) use consuming::Consuming;
 pub(crate) use crashes::{Thoroughness, look_only, operations_of, stop_and_look, survive};
 pub(crate) use errors::{Failure, fail_and_look, failures_of};
 pub(crate) use expected::{Model, check_named, stream};
+pub(crate) use following::{Following, followings, operations_of_following, stop_and_follow};
 pub(crate) use ledger::{Fate, Found, Ledger};
 pub(crate) use operation::{Expect, Operation, Part, part};
 pub(crate) use stories::{Story, append, stories, write};

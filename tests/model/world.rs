@@ -624,5 +624,5 @@ pub(crate) fn forget_derived(disk: &SimulatedDisk) {
 
 /// Whether a file is derived from the log.
 pub(crate) fn is_derived(path: &str) -> bool {
-    path.ends_with(".idx") || path.starts_with("index/")
+    path.ends_with(".idx") || path.starts_with("index/") || path.starts_with("snapshots/")
 }

@@ -53,6 +53,11 @@ enum Lane {
         #[command(flatten)]
         amount: Amount,
     },
+    /// A consumer with random members, acknowledgements, failures, restarts and crashes, compared with a model.
+    Consumers {
+        #[command(flatten)]
+        amount: Amount,
+    },
     /// Every bit, cut, sector, record, segment and file of several stores is changed, one at a time and several at once.
     Damage {
         #[command(flatten)]
@@ -132,6 +137,7 @@ fn main() -> ExitCode {
         Lane::Crashes { amount, sample } => simulated::crashes(amount.extent(), sample),
         Lane::Errors { amount, stories } => simulated::errors(amount.extent(), stories),
         Lane::Operations { amount } => simulated::operations(amount.extent()),
+        Lane::Consumers { amount } => simulated::consumers(amount.extent()),
         Lane::Damage { amount } => damage::damage(amount.extent()),
         Lane::Kills { amount } => kills::kills(amount.extent()),
         Lane::Shutdowns { amount } => filesystems::cuts(amount.extent(), filesystems::Below::FileSystem),

@@ -1,8 +1,8 @@
-//! The lanes on the simulated disk: crashes, failing operations, random operations.
+//! The lanes on the simulated disk: crashes, failing operations, random operations, a consumer.
 
 use crate::model::{
-    Chance, Failure, Operation, Story, Thoroughness, World, fail_and_look, failures_of, operations_of, stop_and_look,
-    stories,
+    Chance, Consuming, Failure, Operation, Story, Thoroughness, World, fail_and_look, failures_of, followings,
+    operations_of, operations_of_following, stop_and_follow, stop_and_look, stories,
 };
 use crate::run::{Extent, Run};
 
@@ -12,15 +12,21 @@ pub(crate) fn crashes(extent: Extent, is_sample: bool) -> bool {
     let how = if is_sample { Thoroughness::SAMPLE } else { Thoroughness::FULL };
     let stories = stories();
     let run = Run::new("crashes", "states", extent);
-    let pieces: Vec<(usize, u64)> = (stories.iter().enumerate())
-        .flat_map(|(number, story)| (1..=operations_of(story, extent.seed)).map(move |stop_at| (number, stop_at)))
-        .collect();
-    println!("{} stories, {} operations", stories.len(), pieces.len());
+    let followings = followings();
+    let told = stories.iter().map(|story| operations_of(story, extent.seed));
+    let told = told.chain(followings.iter().map(|story| operations_of_following(story, extent.seed)));
+    let pieces: Vec<(usize, u64)> =
+        told.enumerate().flat_map(|(number, all)| (1..=all).map(move |stop_at| (number, stop_at))).collect();
+    println!("{} stories, {} operations", stories.len() + followings.len(), pieces.len());
     run.spread(|number| {
         let (round, piece) = (number / pieces.len() as u64, number % pieces.len() as u64);
         // Pieces that stand together take about the same time and end the run together: the order is mixed.
         let (story, stop_at) = pieces[(piece.wrapping_mul(7_919) % pieces.len() as u64) as usize];
-        Some(stop_and_look(&stories[story], extent.seed.wrapping_add(round), stop_at, how))
+        let seed = extent.seed.wrapping_add(round);
+        Some(match stories.get(story) {
+            Some(story) => stop_and_look(story, seed, stop_at, how),
+            None => stop_and_follow(&followings[story - stories.len()], seed, stop_at, how),
+        })
     });
     run.end()
 }
@@ -70,6 +76,24 @@ pub(crate) fn operations(extent: Extent) -> bool {
             std::panic::resume_unwind(panic);
         }
         Some(OPERATIONS as u64)
+    });
+    run.end()
+}
+
+/// How many steps a world of a consumer has.
+const STEPS: u64 = 500;
+
+/// Random steps of a consumer. A piece of work is one world.
+pub(crate) fn consumers(extent: Extent) -> bool {
+    let run = Run::new("consumers", "steps", extent);
+    run.spread(|number| {
+        let seed = extent.seed.wrapping_mul(1_000_003).wrapping_add(number);
+        let outcome = std::panic::catch_unwind(|| Consuming::new(seed).run(STEPS));
+        if let Err(panic) = outcome {
+            println!("seed {seed}");
+            std::panic::resume_unwind(panic);
+        }
+        Some(STEPS)
     });
     run.end()
 }
