@@ -8,8 +8,8 @@
 //!
 //! One sync is in flight at a time. One thread alone pays one write and one sync and no switch of threads.
 
+use super::group::{Answer, Entry, Group, Published};
 use super::recovery::Tally;
-use super::staging::{Answer, Entry, Group, Published};
 use super::ticket::{Answers, Outcome, Ticket, wake};
 use super::waiter::Calls;
 use super::{Core, Lead, Log};

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! staging   a batch is judged by whoever stages it, gets its numbers and its place, and is queued
+//! group     batches that are written, synced and published together
 //! commit    a waiting thread leads: writes and syncs all that is staged, in one go, then publishes it
 //! room      segments are made ready ahead, so that numbers are given only where there is room
 //! recovery  from files to a state: survey, verdicts, the copy of a doubtful tail
@@ -11,6 +12,7 @@ mod bell;
 mod commit;
 mod copy;
 mod follow;
+mod group;
 mod known;
 mod live;
 #[cfg(all(test, scorebook_loom))]
@@ -29,13 +31,14 @@ mod waiter;
 
 pub(crate) use bell::{Bell, Ring};
 pub(crate) use follow::{Follower, Look};
+pub(crate) use group::{EventPlace, PlacedFact, Published};
 pub(crate) use live::{Ends, durable_position, read_live};
 pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer, open_for_reading, open_for_writing};
 pub(crate) use recovery::Visitor;
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
 pub(crate) use room::Making;
 pub(crate) use sequence::Sequence;
-pub(crate) use staging::{Batch, EventPlace, NoRoom, PlacedFact, Published, Staging};
+pub(crate) use staging::{Batch, NoRoom, Staging};
 pub(crate) use survey::Witness;
 pub(crate) use ticket::{Answers, Outcome, Ticket, wake};
 pub(crate) use waiter::{Calls, Waiter};
@@ -49,9 +52,9 @@ use crate::segment::Segment;
 use crate::storage::{File, Latch, LatchedFile, Storage};
 use crate::sync::{Arc, Mutex};
 use crate::time::Timestamp;
+use group::Group;
 use live::LiveFile;
 use recovery::{Footing, Tally};
-use staging::Group;
 use std::collections::VecDeque;
 use std::time::Duration;
 

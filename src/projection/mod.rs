@@ -9,6 +9,7 @@
 //! copies     the two copies of a state that is shown while it is folded
 //! fault      what has stopped a projection, and where
 //! hooks      what is told of events that are new
+//! folding    what whoever folds goes on with: where it reads, and what it has read
 //! running    the one projection of a store and a type that follows: what is shown, and what folds it
 //! view       the handle of it
 //! reached    waiting until it has come to a position
@@ -30,6 +31,7 @@ mod copies;
 mod desk;
 mod fault;
 mod folded;
+mod folding;
 mod hooks;
 mod kind;
 mod reached;

@@ -8,12 +8,13 @@
 //! Who folds is whoever comes first: the projection's own thread, which is woken by events of its query and by no others, or
 //! somebody who needs the state of some position and folds in what is missing by himself.
 
-use super::anew::{Anew, CHUNK_EVENTS};
-use super::chunk::{Kept, Reader};
+use super::anew::Anew;
+use super::chunk::Reader;
 use super::copies::{Hidden, Outcome};
 use super::desk::Desk;
 use super::fault::ProjectionFault;
 use super::folded::Folded;
+use super::folding::{Folding, Gathered};
 use super::hooks::{Hooks, News};
 use super::kind::{self, Projection};
 use super::rebuild::Work;
@@ -26,7 +27,7 @@ use crate::options::Durability;
 use crate::position::Position;
 use crate::query::Query;
 use crate::store::{BeforeClose, EventStore, StoreLink};
-use crate::subscription::{Followed, Start, Subscription};
+use crate::subscription::{Start, Subscription};
 use crate::sync::{Arc, Mutex, MutexGuard, RwLock, ThreadBuilder};
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -47,19 +48,6 @@ pub(super) struct Running<P: Projection> {
     pub(super) desk: Mutex<Desk>,
     pub(super) rebuild: Mutex<Option<Arc<Work>>>,
     alarm: Arc<Alarm>,
-}
-
-/// What whoever folds goes on with.
-pub(super) struct Folding<P: Projection> {
-    live: Subscription,
-    reader: Reader,
-    /// What came when the thread was about to sleep.
-    ahead: Option<Result<Followed, Error>>,
-    hidden: Hidden<P>,
-    /// It has caught up since it began: what comes now is new.
-    is_live: bool,
-    /// There is a thread that folds.
-    has_thread: bool,
 }
 
 /// What everybody sees.
@@ -89,17 +77,6 @@ pub(super) enum Step {
     Level,
     /// It has stopped at a fault, or ended with the store.
     Stopped,
-}
-
-/// What comes next, read and ready to be folded in.
-struct Gathered<P: Projection> {
-    chunk: Vec<Kept<P>>,
-    /// The first of them that is new.
-    new_from: Option<usize>,
-    /// Up to where that goes.
-    position: Position,
-    fault: Option<ProjectionFault>,
-    is_level: bool,
 }
 
 /// Calls the thread of a projection.
@@ -456,50 +433,6 @@ impl<P: Projection> Running<P> {
             None if shown.has_ended => Err(Error::new(ErrorKind::Closed, format!("{}: the store was closed", act()))),
             None => Ok(false),
         }
-    }
-}
-
-impl<P: Projection> Folding<P> {
-    /// Reads what comes next, as far as it is there, and up to the first event that cannot be read.
-    fn gather(&mut self) -> Gathered<P> {
-        let (mut chunk, mut fault, mut is_level) = (Vec::new(), None, false);
-        let mut new_from = self.is_live.then_some(0);
-        while chunk.len() < CHUNK_EVENTS {
-            let next = match self.ahead.take() {
-                Some(item) => item.map(Some),
-                None => self.live.try_next(),
-            };
-            match next {
-                Ok(Some(Followed::Event(event))) => match self.reader.keep::<P>(event) {
-                    Ok(kept) => chunk.extend(kept),
-                    Err(at) => {
-                        fault = Some(at);
-                        break;
-                    }
-                },
-                Ok(Some(Followed::CaughtUp { .. })) => {
-                    self.is_live = true;
-                    new_from.get_or_insert(chunk.len());
-                }
-                // What was removed on purpose is in no state that is folded from now on.
-                Ok(Some(_)) => {}
-                Ok(None) => {
-                    is_level = true;
-                    break;
-                }
-                Err(error) => {
-                    fault = Some(ProjectionFault::reading(error));
-                    break;
-                }
-            }
-        }
-        Gathered { chunk, new_from, position: self.live.position(), fault, is_level }
-    }
-
-    fn go_on_behind(&mut self, position: Position) {
-        self.live.go_on_behind(position);
-        self.ahead = None;
-        self.hidden = Hidden::new();
     }
 }
 
