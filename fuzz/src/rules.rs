@@ -420,7 +420,7 @@ impl Log {
             }
             _ => {
                 expect(text.is_empty() && (body.len() == 16 || (carries && 16 < body.len())), "a truncation")?;
-                expect((2..=version + 1).contains(&u64_at(body, 8)), "where a stream begins")
+                expect((1..=version + 1).contains(&u64_at(body, 8)), "where a stream begins")
             }
         }
     }

@@ -129,7 +129,7 @@ impl StreamFact {
             Kind::Truncate if says_nothing => {
                 let first = Version::new(take_u64(&mut rest)?);
                 // It begins no later than its next event.
-                if first <= Version::FIRST || header.version.next().is_none_or(|next| next < first) {
+                if first < Version::FIRST || header.version.next().is_none_or(|next| next < first) {
                     return Err(Fault::Senseless);
                 }
                 let bytes = std::mem::take(&mut rest).to_vec();

@@ -54,11 +54,11 @@ impl BatchBuilder<'_> {
     }
 
     /// Has a stream begin with a version: reads of it begin there, and whoever asks for less is told of that version. A
-    /// compaction removes what is before it. It may be the version of the stream's next event, and nothing later; that a
-    /// stream begins with less than before changes nothing.
+    /// compaction removes what is before it. It may be the version of the stream's next event, and nothing later. A version
+    /// no higher than the one it begins with changes nothing.
     pub fn truncate_before(self, stream: &StreamName, first: Version) -> Self {
-        let is_nothing = first <= Version::FIRST;
-        if is_nothing { self } else { self.deed(stream, "", StreamDeed::Truncate { first, state: None }) }
+        let first = first.max(Version::FIRST);
+        self.deed(stream, "", StreamDeed::Truncate { first, state: None })
     }
 
     /// Says something about a stream: any JSON of up to 16 KiB, in place of what was said before. It is numbered: where a

@@ -17,7 +17,7 @@ impl EventStore {
     pub(crate) fn desk(&self) -> Result<Desk, Error> {
         let store = match &*self.shared.engine.read() {
             Engine::Writing(writer) => writer.log.store(),
-            Engine::Reading(reader) => reader.facts().store,
+            Engine::Reading(reader) => reader.known_of_log().store,
             Engine::Closed(_) => return Err(closed()),
         };
         Ok(Desk { storage: self.shared.storage.clone(), store })

@@ -1,6 +1,7 @@
 //! What of a store is durable, for floors above that copy it.
 
-use super::{Engine, EventStore, closed};
+use super::info::KnownOfLog;
+use super::{Engine, EventStore};
 use crate::error::Error;
 use crate::position::Position;
 use crate::segment::Segment;
@@ -40,15 +41,7 @@ impl EventStore {
     /// What is durable at this moment.
     pub(crate) fn durable_log(&self) -> Result<DurableLog, Error> {
         let shared = self.view()?;
-        let engine = self.shared.engine.read().clone();
-        let (store, epoch, ends) = match &engine {
-            Engine::Writing(writer) => (writer.log.store(), writer.log.epoch(), writer.log.ends()),
-            Engine::Reading(reader) => {
-                let facts = reader.facts();
-                (facts.store, facts.epoch, facts.ends)
-            }
-            Engine::Closed(_) => return Err(closed()),
-        };
+        let KnownOfLog { store, epoch, ends } = self.known_of_log()?;
         let view = shared.0.read();
         let durable = ends.durable;
         let of_it = view.segments.iter().filter(|segment| segment.sequence() <= durable.segment);

@@ -65,7 +65,7 @@ impl EventStore {
     fn ends(&self) -> Result<Ends, Error> {
         match &*self.shared.engine.read() {
             Engine::Writing(writer) => Ok(writer.log.ends()),
-            Engine::Reading(reader) => Ok(reader.facts().ends),
+            Engine::Reading(reader) => Ok(reader.known_of_log().ends),
             Engine::Closed(_) => Err(closed()),
         }
     }

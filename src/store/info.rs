@@ -2,6 +2,7 @@
 
 use super::{Engine, EventStore, closed};
 use crate::error::Error;
+use crate::log::Ends;
 use crate::position::{Place, Position};
 use crate::segment::LOG_DIR;
 use std::fmt;
@@ -36,6 +37,15 @@ pub enum Status {
     ReadOnly,
     /// It was closed.
     Closed,
+}
+
+/// What is known of a log besides what it holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownOfLog {
+    pub(crate) store: [u8; 16],
+    /// Of the last opening that has written.
+    pub(crate) epoch: u32,
+    pub(crate) ends: Ends,
 }
 
 /// Numbers about a store.
@@ -137,15 +147,7 @@ impl EventStore {
     /// * [`Closed`](crate::ErrorKind::Closed).
     pub fn stats(&self) -> Result<Stats, Error> {
         let shared = self.view()?;
-        let engine = self.shared.engine.read().clone();
-        let (store, epoch, ends) = match &engine {
-            Engine::Writing(writer) => (writer.log.store(), writer.log.epoch(), writer.log.ends()),
-            Engine::Reading(reader) => {
-                let facts = reader.facts();
-                (facts.store, facts.epoch, facts.ends)
-            }
-            Engine::Closed(_) => return Err(closed()),
-        };
+        let KnownOfLog { store, epoch, ends } = self.known_of_log()?;
         let entries =
             self.shared.storage.list(LOG_DIR).map_err(|error| Error::io("listing the files of the log", error))?;
         // Looked up before the view is locked: admission locks the two the other way round.
@@ -164,6 +166,18 @@ impl EventStore {
             epoch,
             status,
         })
+    }
+
+    /// What is known of its log besides its events.
+    pub(crate) fn known_of_log(&self) -> Result<KnownOfLog, Error> {
+        match &*self.shared.engine.read() {
+            Engine::Writing(writer) => {
+                let log = &writer.log;
+                Ok(KnownOfLog { store: log.store(), epoch: log.epoch(), ends: log.ends() })
+            }
+            Engine::Reading(reader) => Ok(reader.known_of_log()),
+            Engine::Closed(_) => Err(closed()),
+        }
     }
 
     /// What the store can do at this moment.

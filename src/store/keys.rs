@@ -71,7 +71,7 @@ impl EventStore {
         let view = self.view()?;
         let durable = match &*self.shared.engine.read() {
             Engine::Writing(writer) => writer.log.ends().durable,
-            Engine::Reading(reader) => reader.facts().ends.durable,
+            Engine::Reading(reader) => reader.known_of_log().ends.durable,
             Engine::Closed(_) => return Err(closed()),
         };
         let found = find_key(&view, key, Position::new(u64::MAX))?;

@@ -1,6 +1,7 @@
 //! The reading side of a store that another process may be writing.
 
 use super::audience::Audience;
+use super::info::KnownOfLog;
 use super::view::{SharedView, View};
 use crate::error::Error;
 use crate::index::{Lookup, SavedTable, Shelf};
@@ -21,16 +22,9 @@ struct State {
     /// Replaced as a whole when the log must be opened anew, so that reads that have begun keep what they have.
     view: Arc<SharedView>,
     follower: Follower,
-    facts: Facts,
-}
-
-/// What opening found.
-#[derive(Clone)]
-pub(super) struct Facts {
-    pub(super) report: RecoveryReport,
-    pub(super) store: [u8; 16],
-    pub(super) epoch: u32,
-    pub(super) ends: crate::log::Ends,
+    /// What opening found.
+    report: RecoveryReport,
+    of_log: KnownOfLog,
 }
 
 /// How often opening is tried again when files vanish under it because a writer recovers at this moment.
@@ -52,11 +46,11 @@ impl Reader {
     }
 
     pub(super) fn report(&self) -> RecoveryReport {
-        self.state.lock().facts.report.clone()
+        self.state.lock().report.clone()
     }
 
-    pub(super) fn facts(&self) -> Facts {
-        self.state.lock().facts.clone()
+    pub(super) fn known_of_log(&self) -> KnownOfLog {
+        self.state.lock().of_log
     }
 
     /// What is visible by now.
@@ -87,11 +81,11 @@ impl Reader {
             // What cannot be followed is opened anew, which says what is wrong if that does not help.
             if followed.unwrap_or(false) {
                 while shared.pack(None) {}
-                if state.facts.report.damage().is_empty() {
+                if state.report.damage().is_empty() {
                     shared.take_from(&Shelf { storage: &**storage, mode: options.read_mode });
                 }
                 state.note_ends();
-                state.facts.epoch = live.epoch;
+                state.of_log.epoch = live.epoch;
                 return Ok(shared);
             }
         }
@@ -104,7 +98,7 @@ impl State {
     /// Notes how far the writer says that the log reaches.
     fn note_ends(&mut self) {
         let Some(live) = self.follower.seen() else { return };
-        let ends = &mut self.facts.ends;
+        let ends = &mut self.of_log.ends;
         if (ends.visible, ends.durable) != (live.visible_end, live.durable_end) {
             (ends.visible, ends.durable) = (live.visible_end, live.durable_end);
             ends.visible_position = live.visible_position;
@@ -157,12 +151,12 @@ fn open(storage: &Arc<dyn Storage>, options: &Options, audience: &Arc<Audience>)
     let is_beside_writer = opened.report.close_state == CloseState::Open;
     let follower = Follower::new(opened.seen, is_beside_writer, was_locked, opened.sequence, last);
     let report = opened.report.clone();
-    let facts = Facts { report, store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
+    let of_log = KnownOfLog { store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends };
     let view = Arc::new(SharedView(RwLock::new(View::new(opened)), audience.clone()));
-    if facts.report.damage().is_empty() {
+    if report.damage().is_empty() {
         view.take_from(&Shelf { storage: &**storage, mode: options.read_mode });
     }
-    Ok(State { view, follower, facts })
+    Ok(State { view, follower, report, of_log })
 }
 
 #[cfg(test)]

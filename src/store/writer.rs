@@ -271,6 +271,9 @@ impl Writer {
         if facts.is_empty() {
             return;
         }
+        if self.admit_known(facts) {
+            return;
+        }
         let mut view = self.view.0.write();
         for fact in facts {
             match fact {
@@ -290,6 +293,27 @@ impl Writer {
                 Fact::Keep(_) => {}
             }
         }
+    }
+
+    /// The same for facts about consumers that are known, whose records come often: readers are not held up by them. Whether
+    /// there is nothing else to be noted.
+    fn admit_known(&self, facts: &[Fact]) -> bool {
+        let view = self.view.0.read();
+        let consumers = view.table.consumers();
+        let is_known = |fact: &Fact| match fact {
+            Fact::Consumer(fact) => consumers.has(&fact.consumer),
+            Fact::Stream(_) => false,
+            Fact::Keep(_) => true,
+        };
+        let are_known = facts.iter().all(is_known);
+        for fact in facts {
+            if let Fact::Consumer(fact) = fact
+                && are_known
+            {
+                consumers.admit(&fact.consumer, fact.number);
+            }
+        }
+        are_known
     }
 
     /// Notes events that are staged as they are, without having been judged. The caller holds the lock of admission.

@@ -174,7 +174,12 @@ fn a_truncated_stream_begins_with_its_first_kept_version_and_less_is_an_error_wi
     everywhere(|home| {
         let store = home.open();
         let a = name("game-1");
+        store.truncate_before(&a, version(0)).wait().expect("it need not be there");
         add(&store, &a, events(1..10));
+        for nothing in [0, 1] {
+            store.truncate_before(&a, version(nothing)).wait().expect("nothing changes");
+            assert_eq!(numbers(store.read(&a).from(version(0))), Ok((1..10).collect()));
+        }
         store.truncate_before(&a, version(4)).wait().expect("it is there");
         let store = home.reopen(store, &Options::default());
         assert_eq!(read(&store, &a), Ok((4..10).collect()));
