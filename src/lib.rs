@@ -42,6 +42,7 @@ mod backup;
 mod bus;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod compaction;
 mod consumer;
 mod error;
 mod event;
@@ -113,6 +114,8 @@ pub use options::{Durability, MetadataField, Options, ReadMode};
 pub use store::{Stats, Status, StoreId};
 
 pub use backup::{BackupInfo, BackupReport, RestoreReport, Until, restore, verify_backup};
+pub use compaction::{Compacted, Compaction, CompactionPlan, CompactionProgress};
+pub use compaction::{Going, LeftBecause, SegmentAct, SegmentPlan, Staying, StreamPlan};
 pub use health::{Concern, Health, Thresholds};
 pub use inspect::{RebuiltIndex, SalvageReport, StoreInfo, VerifyReport, inspect, rebuild_index, salvage, verify};
 pub use store::{ExactEvent, ExactImport};

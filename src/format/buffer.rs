@@ -1,6 +1,7 @@
 //! A batch that is being put together, and sealed for the place where it will stand.
 
 use super::batch::{ALIGNMENT, BATCH_HEADER_LEN, BatchHeader, BatchView};
+use super::control::Range;
 use super::event::{self, encode_event};
 use super::fact::Fact;
 use super::field::Salt;
@@ -72,6 +73,34 @@ impl BatchBuffer {
         self.bytes.extend_from_slice(body);
         record::finish(&mut self.bytes, start);
         self.count_record();
+    }
+
+    /// Adds a record that was verified elsewhere. Nothing but its seal changes.
+    pub(crate) fn push_copy(&mut self, record: &RecordView<'_>) {
+        if record.header.kind == Kind::Key {
+            self.key = Some(self.bytes.len() as u32);
+        }
+        self.bytes.extend_from_slice(record.bytes);
+        self.count_record();
+    }
+
+    /// Adds a record that says which positions are no longer held, in a batch that gets nothing else to say.
+    pub(crate) fn push_removed(&mut self, range: &Range, stamp: &Stamp) {
+        let start = self.bytes.len();
+        self.push_control(Kind::Removed, &range.encode_removed());
+        let placement = Placement {
+            position: Position::BEGINNING,
+            version: Version::NONE,
+            time: stamp.time,
+            epoch_bits: stamp.epoch_bits,
+            epoch: stamp.epoch,
+        };
+        record::place(&mut self.bytes[start..], &placement);
+    }
+
+    /// Whether nothing was added yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records == 0
     }
 
     /// Adds a record that says something besides events.

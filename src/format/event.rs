@@ -113,6 +113,13 @@ impl<'a> RecordView<'a> {
         std::str::from_utf8(bytes).map_err(|_| Fault::Senseless)
     }
 
+    /// The type of an event. The record must have been decoded as an event before.
+    pub(crate) fn event_type(&self) -> Result<&'a str, Fault> {
+        let from = name_from(&self.header) + usize::from(self.header.name_len);
+        let bytes = self.bytes.get(from..from + usize::from(self.header.type_len)).ok_or(Fault::Senseless)?;
+        std::str::from_utf8(bytes).map_err(|_| Fault::Senseless)
+    }
+
     /// Takes the body of an event apart; what does not fit together or breaks a rule of names is senseless.
     pub(crate) fn decode_event_parts(&self) -> Result<DecodedEvent, Fault> {
         let decoded = decode_parts(&self.header, self.bytes)?;

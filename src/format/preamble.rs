@@ -47,6 +47,17 @@ pub(crate) struct Preamble {
     pub(crate) segment: [u8; 16],
     pub(crate) sequence: u32,
     pub(crate) size: u32,
+    /// What it stands for, if compaction wrote it.
+    pub(crate) rewritten: Option<Rewritten>,
+}
+
+/// What a segment stands for that compaction wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rewritten {
+    /// How often what it holds was rewritten; at least 1.
+    pub(crate) generation: u32,
+    /// It stands for all segments of the log from this sequence number to its own.
+    pub(crate) from: u32,
 }
 
 /// Why a first sector is no preamble.
@@ -70,6 +81,8 @@ impl Preamble {
         SEGMENT.put(&mut bytes, self.segment);
         SEQUENCE.put_u32(&mut bytes, self.sequence);
         SIZE.put_u32(&mut bytes, self.size);
+        GENERATION.put_u32(&mut bytes, self.generation());
+        REPLACES.put_u32(&mut bytes, self.rewritten.map_or(0, |rewritten| rewritten.from));
         let sum = checksum(&bytes[CHECKSUM.end()..]);
         CHECKSUM.put_u32(&mut bytes, sum);
         bytes
@@ -91,18 +104,30 @@ impl Preamble {
         let is_known = format == FORMAT
             && ALGORITHM.u8(bytes) == CRC32
             && RESERVED.u8(bytes) == 0
-            && GENERATION.u32(bytes) == 0
-            && REPLACES.u32(bytes) == 0
+            && (GENERATION.u32(bytes) == 0) == (REPLACES.u32(bytes) == 0)
+            && REPLACES.u32(bytes) <= SEQUENCE.u32(bytes)
             && is_blank(&bytes[PADDING.offset..]);
         if !is_known {
             return Err(PreambleFault::Newer { format });
         }
+        let rewritten = Rewritten { generation: GENERATION.u32(bytes), from: REPLACES.u32(bytes) };
         Ok(Preamble {
             store: STORE.get(bytes),
             segment: SEGMENT.get(bytes),
             sequence: SEQUENCE.u32(bytes),
             size: SIZE.u32(bytes),
+            rewritten: (rewritten.generation != 0).then_some(rewritten),
         })
+    }
+
+    /// How often what it holds was rewritten by compaction.
+    pub(crate) fn generation(&self) -> u32 {
+        self.rewritten.map_or(0, |rewritten| rewritten.generation)
+    }
+
+    /// The first sequence number it stands for.
+    pub(crate) fn stands_from(&self) -> u32 {
+        self.rewritten.map_or(self.sequence, |rewritten| rewritten.from)
     }
 
     pub(crate) fn salt(&self) -> Salt {
@@ -116,9 +141,12 @@ mod tests {
 
     #[test]
     fn a_preamble_comes_back_and_any_flipped_bit_shows() {
-        let preamble = Preamble { store: [1; 16], segment: [2; 16], sequence: 3, size: 32768 };
+        let preamble = Preamble { store: [1; 16], segment: [2; 16], sequence: 3, size: 32768, rewritten: None };
+        let rewritten = Some(Rewritten { generation: 2, from: 1 });
+        for preamble in [preamble, Preamble { rewritten, ..preamble }] {
+            assert_eq!(Preamble::decode(&preamble.encode()), Ok(preamble));
+        }
         let bytes = preamble.encode();
-        assert_eq!(Preamble::decode(&bytes), Ok(preamble));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -129,10 +157,23 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_told_from_damage() {
-        let mut bytes = Preamble { store: [1; 16], segment: [2; 16], sequence: 3, size: 32768 }.encode();
+        let mut bytes =
+            Preamble { store: [1; 16], segment: [2; 16], sequence: 3, size: 32768, rewritten: None }.encode();
         FORMAT_NUMBER.put_u16(&mut bytes, 2);
         let sum = checksum(&bytes[CHECKSUM.end()..]);
         CHECKSUM.put_u32(&mut bytes, sum);
         assert_eq!(Preamble::decode(&bytes), Err(PreambleFault::Newer { format: 2 }));
+    }
+
+    #[test]
+    fn a_segment_stands_for_a_range_that_ends_with_it_or_for_itself() {
+        let preamble = Preamble { store: [1; 16], segment: [2; 16], sequence: 3, size: 32768, rewritten: None };
+        let decode = |generation, from| {
+            let rewritten = Some(Rewritten { generation, from });
+            Preamble::decode(&Preamble { rewritten, ..preamble }.encode()).is_ok()
+        };
+        assert!(decode(1, 1) && decode(7, 3) && decode(0, 0));
+        assert!(!decode(1, 4) && !decode(1, 0) && !decode(0, 1));
+        assert_eq!((preamble.generation(), preamble.stands_from()), (0, 3));
     }
 }

@@ -16,8 +16,8 @@ pub(crate) fn doubtful(storage: &dyn Storage, segments: &[Arc<Segment>]) -> io::
     let mut found = Vec::new();
     for entry in storage.list(LOG_DIR)?.iter().filter(|entry| is_terms_name(&entry.name)) {
         let path = format!("{LOG_DIR}/{}", entry.name);
-        let sequence = parse_terms_name(&entry.name).unwrap_or(0);
-        let index = segments.binary_search_by_key(&sequence, |segment| segment.sequence()).ok();
+        let number = parse_terms_name(&entry.name);
+        let index = segments.iter().position(|segment| Some((&segment.preamble).into()) == number);
         let why = match index {
             None => Some("there is no such segment"),
             Some(index) => check_terms(&shelf, &segments[index], segments.get(index + 1).map(|next| &**next)),
@@ -49,9 +49,9 @@ pub(crate) fn doubtful(storage: &dyn Storage, segments: &[Arc<Segment>]) -> io::
 /// Why a file of terms cannot be relied on.
 fn check_terms(shelf: &Shelf<'_>, segment: &Segment, next: Option<&Segment>) -> Option<&'static str> {
     let sealed = match next {
-        Some(next) => next.start().ok().and_then(|start| Sealed::by(&start, segment)),
+        Some(next) => Sealed::before(next, segment),
         // The last segment has one if the log was closed with it: it speaks of an end that was there at some time.
-        None => terms_file::state_of(shelf, segment.sequence()).filter(|said| {
+        None => terms_file::state_of(shelf, &segment.preamble).filter(|said| {
             let preamble = &segment.preamble;
             (said.store, said.segment) == (preamble.store, preamble.segment) && said.end <= segment.end()
         }),
@@ -74,11 +74,16 @@ pub(crate) fn derived_bytes(storage: &dyn Storage) -> io::Result<u64> {
     Ok(terms.chain(tables).map(|entry| entry.len).sum())
 }
 
+/// Removes the file of terms of a segment that is not there any more. Where it stays it only takes room.
+pub(crate) fn forget_terms(storage: &dyn Storage, segment: &Segment) {
+    let _ = storage.remove(&terms_path(&segment.preamble));
+}
+
 /// Removes everything that is derived from a log.
 pub(crate) fn forget(storage: &dyn Storage) -> io::Result<()> {
     for entry in storage.list(LOG_DIR)? {
-        if let Some(sequence) = parse_terms_name(&entry.name) {
-            storage.remove(&terms_path(sequence))?;
+        if let Some(number) = parse_terms_name(&entry.name) {
+            storage.remove(&terms_path(number))?;
         }
     }
     let tables = match storage.list(INDEX_DIR) {

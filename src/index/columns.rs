@@ -273,6 +273,7 @@ fn number_of(kind: HoleKind) -> u8 {
         HoleKind::Removed => 1,
         HoleKind::Lost => 2,
         HoleKind::Damaged => 3,
+        HoleKind::Thinned => 4,
     }
 }
 
@@ -280,6 +281,7 @@ fn kind_of(number: u8) -> Result<HoleKind, Doubt> {
     match number {
         1 => Ok(HoleKind::Removed),
         2 => Ok(HoleKind::Lost),
+        4 => Ok(HoleKind::Thinned),
         // A log with damage is not written.
         _ => Err(Doubt),
     }

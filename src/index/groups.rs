@@ -92,7 +92,9 @@ impl Candidates {
         if self.is_backwards {
             while let Some(index) = self.before.checked_sub(1) {
                 let here = terms(&all[index]);
-                let passed = (0..groups).rev().find_map(|group| here.group_without(group, plan));
+                // A segment that stands also for some before the group holds what its filter does not know.
+                let is_whole = |first: &u32| terms(&all[behind(first - 1)]).stands_from() >= *first;
+                let passed = (0..groups).rev().find_map(|group| here.group_without(group, plan).filter(is_whole));
                 let begin = passed.map_or(index, |first| behind(first.saturating_sub(1)));
                 self.before = begin;
                 if passed.is_none() && !here.has_nothing(plan) {
@@ -108,6 +110,9 @@ impl Candidates {
                 let is_first = index == 0
                     || terms(&all[index - 1]).sequence().div_ceil(LENS[group]) < sequence.div_ceil(LENS[group]);
                 let last = sequence.checked_next_multiple_of(LENS[group]).filter(|_| is_first)?;
+                if terms(here).stands_from() <= last - LENS[group] {
+                    return None;
+                }
                 let end = all[index..].get(behind(last).checked_sub(index + 1)?)?;
                 terms(end).group_without(group, plan).filter(|_| terms(end).sequence() == last).map(|_| last)
             });
@@ -148,7 +153,8 @@ mod tests {
         disk.create_dir(LOG_DIR).expect("a directory");
         let mut all: Vec<Arc<SegmentTerms>> = Vec::new();
         for sequence in numbers {
-            let preamble = Preamble { store: [1; 16], segment: [2; 16], sequence: *sequence, size: 32 * 1024 };
+            let preamble =
+                Preamble { store: [1; 16], segment: [2; 16], sequence: *sequence, size: 32 * 1024, rewritten: None };
             disk.write_file(&segment_path(*sequence), &[]);
             let file = disk.open(&segment_path(*sequence), Access::Read).expect("the file");
             let segment = Segment::with_map(preamble, Position::new(1), file, None, FIRST_BATCH);

@@ -99,6 +99,14 @@ impl Growing {
         Ok(growing)
     }
 
+    /// Says of each stream where it stands before.
+    pub(super) fn set_before(&mut self, mut before: impl FnMut(Term) -> Result<Before, Error>) -> Result<(), Error> {
+        for (stream, part) in &mut self.streams {
+            part.before = before(*stream)?;
+        }
+        Ok(())
+    }
+
     /// Packs all of it.
     pub(super) fn pack(&self, packing: &mut Packing) {
         let mut terms: Vec<&(Term, Postings)> = self.terms.iter().collect();

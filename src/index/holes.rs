@@ -15,11 +15,29 @@ pub(crate) struct Hole {
 pub(crate) enum HoleKind {
     /// Removed on purpose.
     Removed,
+    /// Some of them were removed on purpose: so many, here and there, that it is not remembered which.
+    Thinned,
     /// Lost, and a salvage recorded it.
     Lost,
     /// The bytes do not verify.
     Damaged,
 }
+
+impl HoleKind {
+    /// Whether events may have been there that should be there.
+    fn is_doubt(self) -> bool {
+        matches!(self, HoleKind::Lost | HoleKind::Damaged)
+    }
+
+    /// Whether it was made on purpose.
+    pub(crate) fn is_meant(self) -> bool {
+        !self.is_doubt()
+    }
+}
+
+/// So many holes that were made on purpose are remembered one by one among so many positions.
+const TOLD_APART: usize = 64;
+const AMONG: u64 = 65_536;
 
 /// All holes of a store: none in most.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +68,39 @@ impl Holes {
         }
     }
 
+    /// Sees to it that what was removed here and there takes no more memory than a part of what stays. Nothing is gone back to
+    /// from here.
+    pub(crate) fn condense(&mut self) {
+        let Some(begin) = self.holes.len().checked_sub(TOLD_APART) else { return };
+        let last = &self.holes[begin..];
+        let range = Range { first: last[0].range.first, last: last[TOLD_APART - 1].range.last };
+        let is_dense = range.last.get() - range.first.get() < AMONG;
+        if is_dense && last.iter().all(|hole| hole.kind.is_meant()) {
+            self.holes.truncate(begin);
+            self.holes.push(Hole { range, kind: HoleKind::Thinned });
+        }
+    }
+
+    /// Takes what a segment that was written anew no longer holds, in place of what was known of its positions.
+    pub(crate) fn replace(&mut self, positions: Range, removed: &[Range]) {
+        let begin = self.holes.partition_point(|hole| hole.range.last < positions.first);
+        let mut rest = self.holes.split_off(begin);
+        let is_inside = |range: &Range| positions.first <= range.first && range.last <= positions.last;
+        rest.retain(|hole| hole.kind.is_doubt() || !is_inside(&hole.range));
+        rest.extend(removed.iter().map(|range| Hole { range: *range, kind: HoleKind::Removed }));
+        rest.sort_by_key(|hole| hole.range.first);
+        for hole in rest {
+            match self.holes.last_mut() {
+                // What was thinned reaches beyond one segment.
+                Some(last) if hole.range.first <= last.range.last => {
+                    last.range.last = last.range.last.max(hole.range.last);
+                }
+                _ => self.add(hole.range, hole.kind),
+            }
+            self.condense();
+        }
+    }
+
     /// What is known now, to go back to.
     pub(crate) fn mark(&self) -> HolesMark {
         HolesMark { len: self.holes.len(), last: self.holes.last().copied(), accepted: self.accepted }
@@ -67,7 +118,9 @@ impl Holes {
     /// Those that were written down, and up to where losses were accepted.
     pub(super) fn saved(holes: &[Hole], accepted: Option<Position>) -> Holes {
         let mut all = Holes { accepted, ..Holes::default() };
-        holes.iter().for_each(|hole| all.add(hole.range, hole.kind));
+        for hole in holes {
+            all.add(hole.range, hole.kind);
+        }
         all
     }
 
@@ -101,6 +154,11 @@ impl Holes {
         self.between(after, before).next()
     }
 
+    /// The same, where what was thinned up to a position counts no more.
+    pub(crate) fn first_told_between(&self, after: Position, before: Position, thinned: Position) -> Option<Hole> {
+        self.between(after, before).find(|hole| hole.kind != HoleKind::Thinned || thinned < hole.range.last)
+    }
+
     /// Whether any hole lies behind `after` and before `before`.
     pub(crate) fn any_between(&self, after: Position, before: Position) -> bool {
         self.first_between(after, before).is_some()
@@ -108,13 +166,13 @@ impl Holes {
 
     /// The first hole between two positions in which events may have been that should be there.
     pub(crate) fn doubt_between(&self, after: Position, before: Position) -> Option<Hole> {
-        self.between(after, before).find(|hole| hole.kind != HoleKind::Removed)
+        self.between(after, before).find(|hole| hole.kind.is_doubt())
     }
 
     /// The hole that makes it doubtful whether a stream whose last known event is at `last` has ended there.
     pub(crate) fn doubt_behind(&self, last: Position) -> Option<Hole> {
         let is_open = |hole: &Hole| match hole.kind {
-            HoleKind::Removed => false,
+            HoleKind::Removed | HoleKind::Thinned => false,
             HoleKind::Lost => self.accepted.is_none_or(|accepted| accepted < hole.range.last),
             HoleKind::Damaged => true,
         };

@@ -1,7 +1,7 @@
 //! Everything events are found by: the stream table, and the terms of each segment.
 
 use super::part::{Step, StreamPart};
-use super::saved::SavedTable;
+use super::saved::{SavedTable, rewrites};
 use super::streams::StreamTable;
 use super::terms::SegmentTerms;
 use super::terms_file::Shelf;
@@ -13,6 +13,7 @@ use crate::segment::{KnownSegment, Sealed};
 use crate::storage::Storage;
 use crate::sync::Arc;
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 /// What is remembered of a whole log.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct TermIndex {
     hasher: TermHasher,
     /// Rising in sequence number.
     segments: Vec<Arc<SegmentTerms>>,
+    /// Of the segments that compaction wrote the first number that each stands for.
+    rewritten: HashMap<u32, u32>,
 }
 
 /// What was derived from the log before, and may be relied on where it verifies.
@@ -64,7 +67,7 @@ impl Lookup {
 
 impl TermIndex {
     pub(crate) fn new(store: [u8; 16]) -> TermIndex {
-        TermIndex { hasher: TermHasher::new(store), segments: Vec::new() }
+        TermIndex { hasher: TermHasher::new(store), segments: Vec::new(), rewritten: HashMap::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -84,6 +87,14 @@ impl TermIndex {
     pub(crate) fn of(&self, sequence: u32) -> Option<&Arc<SegmentTerms>> {
         let index = self.segments.binary_search_by_key(&sequence, |segment| segment.sequence()).ok()?;
         self.segments.get(index)
+    }
+
+    /// Takes the terms of a segment that was written anew in place of those of all that it stands for; none where it holds
+    /// nothing that is looked for.
+    pub(crate) fn replace(&mut self, stands_for: RangeInclusive<u32>, terms: Option<Arc<SegmentTerms>>) {
+        let begin = self.segments.partition_point(|one| one.sequence() < *stands_for.start());
+        let end = self.segments.partition_point(|one| one.sequence() <= *stands_for.end());
+        self.segments.splice(begin..end, terms);
     }
 
     /// The segments that have ended.
@@ -112,7 +123,8 @@ impl TermIndex {
         key_offset: Option<u32>,
     ) {
         if self.segments.last().is_none_or(|last| last.sequence() != sequence) {
-            self.segments.push(Arc::new(SegmentTerms::new(sequence, self.hasher)));
+            let from = self.rewritten.get(&sequence).copied().unwrap_or(sequence);
+            self.segments.push(Arc::new(SegmentTerms::new(sequence, self.hasher).standing_from(from)));
         }
         let segment = self.segments.last().expect("pushed above");
         let key = terms.key();
@@ -155,18 +167,22 @@ impl Reading {
 impl Visitor for Lookup {
     /// What was saved counts only if it speaks of this log, and of nothing behind an end that a later segment fixed.
     fn chain(&mut self, links: &[(Preamble, Option<u32>)], are_all_read: bool) {
+        let rewritten = links.iter().filter(|(preamble, _)| preamble.rewritten.is_some());
+        self.terms.rewritten = rewritten.map(|(of, _)| (of.sequence, of.stands_from())).collect();
         let Some(derived) = &mut self.derived else { return };
         if are_all_read {
             derived.saved = None;
         }
+        let rewritten = rewrites(links.iter().map(|(preamble, _)| preamble));
         let is_in_log = |saved: &SavedTable| {
-            [saved.from, saved.upto].iter().all(|spot| {
-                let mut links = links.iter();
-                let link = links.find(|(preamble, _)| preamble.sequence == spot.place.segment);
-                link.is_some_and(|(preamble, end)| {
-                    preamble.segment == spot.segment && end.is_none_or(|end| spot.place.offset <= end)
+            saved.rewrites == rewritten
+                && [saved.from, saved.upto].iter().all(|spot| {
+                    let mut links = links.iter();
+                    let link = links.find(|(preamble, _)| preamble.sequence == spot.place.segment);
+                    link.is_some_and(|(preamble, end)| {
+                        preamble.segment == spot.segment && end.is_none_or(|end| spot.place.offset <= end)
+                    })
                 })
-            })
         };
         derived.saved = derived.saved.take().filter(is_in_log);
         match derived.saved.as_ref().map(StreamTable::saved) {
@@ -178,10 +194,10 @@ impl Visitor for Lookup {
 
     fn sealed(&mut self, sealed: &Sealed) -> Option<KnownSegment> {
         let derived = self.derived.as_ref()?;
-        let terms = SegmentTerms::new(sealed.sequence, self.terms.hasher);
+        let terms = SegmentTerms::new(sealed.number.sequence, self.terms.hasher).standing_from(sealed.from);
         let known = terms.take_from(&Shelf { storage: &*derived.storage, mode: derived.mode }, sealed)?;
         self.terms.segments.push(Arc::new(terms));
-        let end = Place { segment: sealed.sequence, offset: sealed.end };
+        let end = Place { segment: sealed.number.sequence, offset: sealed.end };
         derived.saved.as_ref().is_some_and(|saved| end <= saved.from.place).then_some(known)
     }
 

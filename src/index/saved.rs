@@ -13,13 +13,13 @@
 //! not verify is no worse than none.
 
 use super::columns::SavedStreams;
-use crate::format::Field;
+use crate::format::{Field, Preamble};
 use crate::log::Witness;
 use crate::position::Place;
 use crate::storage::{Access, File, Storage};
 use crate::sync::Arc;
 use std::io;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// The directory of what is derived from the whole log.
 pub(super) const INDEX_DIR: &str = "index";
@@ -37,10 +37,11 @@ const UPTO_ID: Field = FROM_OFFSET.then(16, "segment id of upto");
 const UPTO_SEGMENT: Field = UPTO_ID.then(4, "segment of upto");
 const UPTO_OFFSET: Field = UPTO_SEGMENT.then(4, "offset of upto");
 const BODY_LEN: Field = UPTO_OFFSET.then(8, "bytes of the body");
-const PADDING: Field = BODY_LEN.then(408, "padding");
+const REWRITES: Field = BODY_LEN.then(8, "digest of what was rewritten");
+const PADDING: Field = REWRITES.then(400, "padding");
 const _: () = assert!(PADDING.end() == HEADER_LEN);
 
-const MAGIC_BYTES: [u8; 8] = *b"SBTABLE3";
+const MAGIC_BYTES: [u8; 8] = *b"SBTABLE4";
 
 /// No body is larger; a table of more is not written.
 const BODY_BYTES_MAX: usize = 1 << 30;
@@ -58,6 +59,8 @@ pub(crate) struct SavedTable {
     pub(crate) store: [u8; 16],
     pub(crate) from: Spot,
     pub(crate) upto: Spot,
+    /// Which segments compaction had written by then: see [`rewrites`].
+    pub(crate) rewrites: u64,
     counter: u64,
     bytes: Arc<Vec<u8>>,
 }
@@ -89,7 +92,7 @@ impl SavedTable {
     pub(crate) fn write(
         storage: &dyn Storage,
         store: [u8; 16],
-        (from, upto): (Spot, Spot),
+        (from, upto, rewrites): (Spot, Spot, u64),
         counter: u64,
         streams: SavedStreams,
     ) -> io::Result<u64> {
@@ -109,6 +112,7 @@ impl SavedTable {
         UPTO_SEGMENT.put_u32(&mut bytes, upto.place.segment);
         UPTO_OFFSET.put_u32(&mut bytes, upto.place.offset);
         BODY_LEN.put_u64(&mut bytes, body_len as u64);
+        REWRITES.put_u64(&mut bytes, rewrites);
         let digest = xxh3_128(&bytes[DIGEST.end()..]);
         DIGEST.put(&mut bytes, digest.to_le_bytes());
         let path = slot_path(counter);
@@ -132,6 +136,13 @@ impl SavedTable {
     pub(crate) fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
+}
+
+/// A number for the segments of a log that compaction wrote; 0 where there is none. A table that was saved before one of them
+/// was written knows of events that are not there any more.
+pub(crate) fn rewrites<'a>(segments: impl Iterator<Item = &'a Preamble>) -> u64 {
+    let ids: Vec<u8> = segments.filter(|preamble| preamble.rewritten.is_some()).flat_map(|of| of.segment).collect();
+    if ids.is_empty() { 0 } else { xxh3_64(&ids).max(1) }
 }
 
 /// Where the table with this number is written.
@@ -179,6 +190,7 @@ impl Slot {
             store: STORE.get(&bytes),
             from: spot(FROM_ID, FROM_SEGMENT, FROM_OFFSET),
             upto: spot(UPTO_ID, UPTO_SEGMENT, UPTO_OFFSET),
+            rewrites: REWRITES.u64(&bytes),
             counter: COUNTER.u64(&bytes),
             bytes: Arc::new(bytes),
         })

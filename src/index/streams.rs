@@ -289,6 +289,27 @@ impl StreamTable {
         }
     }
 
+    /// Takes it that events of a stream are no longer held: so many, and the first that is left now, if one is, stands there.
+    pub(crate) fn thin(&mut self, name: &str, removed: u64, first: Option<(Position, u32)>) {
+        let Some(number) = self.number(name) else { return };
+        let extent = &mut self.streams[number as usize].extent;
+        let removed = removed.min(extent.events);
+        extent.events -= removed;
+        self.events -= removed;
+        match first {
+            Some((position, segment)) => (extent.first_position, extent.first_segment) = (position, segment),
+            None => *extent = Extent::NOTHING,
+        }
+        if removed != 0 && extent.events == 0 {
+            self.visible_streams -= 1;
+        }
+    }
+
+    /// Takes what a segment that was written anew no longer holds.
+    pub(crate) fn replace_holes(&mut self, positions: Range, removed: &[Range]) {
+        self.holes.replace(positions, removed);
+    }
+
     /// How each event of the stored batch that was made visible last continues its stream.
     pub(crate) fn steps(&self) -> &[Step] {
         &self.steps
@@ -313,6 +334,7 @@ impl StreamTable {
     /// Notes positions without events.
     pub(crate) fn add_hole(&mut self, range: Range, kind: HoleKind) {
         self.holes.add(range, kind);
+        self.holes.condense();
     }
 
     /// Notes that losses were accepted.
@@ -394,9 +416,9 @@ impl StreamTable {
             let header = &record.header;
             match header.kind {
                 Kind::Event => self.replay(record.stream()?, header.version, header.position, place)?,
-                Kind::Removed => self.add_hole(Range::decode_removed(record.body())?, HoleKind::Removed),
+                Kind::Removed => self.holes.add(Range::decode_removed(record.body())?, HoleKind::Removed),
                 Kind::Lost => match Loss::decode(record.body())? {
-                    Loss::Found(range) => self.add_hole(range, HoleKind::Lost),
+                    Loss::Found(range) => self.holes.add(range, HoleKind::Lost),
                     Loss::Accepted(last) => self.accept_losses(last),
                 },
                 _ => {}
@@ -427,6 +449,7 @@ impl Visitor for StreamTable {
         let replayed = self.replay_batch(place, batch).and_then(|()| facts_of(place.segment, batch));
         match replayed {
             Ok(facts) => {
+                self.holes.condense();
                 for (place, fact) in facts {
                     self.replay_fact(&fact, place);
                 }

@@ -6,7 +6,7 @@ use super::groups::GROUPS;
 use super::growing::Growing;
 use super::packed::Packed;
 use super::packing::Packing;
-use super::part::{Step, StreamPart};
+use super::part::{Before, Step, StreamPart};
 use super::plan::Plan;
 use super::sought::{Hit, Sought};
 use super::terms_file::{self, Shelf, TermsFile};
@@ -22,6 +22,8 @@ use crate::sync::{Arc, AtomicU32, OnceLock, Ordering, RwLock};
 #[derive(Debug)]
 pub(crate) struct SegmentTerms {
     sequence: u32,
+    /// The first sequence number that its segment stands for.
+    from: u32,
     hasher: TermHasher,
     body: RwLock<Body>,
     /// What is in a file of a segment to which nothing is added any more: whoever looks for what is not there waits for
@@ -57,6 +59,7 @@ impl SegmentTerms {
     pub(super) fn new(sequence: u32, hasher: TermHasher) -> SegmentTerms {
         SegmentTerms {
             sequence,
+            from: sequence,
             hasher,
             body: RwLock::new(Body::default()),
             ended: OnceLock::new(),
@@ -64,8 +67,38 @@ impl SegmentTerms {
         }
     }
 
+    /// The same for a segment that compaction wrote.
+    pub(super) fn standing_from(self, from: u32) -> SegmentTerms {
+        SegmentTerms { from, ..self }
+    }
+
+    /// Those of a segment that compaction wrote, read from it; `before` says where a stream stands before it.
+    pub(crate) fn of_rewritten(
+        segment: &Segment,
+        hasher: TermHasher,
+        before: impl FnMut(Term) -> Result<Before, Error>,
+    ) -> Result<SegmentTerms, Error> {
+        let mut growing = Growing::of_segment(segment, &hasher, segment.end())?;
+        growing.set_before(before)?;
+        let terms = SegmentTerms::new(segment.sequence(), hasher).standing_from(segment.preamble.stands_from());
+        *terms.body.write() = Body { growing, ..Body::default() };
+        terms.pack_all();
+        Ok(terms)
+    }
+
     pub(crate) fn sequence(&self) -> u32 {
         self.sequence
+    }
+
+    /// The first sequence number that its segment stands for.
+    pub(super) fn stands_from(&self) -> u32 {
+        self.from
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_blank(&self) -> bool {
+        let body = self.body.read();
+        body.growing.is_empty() && body.packed.sections().streams + body.packed.sections().terms == 0
     }
 
     /// Adds events, each behind all that were added before, with how they continue their streams; or the record of a key.
@@ -365,7 +398,7 @@ mod tests {
 
     /// A segment with nothing in it, which is looked at only where something is in doubt.
     fn segment() -> Segment {
-        let preamble = Preamble { store: [1; 16], segment: [2; 16], sequence: 1, size: 32 * 1024 };
+        let preamble = Preamble { store: [1; 16], segment: [2; 16], sequence: 1, size: 32 * 1024, rewritten: None };
         let disk = SimulatedDisk::new(1);
         disk.write_file("segment", &[]);
         let file = disk.open("segment", Access::Read).expect("the file");

@@ -12,10 +12,10 @@
 use super::blocks::{BLOCK, Blocks};
 use super::groups::GROUPS;
 use super::packed::{Packed, Sections};
-use crate::format::Field;
+use crate::format::{Field, Preamble};
 use crate::options::ReadMode;
 use crate::position::Position;
-use crate::segment::{Mark, Sealed, terms_path};
+use crate::segment::{FileNumber, Mark, Sealed, terms_path};
 use crate::storage::{Access, File, Storage};
 use crate::sync::Arc;
 use crate::time::Timestamp;
@@ -84,7 +84,7 @@ pub(super) fn write(
     let sums: Vec<u32> = Blocks::sums(&bytes[base..]).collect();
     bytes[sums_at..base].chunks_exact_mut(4).zip(&sums).for_each(|(at, sum)| at.copy_from_slice(&sum.to_le_bytes()));
     MAGIC.put(&mut bytes, MAGIC_BYTES);
-    SEQUENCE.put_u32(&mut bytes, sealed.sequence);
+    SEQUENCE.put_u32(&mut bytes, sealed.number.sequence);
     STORE.put(&mut bytes, sealed.store);
     SEGMENT.put(&mut bytes, sealed.segment);
     END.put_u32(&mut bytes, sealed.end);
@@ -100,7 +100,7 @@ pub(super) fn write(
     let sum = crc32fast::hash(&bytes[CHECKSUM.end()..base]);
     CHECKSUM.put_u32(&mut bytes, sum);
 
-    let path = terms_path(sealed.sequence);
+    let path = terms_path(sealed.number);
     match storage.remove(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -116,7 +116,7 @@ pub(super) fn write(
 
 /// The file of terms of a segment, if there is one that speaks of it as it is.
 pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
-    let (file, mut header) = read_header(shelf, sealed.sequence)?;
+    let (file, mut header) = read_header(shelf, sealed.number)?;
     let sections = Sections {
         streams: STREAMS.u32(&header) as usize,
         terms: TERMS.u32(&header) as usize,
@@ -129,7 +129,7 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
     let base = base_of(MARKS.u32(&header) as usize, &sections);
     // A record takes at least 64 bytes.
     let is_possible = sections.events <= sealed.end as usize / 64;
-    if said(&header) != *sealed || !is_possible || file.len().ok()? < (base + sections.len()) as u64 {
+    if said(&header, sealed) != *sealed || !is_possible || file.len().ok()? < (base + sections.len()) as u64 {
         return None;
     }
     header.resize(base, 0);
@@ -149,23 +149,25 @@ pub(super) fn open(shelf: &Shelf<'_>, sealed: &Sealed) -> Option<TermsFile> {
     Some(TermsFile { packed, marks })
 }
 
-/// The state of its segment that the file of terms with this number says it speaks of. Nothing of that is verified.
-pub(super) fn state_of(shelf: &Shelf<'_>, sequence: u32) -> Option<Sealed> {
-    read_header(shelf, sequence).map(|(_, header)| said(&header))
+/// The state of its segment that its file of terms says it speaks of. Nothing of that is verified.
+pub(super) fn state_of(shelf: &Shelf<'_>, preamble: &Preamble) -> Option<Sealed> {
+    let (_, header) = read_header(shelf, preamble.into())?;
+    Some(said(&header, &Sealed::new(preamble, 0, 0)))
 }
 
-fn read_header(shelf: &Shelf<'_>, sequence: u32) -> Option<(Arc<dyn File>, Vec<u8>)> {
-    let file = shelf.storage.open(&terms_path(sequence), Access::Read).ok()?;
+fn read_header(shelf: &Shelf<'_>, number: FileNumber) -> Option<(Arc<dyn File>, Vec<u8>)> {
+    let file = shelf.storage.open(&terms_path(number), Access::Read).ok()?;
     let mut header = vec![0; HEADER_LEN];
     let is_whole = file.read_at(&mut header, 0).ok()? == HEADER_LEN;
     (is_whole && MAGIC.get(&header) == MAGIC_BYTES).then_some((file, header))
 }
 
-fn said(header: &[u8]) -> Sealed {
+fn said(header: &[u8], asked: &Sealed) -> Sealed {
     Sealed {
         store: STORE.get(header),
         segment: SEGMENT.get(header),
-        sequence: SEQUENCE.u32(header),
+        number: FileNumber { sequence: SEQUENCE.u32(header), ..asked.number },
+        from: asked.from,
         end: END.u32(header),
         last_checksum: LAST_CHECKSUM.u32(header),
     }

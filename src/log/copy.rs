@@ -10,7 +10,7 @@ use crate::error::is_no_room;
 use crate::format::{BatchBuffer, BatchView, FOOTER_LEN, Kind, Preamble, START_BATCH_LEN, Stamp, Start};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
-use crate::segment::{FIRST_BATCH, MakeFailure, make_ready, segment_path};
+use crate::segment::{FIRST_BATCH, FileNumber, MakeFailure, make_ready, segment_path};
 use crate::storage::{File, Storage};
 use crate::sync::Arc;
 use std::io;
@@ -129,12 +129,12 @@ pub(crate) fn start_stamp(begin: Begin, first_position: Position, time: crate::t
 }
 
 /// Removes files that do not count, and makes that durable. A file that cannot be removed stays and is harmless.
-pub(crate) fn remove_files(storage: &dyn Storage, sequences: &mut Vec<u32>) -> io::Result<()> {
-    if sequences.is_empty() {
+pub(crate) fn remove_files(storage: &dyn Storage, numbers: &mut Vec<FileNumber>) -> io::Result<()> {
+    if numbers.is_empty() {
         return Ok(());
     }
-    for sequence in sequences.drain(..) {
-        let _ = storage.remove(&segment_path(sequence));
+    for number in numbers.drain(..) {
+        let _ = storage.remove(&segment_path(number));
     }
     storage.sync_dir(crate::segment::LOG_DIR)
 }

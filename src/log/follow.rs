@@ -93,7 +93,8 @@ impl Follower {
             let survey = Survey::take(storage, Some(*live), None, (Access::Read, u64::MAX))?;
             let next = survey.files.values().find_map(|file| match &file.state {
                 FileState::Started(next) if next.begun.start.previous_end.segment == segment.sequence() => {
-                    Some(next.clone())
+                    // What compaction wrote goes on from another end than this one.
+                    next.preamble.rewritten.is_none().then(|| next.clone())
                 }
                 _ => None,
             });
@@ -134,7 +135,7 @@ impl Follower {
         let mut offset = base;
         while offset < end {
             let Found::Batch(batch) = scanned.at(offset) else { return Ok(false) };
-            let Ok(next) = self.sequence.follow(&batch, segment.sequence()) else { return Ok(false) };
+            let Ok(next) = self.sequence.follow(&batch, &segment.preamble) else { return Ok(false) };
             segment.mark(self.sequence.mark(offset));
             self.sequence = next;
             offset = batch.end();

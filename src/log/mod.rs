@@ -20,6 +20,7 @@ mod models;
 mod open;
 mod recovery;
 mod report;
+mod rewrite;
 mod room;
 mod scan;
 mod sequence;
@@ -36,6 +37,7 @@ pub(crate) use live::{Ends, durable_position, read_live};
 pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer, open_for_reading, open_for_writing};
 pub(crate) use recovery::Visitor;
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
+pub(crate) use rewrite::{Keeper, rewrite};
 pub(crate) use room::Making;
 pub(crate) use sequence::Sequence;
 pub(crate) use staging::{Batch, NoRoom, Staging};
@@ -48,7 +50,7 @@ use crate::format::{LiveState, Preamble};
 use crate::options::Options;
 use crate::position::{Place, Position, Version};
 use crate::receipt::Receipt;
-use crate::segment::Segment;
+use crate::segment::{FileNumber, Segment};
 use crate::storage::{File, Latch, LatchedFile, Storage};
 use crate::sync::{Arc, Mutex};
 use crate::time::Timestamp;
@@ -135,7 +137,7 @@ struct Lead {
     last_position: Position,
     /// Of the segment that is written; `None` where it was not followed from its beginning.
     tally: Option<Tally>,
-    passed_by: Vec<u32>,
+    passed_by: Vec<FileNumber>,
 }
 
 impl Log {
@@ -271,7 +273,7 @@ fn no_receipt(time: Timestamp) -> Receipt {
 fn new_preamble(storage: &dyn Storage, store: [u8; 16], sequence: u32, size: u32) -> Result<Preamble, Error> {
     let mut segment = [0; 16];
     storage.random(&mut segment).map_err(|error| Error::io("making a random id", error))?;
-    Ok(Preamble { store, segment, sequence, size })
+    Ok(Preamble { store, segment, sequence, size, rewritten: None })
 }
 
 /// A segment that was made ready and waits to be started.

@@ -12,7 +12,7 @@ use crate::format::{Fault, Live, LiveState, Range};
 use crate::mutant::Mutant;
 use crate::options::{Options, SEGMENT_BYTES_MIN};
 use crate::position::{Place, Position};
-use crate::segment::{LOG_DIR, MakeFailure, Mark, Segment, segment_name};
+use crate::segment::{FileNumber, LOG_DIR, MakeFailure, Mark, Segment, segment_name};
 use crate::storage::{Access, Latch, LatchedFile, Storage};
 use crate::sync::{Arc, Mutex};
 use std::collections::VecDeque;
@@ -194,7 +194,7 @@ fn copy(
     let begin = Begin { epoch: recovered.sequence.epoch + 1, epoch_bits, previous_end, previous_checksum };
     // What a crash left unstarted takes room that the copy may want, and nobody speaks of it.
     let mut unstarted = std::mem::take(&mut recovered.leftovers);
-    unstarted.extend(recovered.blank.take().map(|(preamble, _)| preamble.sequence));
+    unstarted.extend(recovered.blank.take().map(|(preamble, _)| FileNumber::from(&preamble)));
     let removed = super::copy::remove_files(&**storage, &mut unstarted);
     removed.map_err(|error| Error::io("syncing the directory of the log", error))?;
     if Mutant::RemovesWhatIsStillNeeded.is_on() {

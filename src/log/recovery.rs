@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::format::{BatchView, Fault, Footer, Preamble, Range};
 use crate::options::ReadMode;
 use crate::position::{Place, Position};
-use crate::segment::{KnownSegment, Sealed, Segment, segment_name};
+use crate::segment::{FileNumber, KnownSegment, Sealed, Segment, segment_name};
 use crate::storage::File;
 use crate::sync::Arc;
 use crate::time::Timestamp;
@@ -135,9 +135,9 @@ pub(crate) struct Recovered {
     /// There is a tail that could not be copied for want of room.
     pub(crate) is_unproven: bool,
     /// Files with remains nobody speaks of; they may be removed at any time.
-    pub(crate) leftovers: Vec<u32>,
+    pub(crate) leftovers: Vec<FileNumber>,
     /// Files the chain does not name; removed once the next start record is synced.
-    pub(crate) passed_by: Vec<u32>,
+    pub(crate) passed_by: Vec<FileNumber>,
     /// A segment that is ready and blank.
     pub(crate) blank: Option<(Preamble, Arc<dyn File>)>,
     pub(crate) next_sequence: u32,
@@ -191,21 +191,21 @@ pub(crate) fn recover(
     let chain_sequences: Vec<u32> = links.iter().map(Link::sequence).collect();
     let is_in_chain = |sequence: &u32| chain_sequences.contains(sequence);
     let top = chain_sequences.last().copied().unwrap_or(0);
-    let mut leftovers = Vec::new();
+    let mut leftovers = survey.unfinished.clone();
     let mut passed_by = Vec::new();
     let mut blank = None;
-    for file in survey.files.values().filter(|file| !is_in_chain(&file.sequence)) {
+    for file in survey.files.values().filter(|file| !is_in_chain(&file.number.sequence)) {
         match &file.state {
             FileState::Blank(preamble, file) if top < preamble.sequence && blank.is_none() => {
                 blank = Some((*preamble, file.clone()));
             }
-            FileState::Unready | FileState::Leftovers | FileState::Blank(..) => leftovers.push(file.sequence),
-            FileState::Started(_) if file.sequence < top => {
-                passed_by.push(file.sequence);
-                scan.report.notes.push(format!("{} was passed by", segment_name(file.sequence)));
+            FileState::Unready | FileState::Leftovers | FileState::Blank(..) => leftovers.push(file.number),
+            FileState::Started(_) if file.number.sequence < top => {
+                passed_by.push(file.number);
+                scan.report.notes.push(format!("{} was passed by", segment_name(file.number)));
             }
             // It does not count, and may be the only copy of something: it stays as it is.
-            FileState::Bad(damage, _) if file.sequence < top => {
+            FileState::Bad(damage, _) if file.number.sequence < top => {
                 scan.report.notes.push(format!("does not count: {damage}"))
             }
             FileState::Started(_) | FileState::Bad(..) => {}
@@ -254,7 +254,7 @@ impl Recovered {
                 self.segments.push(Arc::new(segment));
             }
             None => {
-                self.passed_by.push(head.sequence);
+                self.passed_by.push(head.sequence.into());
                 if let Some(before) = self.segments.last() {
                     self.ends.visible = Place { segment: before.sequence(), offset: before.end() };
                 }

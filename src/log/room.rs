@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::format::{PREAMBLE_LEN, Preamble, is_blank};
 use crate::mutant::Mutant;
 use crate::options::SEGMENT_BYTES_MIN;
-use crate::segment::{FIRST_BATCH, LOG_DIR, MakeFailure, events_end, make_ready};
+use crate::segment::{FIRST_BATCH, FileNumber, LOG_DIR, MakeFailure, events_end, make_ready};
 use crate::storage::{File, Storage};
 use crate::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) struct Room {
     is_put_off: bool,
     pub(super) next_sequence: u32,
     pub(super) next_size: u32,
-    pub(super) leftovers: Vec<u32>,
+    pub(super) leftovers: Vec<FileNumber>,
 }
 
 /// What came of making room.
@@ -43,7 +43,7 @@ impl Room {
     pub(super) fn new(
         next_sequence: u32,
         next_size: u32,
-        leftovers: Vec<u32>,
+        leftovers: Vec<FileNumber>,
         blank: Option<(Preamble, Arc<dyn File>)>,
         is_blank_vouched_for: bool,
     ) -> Room {
@@ -118,7 +118,7 @@ impl Log {
             // What is ready and too small is of no use to the batch that waits.
             let too_small = if asked == 0 { None } else { room.ready.take() };
             let mut leftovers = std::mem::take(&mut room.leftovers);
-            leftovers.extend(too_small.map(|ready| ready.preamble.sequence));
+            leftovers.extend(too_small.map(|ready| FileNumber::from(&ready.preamble)));
             (asked, leftovers, room.blank.take(), room.is_blank_vouched_for)
         };
         // IMPORTANT: if the sync of whoever made it ready had failed, the system may show what the disk will never have,
@@ -126,7 +126,7 @@ impl Log {
         let is_vouched_for = is_vouched_for || Mutant::TrustsABlankSegment.is_on();
         let blank = match blank {
             Some((preamble, _)) if !is_vouched_for => {
-                leftovers.push(preamble.sequence);
+                leftovers.push((&preamble).into());
                 None
             }
             blank => blank,
@@ -162,7 +162,7 @@ impl Log {
     fn make(
         &self,
         asked: usize,
-        leftovers: &mut Vec<u32>,
+        leftovers: &mut Vec<FileNumber>,
         blank: Option<(Preamble, Arc<dyn File>)>,
     ) -> Result<Ready, Error> {
         let storage = &*self.storage;
@@ -177,7 +177,7 @@ impl Log {
                 synced.map_err(|error| self.latch.trip("syncing a segment that was ready", &error))?;
                 return self.mapped(preamble, file);
             }
-            leftovers.push(preamble.sequence);
+            leftovers.push((&preamble).into());
         }
         let (sequence, wanted) = {
             let mut core = self.core.lock();

@@ -91,6 +91,7 @@ impl Scan<'_> {
         // Behind damage its start record may speak of positions that were come by before: readers count on their rising.
         let first = self.sequence.next_position;
         Segment::new(link.preamble, first, link.file.clone(), mode, end)
+            .map(|segment| segment.with_footer(link.footer))
             .map_err(|error| Error::io(format!("mapping {}", segment_name(link.sequence())), error))
     }
 
@@ -107,7 +108,16 @@ impl Scan<'_> {
         let bytes = self.read(link)?;
         let scanned = scanned(link, &bytes);
         self.catch_up(link)?;
+        let is_rewritten = link.preamble.rewritten.is_some();
         let (end, checksum) = match (link.fixed_end, footer(&scanned)?) {
+            // Compaction wrote it: its successor names the end that it had before.
+            (Some((end, _)), Some(_)) if is_rewritten => (end, None),
+            (_, None) if is_rewritten => {
+                let place = Place { segment: link.sequence(), offset: batches_end(scanned.size) };
+                let detail = "the footer of a segment that compaction wrote does not verify";
+                self.damage(Damage::new(DamageKind::Unreadable, place, detail))?;
+                (scanned.last_end(), None)
+            }
             (Some((end, checksum)), _) => (end, Some(checksum)),
             (None, Some(footer)) => (footer.end, None),
             // The successor cannot be read, and may hold another ending of this segment, copied or begun anew.
@@ -234,7 +244,7 @@ impl Scan<'_> {
             Reach::Verified => self.note_torn(&scanned, end.offset),
             Reach::Proven => {
                 let before = self.sequence;
-                let tail = self.collect_tail(&scanned, end.offset, before)?;
+                let tail = self.collect_tail((&scanned, &link.preamble), end.offset, before)?;
                 self.sequence = Sequence { epoch: self.sequence.epoch, ..before };
                 head.tail = tail.map(|tail| tail.with(bytes, &link.preamble));
             }
@@ -251,7 +261,7 @@ impl Scan<'_> {
         before_checksum: u32,
     ) -> Result<Head, Error> {
         let before = self.sequence;
-        let tail = self.collect_tail(&scanned(link, &bytes), FIRST_BATCH, before)?;
+        let tail = self.collect_tail((&scanned(link, &bytes), &link.preamble), FIRST_BATCH, before)?;
         self.sequence = Sequence { epoch: self.sequence.epoch, ..before };
         Ok(Head {
             sequence: link.sequence(),
@@ -297,7 +307,8 @@ impl Scan<'_> {
         while walked.offset < to {
             let offset = walked.offset;
             let place = Place { segment: scanned.sequence, offset };
-            let (verdict, batch) = self.examine(scanned, place, proven.filter(|end| offset < *end), to);
+            let proven = proven.filter(|end| offset < *end);
+            let (verdict, batch) = self.examine((scanned, &segment.preamble), place, proven, to);
             match (verdict, batch) {
                 (Verdict::Accept, Some((batch, next))) => {
                     segment.mark(self.sequence.mark(offset));
@@ -346,7 +357,7 @@ impl Scan<'_> {
     /// the visitor.
     fn examine<'b>(
         &mut self,
-        scanned: &ScannedSegment<'b>,
+        (scanned, segment): (&ScannedSegment<'b>, &Preamble),
         place: Place,
         proven: Option<u32>,
         to: u32,
@@ -362,7 +373,7 @@ impl Scan<'_> {
                 (judge(Facts { checksums: newer, known: !newer, ..unknown }), None)
             }
             Found::Batch(batch) => {
-                let told = self.follow(&batch, scanned.sequence).and_then(|next| {
+                let told = self.follow(&batch, segment).and_then(|next| {
                     if end < batch.end() {
                         Err(Fault::Senseless)
                     } else {
@@ -378,7 +389,7 @@ impl Scan<'_> {
 
     /// Where the log stands behind a batch, or why that does not belong here. Behind damage, which may have hit the record
     /// that began an epoch, a later epoch is taken from the batch itself.
-    fn follow(&self, batch: &BatchView<'_>, segment: u32) -> Result<Sequence, Fault> {
+    fn follow(&self, batch: &BatchView<'_>, segment: &Preamble) -> Result<Sequence, Fault> {
         self.sequence.follow(batch, segment).or_else(|fault| {
             let epoch = self.sequence.epoch.max(batch.header.epoch);
             let is_behind_damage = !self.report.damage.is_empty();
@@ -413,7 +424,7 @@ impl Scan<'_> {
     /// they are not told to the visitor.
     fn collect_tail(
         &mut self,
-        scanned: &ScannedSegment<'_>,
+        (scanned, segment): (&ScannedSegment<'_>, &Preamble),
         from: u32,
         before: Sequence,
     ) -> Result<Option<TailOffsets>, Error> {
@@ -426,7 +437,7 @@ impl Scan<'_> {
                 Found::Bad(Fault::Newer) => return Err(too_new(place)),
                 _ => break,
             };
-            match self.sequence.follow(&batch, scanned.sequence) {
+            match self.sequence.follow(&batch, segment) {
                 Ok(next) => self.sequence = next,
                 Err(Fault::Newer) => return Err(too_new(place)),
                 Err(_) => {

@@ -1,6 +1,6 @@
 //! Whether a batch goes on from what came before it.
 
-use crate::format::{BatchView, Fact, Fault, KeyFact, Kind, Loss, Range, Start, decode_session};
+use crate::format::{BatchView, Fact, Fault, KeyFact, Kind, Loss, Preamble, Range, Start, decode_session};
 use crate::position::{POSITION_MAX, Place, Position};
 use crate::segment::{FIRST_BATCH, Mark};
 use crate::time::Timestamp;
@@ -37,7 +37,8 @@ impl Sequence {
     }
 
     /// Where the log stands behind `batch` of a segment, or why the batch does not belong here.
-    pub(crate) fn follow(&self, batch: &BatchView<'_>, segment: u32) -> Result<Sequence, Fault> {
+    pub(crate) fn follow(&self, batch: &BatchView<'_>, segment: &Preamble) -> Result<Sequence, Fault> {
+        let is_rewritten = segment.rewritten.is_some();
         let is_first_of_segment = batch.offset == FIRST_BATCH;
         let header = &batch.header;
         let mut next = *self;
@@ -51,7 +52,9 @@ impl Sequence {
             let is_alone = header.records == 1;
             if record.header.epoch != header.epoch
                 || (!kind.is_fact() && !is_alone)
-                || (kind == Kind::Start) != is_first_of_segment
+                // Where several were made one, the start records of all of them are there.
+                || (is_first_of_segment && kind != Kind::Start)
+                || (!is_first_of_segment && kind == Kind::Start && !is_rewritten)
             {
                 return Err(Fault::Senseless);
             }
@@ -67,8 +70,10 @@ impl Sequence {
                     next.epoch = header.epoch;
                 }
                 Kind::Session => {
-                    let here = Place { segment, offset: batch.offset };
-                    if decode_session(record.body())? != here || header.epoch <= self.epoch {
+                    let here = Place { segment: segment.sequence, offset: batch.offset };
+                    // What was rewritten names the place where it stood before.
+                    let is_here = decode_session(record.body())? == here || is_rewritten;
+                    if !is_here || header.epoch <= self.epoch {
                         return Err(Fault::Senseless);
                     }
                     next.epoch = header.epoch;
@@ -158,7 +163,8 @@ mod tests {
         let salt = Salt::of(&[1; 16], &[2; 16], 3);
         let mut bytes = Vec::new();
         batch.seal(&stamp, salt, 4_096, &mut bytes);
-        before.follow(&BatchView::verify(&bytes, salt, 4_096).expect("a batch"), 3)
+        let preamble = Preamble { store: [1; 16], segment: [2; 16], sequence: 3, size: 32_768, rewritten: None };
+        before.follow(&BatchView::verify(&bytes, salt, 4_096).expect("a batch"), &preamble)
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use super::report::{Damage, DamageKind};
 use crate::error::{Error, ErrorKind};
-use crate::format::{Fault, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, is_blank};
+use crate::format::{
+    FOOTER_LEN, Fault, Footer, Live, PREAMBLE_LEN, Preamble, PreambleFault, START_BATCH_LEN, is_blank,
+};
 use crate::position::{Place, Position};
 use crate::segment::{
-    Begun, FIRST_BATCH, LOG_DIR, ScannedSegment, Sealed, decode_start, is_terms_name, parse_segment_name, read_whole,
-    segment_name, segment_path,
+    Begun, FIRST_BATCH, FileNumber, LOG_DIR, ScannedSegment, Sealed, batches_end, decode_start, is_terms_name,
+    parse_segment_name, read_whole, segment_name, segment_path,
 };
 use crate::storage::{Access, Entry, File, Storage};
 use crate::sync::Arc;
@@ -17,7 +19,7 @@ const START_END: u32 = FIRST_BATCH + START_BATCH_LEN as u32;
 
 /// A file of the log.
 pub(crate) struct Surveyed {
-    pub(crate) sequence: u32,
+    pub(crate) number: FileNumber,
     pub(crate) state: FileState,
 }
 
@@ -40,6 +42,7 @@ pub(crate) struct Legible {
     preamble: Preamble,
     file: Arc<dyn File>,
     begun: Option<Begun>,
+    footer: Option<Footer>,
 }
 
 /// A segment with a valid start record.
@@ -48,6 +51,8 @@ pub(crate) struct Started {
     pub(crate) preamble: Preamble,
     pub(crate) file: Arc<dyn File>,
     pub(crate) begun: Begun,
+    /// Of one that compaction wrote.
+    footer: Option<Footer>,
 }
 
 /// A derived file that verifies: it was written when the log was durable up to a place.
@@ -71,6 +76,8 @@ impl Witness {
 /// All files of a log, and what `live` says.
 pub(crate) struct Survey {
     pub(crate) files: BTreeMap<u32, Surveyed>,
+    /// Files that compaction did not finish: what they were to stand for is still there.
+    pub(crate) unfinished: Vec<FileNumber>,
     /// The store's id; `None` where no file tells it.
     pub(crate) store: Option<[u8; 16]>,
     /// What `live` says, if it verifies and is of this store.
@@ -97,6 +104,7 @@ impl Survey {
         let entries = storage.list(LOG_DIR).map_err(|error| Error::io("listing the segments of the log", error))?;
         let mut survey = Survey {
             files: BTreeMap::new(),
+            unfinished: Vec::new(),
             store: None,
             live,
             named: BTreeMap::new(),
@@ -108,9 +116,9 @@ impl Survey {
         for entry in entries {
             survey.disk_bytes += entry.len;
             match parse_segment_name(&entry.name) {
-                Some(sequence) => {
+                Some(number) => {
                     segment_bytes += entry.len;
-                    found.push((sequence, entry));
+                    found.push((number, entry));
                 }
                 // Derived: whoever looks things up knows what it is worth.
                 None if is_terms_name(&entry.name) && entry.is_file => {}
@@ -120,8 +128,19 @@ impl Survey {
         survey.is_quick = verify_max < segment_bytes;
         let mut buffer = Vec::new();
         let mut heads = Vec::new();
-        for (sequence, entry) in &found {
-            let head = look_at_head(storage, *sequence, entry, access)?;
+        // IMPORTANT: compaction removes a file only when the one that stands for it is durable, and that of the last number
+        // first. So as long as that is there, all of them are, and count.
+        found.sort_by_key(|(number, _)| *number);
+        let mut last = 0;
+        found.retain(|(number, _)| {
+            let is_first = std::mem::replace(&mut last, number.sequence) != number.sequence;
+            if !is_first {
+                survey.unfinished.push(*number);
+            }
+            is_first
+        });
+        for (number, entry) in &found {
+            let head = look_at_head(storage, *number, entry, access)?;
             heads.push(head);
         }
         let legible = heads.iter().filter_map(|head| head.preamble.as_ref().ok());
@@ -139,20 +158,21 @@ impl Survey {
             survey.named.insert(witness.durable.segment, witness.durable.offset);
         }
         // From the last one down: what stands in a file may prove something about those before it.
-        for ((sequence, entry), head) in found.iter().zip(heads).rev() {
-            let state = survey.judge_file(*sequence, entry, head, &mut buffer)?;
-            survey.files.insert(*sequence, Surveyed { sequence: *sequence, state });
+        for ((number, entry), head) in found.iter().zip(heads).rev() {
+            let state = survey.judge_file(*number, entry, head, &mut buffer)?;
+            survey.files.insert(number.sequence, Surveyed { number: *number, state });
         }
         Ok(survey)
     }
 
     fn judge_file(
         &mut self,
-        sequence: u32,
+        number: FileNumber,
         entry: &Entry,
         head: Head,
         buffer: &mut Vec<u8>,
     ) -> Result<FileState, Error> {
+        let sequence = number.sequence;
         let place = Place { segment: sequence, offset: 0 };
         let bad = |kind, detail: &str| FileState::Bad(Damage::new(kind, place, detail), None);
         let Some(file) = head.file else {
@@ -161,13 +181,13 @@ impl Survey {
         let preamble = match head.preamble {
             Ok(preamble) => preamble,
             Err(PreambleFault::Newer { format }) => {
-                let act = format!("opening {}: it has format {format}, this version knows 1", segment_name(sequence));
+                let act = format!("opening {}: it has format {format}, this version knows 1", segment_name(number));
                 return Err(Error::new(ErrorKind::TooNew, act));
             }
             Err(PreambleFault::Blank | PreambleFault::Unreadable) => {
-                self.read(&*file, sequence, entry.len, buffer)?;
+                self.read(&*file, number, entry.len, buffer)?;
                 let behind = buffer.get(PREAMBLE_LEN..).unwrap_or_default();
-                let is_unready = is_blank(behind);
+                let is_unready = is_blank(behind) && number.generation == 0;
                 return Ok(if is_unready {
                     FileState::Unready
                 } else {
@@ -175,8 +195,9 @@ impl Survey {
                 });
             }
         };
-        if preamble.sequence != sequence {
-            let detail = format!("the file is segment {} by its own account", preamble.sequence);
+        let itself = FileNumber::from(&preamble);
+        if itself != number {
+            let detail = format!("the file is segment {} by its own account", itself.sequence);
             return Ok(bad(DamageKind::Misplaced, &detail));
         }
         if Some(preamble.store) != self.store {
@@ -188,19 +209,29 @@ impl Survey {
         }
         let is_short = entry.len < size;
         if size < entry.len {
-            self.notes.push(format!("{} is longer than it was made", segment_name(sequence)));
+            self.notes.push(format!("{} is longer than it was made", segment_name(number)));
         }
+        let footer = match preamble.rewritten {
+            Some(_) => self.read_footer(&*file, &preamble)?,
+            None => None,
+        };
         match decode_start(&head.bytes, &preamble) {
-            Ok(begun) if !is_short => return Ok(FileState::Started(Started { preamble, file, begun })),
+            Ok(begun) if !is_short => return Ok(FileState::Started(Started { preamble, file, begun, footer })),
             Err(Fault::Newer) => {
-                let act = format!("opening {}: its start record is of a newer version", segment_name(sequence));
+                let act = format!("opening {}: its start record is of a newer version", segment_name(number));
                 return Err(Error::new(ErrorKind::TooNew, act));
             }
             Ok(begun) => {
                 let detail = format!("the file has {} bytes of the {size} it was made with", entry.len);
                 let place = Place { segment: sequence, offset: entry.len as u32 };
-                let legible = Legible { preamble, file, begun: Some(begun) };
+                let legible = Legible { preamble, file, begun: Some(begun), footer };
                 return Ok(FileState::Bad(Damage::new(DamageKind::Missing, place, detail), Some(legible)));
+            }
+            Err(_) if preamble.rewritten.is_some() => {
+                let place = Place { segment: sequence, offset: FIRST_BATCH };
+                let damage = Damage::new(DamageKind::Unreadable, place, "its start record does not verify");
+                let legible = Legible { preamble, file, begun: None, footer };
+                return Ok(FileState::Bad(damage, Some(legible)));
             }
             Err(_) => {}
         }
@@ -212,7 +243,7 @@ impl Survey {
             return Ok(FileState::Blank(preamble, file));
         }
         // No valid start record: unstarted, unless a witness names a place in it.
-        self.read(&*file, sequence, entry.len, buffer)?;
+        self.read(&*file, number, entry.len, buffer)?;
         let scanned = ScannedSegment { bytes: buffer, base: 0, salt: preamble.salt(), sequence, size: preamble.size };
         for durable in scanned.ends_named_behind(0) {
             let furthest = self.named.entry(durable.segment).or_default();
@@ -225,7 +256,7 @@ impl Survey {
                 *furthest = footer.end.max(START_END).max(*furthest);
             }
             Err(Fault::Newer) => {
-                let act = format!("opening {}: its footer is of a newer version", segment_name(sequence));
+                let act = format!("opening {}: its footer is of a newer version", segment_name(number));
                 return Err(Error::new(ErrorKind::TooNew, act));
             }
             Err(_) => {}
@@ -234,7 +265,7 @@ impl Survey {
             let place = Place { segment: sequence, offset: FIRST_BATCH };
             let damage =
                 Damage::new(DamageKind::Unreadable, place, "its start record does not verify, and was durable");
-            return Ok(FileState::Bad(damage, Some(Legible { preamble, file, begun: None })));
+            return Ok(FileState::Bad(damage, Some(Legible { preamble, file, begun: None, footer: None })));
         }
         let behind = buffer.get(PREAMBLE_LEN..).unwrap_or_default();
         Ok(match is_blank(behind) {
@@ -259,9 +290,18 @@ impl Survey {
         by_header.map_or(Place::NONE, |(segment, offset)| Place { segment: *segment, offset: *offset }).max(by_live)
     }
 
-    fn read(&self, file: &dyn File, sequence: u32, len: u64, buffer: &mut Vec<u8>) -> Result<(), Error> {
+    /// The footer of a segment that compaction wrote, if it verifies.
+    fn read_footer(&self, file: &dyn File, preamble: &Preamble) -> Result<Option<Footer>, Error> {
+        let mut bytes = vec![0; FOOTER_LEN];
+        let at = batches_end(preamble.size);
+        let act = |error| Error::io(format!("reading {}", segment_name(preamble)), error);
+        let read = file.read_at(&mut bytes, at.into()).map_err(act)?;
+        Ok(Footer::decode(&bytes[..read], preamble.salt()).ok())
+    }
+
+    fn read(&self, file: &dyn File, number: FileNumber, len: u64, buffer: &mut Vec<u8>) -> Result<(), Error> {
         let len = len.min(u64::from(u32::MAX)) as usize;
-        read_whole(file, len, buffer).map_err(|error| Error::io(format!("reading {}", segment_name(sequence)), error))
+        read_whole(file, len, buffer).map_err(|error| Error::io(format!("reading {}", segment_name(number)), error))
     }
 
     /// The segments of the log, first to last, as the chain of start records names them from the last one down; and the
@@ -279,7 +319,7 @@ impl Survey {
         }
         for file in self.files.values().rev() {
             if let (FileState::Bad(found, None), true) =
-                (&file.state, top.as_ref().is_none_or(|t| t.sequence() < file.sequence))
+                (&file.state, top.as_ref().is_none_or(|t| t.sequence() < file.number.sequence))
             {
                 damage.push(found.clone());
                 is_end_lost = true;
@@ -295,12 +335,15 @@ impl Survey {
             if let Some(FileState::Bad(found, _)) = self.files.get(&link.sequence()).map(|file| &file.state) {
                 damage.push(found.clone());
             }
-            let lower = self.files.range(..link.sequence()).rev();
+            // What it stands for may not have been removed yet.
+            let lower = self.files.range(..link.preamble.stands_from()).rev();
             next = match link.begun.map(|begun| begun.start) {
                 Some(start) if start.previous_end == Place::NONE => None,
                 Some(start) => {
-                    let named =
-                        self.files.get(&start.previous_end.segment).filter(|file| file.sequence < link.sequence());
+                    let named = self
+                        .files
+                        .get(&start.previous_end.segment)
+                        .filter(|file| file.number.sequence < link.sequence());
                     let end = start.previous_end.offset;
                     let named_link = named.and_then(|file| self.link(file, Some((end, start.previous_checksum))));
                     if named_link.is_none() {
@@ -312,7 +355,7 @@ impl Survey {
                             }
                         });
                     }
-                    let below = start.previous_end.segment.min(link.sequence());
+                    let below = start.previous_end.segment.min(link.preamble.stands_from());
                     named_link.or_else(|| self.files.range(..below).rev().find_map(|(_, file)| self.link(file, None)))
                 }
                 None => lower.map(|(_, file)| file).find_map(|file| self.link(file, None)),
@@ -324,12 +367,16 @@ impl Survey {
     }
 
     fn link(&self, file: &Surveyed, fixed: Option<(u32, u32)>) -> Option<Link> {
-        let (preamble, file, begun) = match &file.state {
-            FileState::Started(started) => (started.preamble, &started.file, Some(started.begun)),
-            FileState::Bad(_, Some(legible)) => (legible.preamble, &legible.file, legible.begun),
+        let (preamble, file, begun, footer) = match &file.state {
+            FileState::Started(started) => (started.preamble, &started.file, Some(started.begun), started.footer),
+            FileState::Bad(_, Some(legible)) => (legible.preamble, &legible.file, legible.begun, legible.footer),
             _ => return None,
         };
-        Some(Link { preamble, file: file.clone(), begun, fixed_end: fixed })
+        // Of one that compaction wrote its successor names another end, that it had before.
+        let own = footer.map(|footer| Sealed::by_footer(&preamble, &footer));
+        let own = own.map(|sealed| (sealed.end, sealed.last_checksum));
+        let fixed_end = if preamble.rewritten.is_some() { own } else { fixed };
+        Some(Link { preamble, file: file.clone(), begun, fixed_end, footer })
     }
 
     /// The number for the next segment to be made: higher than any there is.
@@ -355,8 +402,10 @@ pub(crate) struct Link {
     pub(crate) file: Arc<dyn File>,
     /// What its start record says; `None` where that is damaged.
     pub(crate) begun: Option<Begun>,
-    /// Where it ends and the checksum of its last batch, as its successor says.
+    /// Where it ends and the checksum of its last batch, as its successor says; or its own footer, if compaction wrote it.
     pub(crate) fixed_end: Option<(u32, u32)>,
+    /// Of one that compaction wrote.
+    pub(crate) footer: Option<Footer>,
 }
 
 impl Link {
@@ -382,12 +431,12 @@ struct Head {
     bytes: Vec<u8>,
 }
 
-fn look_at_head(storage: &dyn Storage, sequence: u32, entry: &Entry, access: Access) -> Result<Head, Error> {
+fn look_at_head(storage: &dyn Storage, number: FileNumber, entry: &Entry, access: Access) -> Result<Head, Error> {
     if !entry.is_file {
         return Ok(Head { file: None, preamble: Err(PreambleFault::Unreadable), bytes: Vec::new() });
     }
-    let act = || format!("reading {}", segment_path(sequence));
-    let file = storage.open(&segment_path(sequence), access);
+    let act = || format!("reading {}", segment_path(number));
+    let file = storage.open(&segment_path(number), access);
     let file = file.map_err(|error| Error::io(act(), error))?;
     let mut bytes = vec![0; PREAMBLE_LEN + START_BATCH_LEN];
     let read = file.read_at(&mut bytes, 0).map_err(|error| Error::io(act(), error))?;

@@ -22,7 +22,7 @@ pub(crate) enum MakeFailure {
 ///
 /// Nothing of it needs an order: until its start record is there, whatever a crash leaves of it is unstarted.
 pub(crate) fn make_ready(storage: &dyn Storage, preamble: &Preamble) -> Result<Arc<dyn File>, MakeFailure> {
-    let path = segment_path(preamble.sequence);
+    let path = segment_path(preamble);
     let file = storage.create(&path).map_err(MakeFailure::Refused)?;
     if let Err(error) = fill(&*file, preamble) {
         // Best effort: what stays is unstarted, and the next writer removes it.

@@ -10,7 +10,7 @@ mod sealed;
 pub(crate) use cursor::{Cursor, Passed};
 pub(crate) use maker::{MakeFailure, make_ready};
 pub(crate) use name::{
-    LOG_DIR, is_terms_name, parse_segment_name, parse_terms_name, segment_name, segment_path, terms_path,
+    FileNumber, LOG_DIR, is_terms_name, parse_segment_name, parse_terms_name, segment_name, segment_path, terms_path,
 };
 pub(crate) use reader::{Chunk, Mark, Segment};
 pub(crate) use scan::{Begun, Found, ScannedSegment, decode_start, read_whole};

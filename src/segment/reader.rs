@@ -4,7 +4,7 @@ use super::{FIRST_BATCH, decode_start};
 use crate::error::{Error, ErrorKind};
 use crate::event::{RecordedEvent, SharedBytes};
 use crate::format::{
-    Fault, KeyFact, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, START_BATCH_LEN, Salt, Start,
+    Fault, Footer, KeyFact, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, START_BATCH_LEN, Salt, Start,
     decode_event,
 };
 use crate::options::ReadMode;
@@ -46,6 +46,8 @@ pub(crate) struct Segment {
     marks: RwLock<Vec<Mark>>,
     /// Rising ranges of offsets that do not count because of damage, whatever verifies in them.
     passed_over: RwLock<Vec<(u32, u32)>>,
+    /// Of one that compaction wrote.
+    footer: Option<Footer>,
 }
 
 enum Bytes {
@@ -130,7 +132,22 @@ impl Segment {
             end: VisibleEnd(AtomicU32::new(end)),
             marks: RwLock::new(Vec::new()),
             passed_over: RwLock::new(Vec::new()),
+            footer: None,
         }
+    }
+
+    /// The same with the footer that compaction wrote: it says how the segment ends.
+    pub(crate) fn with_footer(self, footer: Option<Footer>) -> Segment {
+        Segment { footer, ..self }
+    }
+
+    pub(crate) fn footer(&self) -> Option<&Footer> {
+        self.footer.as_ref()
+    }
+
+    /// Whether what a segment with this sequence number held is held here.
+    pub(crate) fn stands_for(&self, sequence: u32) -> bool {
+        (self.preamble.stands_from()..=self.sequence()).contains(&sequence)
     }
 
     pub(crate) fn sequence(&self) -> u32 {

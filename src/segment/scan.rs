@@ -125,6 +125,15 @@ impl<'a> ScannedSegment<'a> {
         (durable.segment == self.sequence && FIRST_BATCH < durable.offset).then_some(durable.offset)
     }
 
+    /// Where the last batch ends whose header verifies.
+    pub(crate) fn last_end(&self) -> u32 {
+        let mut end = FIRST_BATCH;
+        while let Some(offset) = self.next_header(end) {
+            end = offset + self.length_at(offset).max(8) as u32;
+        }
+        end.min(batches_end(self.size))
+    }
+
     /// The footer, if there is one that verifies.
     pub(crate) fn footer(&self) -> Result<Footer, Fault> {
         let sector = self.bytes.get((batches_end(self.size) - self.base) as usize..).unwrap_or_default();

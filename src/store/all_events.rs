@@ -400,7 +400,7 @@ pub(super) fn unreadable(range: Range, kind: HoleKind) -> Error {
         HoleKind::Lost => {
             Error::new(ErrorKind::Lost, format!("reading positions {first} to {last}: they were lost to damage"))
         }
-        HoleKind::Damaged | HoleKind::Removed => {
+        HoleKind::Damaged | HoleKind::Removed | HoleKind::Thinned => {
             Error::new(ErrorKind::Damaged, format!("reading positions {first} to {last}: their bytes do not verify"))
         }
     }

@@ -183,9 +183,10 @@ impl Sight {
     }
 
     /// The first positions behind one that no event can be read at.
-    pub(crate) fn first_hole(&self, after: Position) -> Option<Hole> {
+    /// What was thinned up to a position is known.
+    pub(crate) fn first_hole(&self, after: Position, thinned: Position) -> Option<Hole> {
         let behind = self.reach.next().unwrap_or(self.reach);
-        self.view.0.read().table.holes().first_between(after, behind)
+        self.view.0.read().table.holes().first_told_between(after, behind, thinned)
     }
 
     /// Why nobody knows whether there is more behind the end.

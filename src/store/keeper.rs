@@ -36,6 +36,11 @@ impl Keeper {
         })
     }
 
+    /// What was written down last is not of the log any more: it is written again with the next step.
+    pub(super) fn forget_place(&mut self) {
+        (self.place, self.log_bytes, self.len) = (None, 0, 0);
+    }
+
     /// Notes how long the log was when that table was written.
     pub(super) fn note_log(&mut self, view: &View) {
         self.log_bytes = self.place.map_or(0, |place| view.log_bytes_before(place));
@@ -80,7 +85,7 @@ impl Writer {
     fn save(&self, keeper: &mut Keeper) -> bool {
         keeper.log_bytes = self.view.0.read().log_bytes();
         self.view.try_again();
-        let Some((streams, from, upto)) = self.view.save() else { return false };
+        let Some((streams, (from, upto, rewrites))) = self.view.save() else { return false };
         if keeper.place == Some(from.place) {
             return false;
         }
@@ -93,7 +98,8 @@ impl Writer {
             return false;
         }
         let counter = keeper.counter + 1;
-        let written = SavedTable::write(&**self.log.storage(), self.log.store(), (from, upto), counter, streams);
+        let written =
+            SavedTable::write(&**self.log.storage(), self.log.store(), (from, upto, rewrites), counter, streams);
         let Ok(len) = written else { return false };
         (keeper.counter, keeper.len, keeper.place) = (counter, len, Some(from.place));
         true

@@ -25,6 +25,7 @@ mod read_all;
 mod reader;
 mod recent;
 mod request;
+mod rewriting;
 #[cfg(all(test, scorebook_shuttle))]
 mod schedules;
 mod standing;
@@ -52,6 +53,7 @@ pub(crate) use desk::Desk;
 pub(crate) use durable::DurableLog;
 pub(crate) use following::{BeforeClose, LOOK_EVERY, Sight, StoreLink};
 pub(crate) use open::StoreParts;
+pub(crate) use rewriting::Decided;
 
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::{EventId, NewEvent, RecordedEvent};

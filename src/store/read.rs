@@ -2,7 +2,7 @@
 
 use super::standing::{below_floor, readable};
 use super::trail::{Stretch, Trail};
-use super::view::{SharedView, View};
+use super::view::{Indexed, SharedView, View};
 use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::format::Term;
@@ -203,6 +203,7 @@ pub struct StreamEvents {
 
 struct State {
     view: Arc<SharedView>,
+    indexed: Arc<Vec<Indexed>>,
     stream: StreamName,
     term: Term,
     bounds: Bounds,
@@ -242,6 +243,7 @@ impl StreamEvents {
         }
         let extent = *stream.extent();
         let term = view.terms.hasher().stream(read.stream.as_str());
+        let indexed = view.all_indexed();
         drop(view);
         let state = State {
             view: source.clone(),
@@ -249,7 +251,8 @@ impl StreamEvents {
             term,
             bounds,
             extent,
-            trail: Trail::new(source, term, extent.last_segment),
+            trail: Trail::new(indexed.clone(), term, extent.last_segment),
+            indexed,
             ahead: None,
             open: None,
             given: None,
@@ -385,7 +388,7 @@ impl State {
     /// The position of the first event behind the bounds, which is known where the stream goes on behind them.
     fn next_position(&self) -> Result<Position, Error> {
         let Some(version) = Version::new(self.bounds.last).next() else { return Ok(Position::new(u64::MAX)) };
-        let mut trail = Trail::new(&self.view, self.term, self.extent.last_segment);
+        let mut trail = Trail::new(self.indexed.clone(), self.term, self.extent.last_segment);
         let mut behind = None;
         while let Some(stretch) = trail.next()? {
             let (index, is_enough) = (stretch.index_of(version)?, stretch.first() <= version);
@@ -442,7 +445,7 @@ pub(super) fn in_hole(stream: &StreamName, hole: &crate::index::Hole) -> Error {
             let act = format!("reading stream {stream}: events of it may be lost at positions {first} to {last}");
             Error::new(ErrorKind::Lost, act)
         }
-        HoleKind::Damaged | HoleKind::Removed => {
+        HoleKind::Damaged | HoleKind::Removed | HoleKind::Thinned => {
             let act = format!("reading stream {stream}: events of it may be damaged at positions {first} to {last}");
             Error::new(ErrorKind::Damaged, act)
         }

@@ -3,7 +3,7 @@
 use super::EventStore;
 use super::standing::{is_readable, readable};
 use super::trail::Stretch;
-use super::view::{SharedView, View};
+use super::view::{Indexed, SharedView, View};
 use crate::error::{Error, ErrorKind};
 use crate::index::{Extent, Fate, Stream};
 use crate::name::StreamName;
@@ -252,23 +252,30 @@ struct Draft {
     name: StreamName,
     extent: Extent,
     first_version: Version,
+    indexed: Arc<Vec<Indexed>>,
 }
 
 impl Draft {
     fn of(view: &View, stream: &Stream) -> Draft {
         let name = view.table.name(stream);
         let first_version = view.table.fates().get(name).map_or(Version::FIRST, Fate::first);
-        Draft { name: StreamName::trusted(name.into()), extent: *stream.extent(), first_version }
+        Draft {
+            name: StreamName::trusted(name.into()),
+            extent: *stream.extent(),
+            first_version,
+            indexed: view.all_indexed(),
+        }
     }
 
     fn complete(self, shared: &SharedView) -> Result<StreamInfo, Error> {
         let Extent { version, events, first_position, last_position, first_segment, last_segment } = self.extent;
         let term = shared.0.read().terms.hasher().stream(self.name.as_str());
+        let indexed = self.indexed;
         let within = |sequence: u32| {
             let missing = || {
                 Error::new(ErrorKind::Damaged, format!("reading stream {}: it is not in segment {sequence}", self.name))
             };
-            Stretch::within(shared, sequence, term)?.ok_or_else(missing)
+            Stretch::within(&indexed, sequence, term)?.ok_or_else(missing)
         };
         let (first, last) = (within(first_segment)?, within(last_segment)?);
         // More may have come in since.

@@ -1,6 +1,6 @@
 //! Where the events of one stream stand, segment by segment.
 
-use super::view::SharedView;
+use super::view::Indexed;
 use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::format::Term;
@@ -11,7 +11,7 @@ use crate::sync::Arc;
 
 /// The stretches of a stream, the last one first.
 pub(super) struct Trail {
-    view: Arc<SharedView>,
+    indexed: Arc<Vec<Indexed>>,
     stream: Term,
     below: Below,
 }
@@ -35,29 +35,34 @@ pub(super) struct Stretch {
 }
 
 impl Trail {
-    /// Of a stream with events, the last of which stand in this segment.
-    pub(super) fn new(view: &Arc<SharedView>, stream: Term, last_segment: u32) -> Trail {
-        Trail { view: view.clone(), stream, below: Below::At(last_segment) }
+    /// Of a stream with events, the last of which stand in this segment. All is looked for in the segments there are now: what
+    /// is written anew meanwhile changes nothing.
+    pub(super) fn new(indexed: Arc<Vec<Indexed>>, stream: Term, last_segment: u32) -> Trail {
+        Trail { indexed, stream, below: Below::At(last_segment) }
     }
 
     /// The next stretch.
     pub(super) fn next(&mut self) -> Result<Option<Stretch>, Error> {
         loop {
-            let (indexed, sequence) = match self.below {
-                Below::At(sequence) => (self.view.0.read().indexed(sequence), sequence),
-                Below::Before(sequence) => (self.view.0.read().indexed_before(sequence), 0),
-                Below::Nowhere => return Ok(None),
+            let behind = |sequence: u32| self.indexed.partition_point(|(segment, _)| segment.sequence() < sequence);
+            let before = |sequence: u32| behind(sequence).checked_sub(1).and_then(|index| self.indexed.get(index));
+            let found = match self.below {
+                Below::At(sequence) => {
+                    let named = self.indexed.get(behind(sequence)).filter(|(named, _)| named.stands_for(sequence));
+                    named.or_else(|| before(sequence))
+                }
+                Below::Before(sequence) => before(sequence),
+                Below::Nowhere => None,
             };
-            let Some((segment, terms)) = indexed else {
-                self.below = if sequence == 0 { Below::Nowhere } else { Below::Before(sequence) };
-                continue;
-            };
+            let Some((segment, terms)) = found else { return Ok(None) };
             let sequence = segment.sequence();
+            let stretch = Stretch::of(segment.clone(), terms.clone(), self.stream)?;
+            let from = segment.preamble.stands_from();
             self.below = Below::Before(sequence);
-            if let Some(stretch) = Stretch::of(segment, terms, self.stream)? {
+            if let Some(stretch) = stretch {
                 self.below = match stretch.part.before {
                     Before::Nowhere => Below::Nowhere,
-                    Before::Segment(before) if before < sequence => Below::At(before),
+                    Before::Segment(before) if before < from => Below::At(before),
                     Before::Segment(_) | Before::Unknown => Below::Before(sequence),
                 };
                 return Ok(Some(stretch));
@@ -72,12 +77,14 @@ impl Stretch {
         Ok(found.map(|(part, events)| Stretch { segment, terms, stream, part, events }))
     }
 
-    /// What stands of a stream in the segment with this sequence number.
-    pub(super) fn within(view: &SharedView, sequence: u32, stream: Term) -> Result<Option<Stretch>, Error> {
-        let indexed = view.0.read().indexed(sequence);
-        match indexed {
-            Some((segment, terms)) => Stretch::of(segment, terms, stream),
-            None => Ok(None),
+    /// What stands of a stream in the segment with this sequence number, or in the one that stands for it.
+    pub(super) fn within(indexed: &[Indexed], sequence: u32, stream: Term) -> Result<Option<Stretch>, Error> {
+        let index = indexed.partition_point(|(segment, _)| segment.sequence() < sequence);
+        match indexed.get(index) {
+            Some((segment, terms)) if segment.stands_for(sequence) => {
+                Stretch::of(segment.clone(), terms.clone(), stream)
+            }
+            _ => Ok(None),
         }
     }
 

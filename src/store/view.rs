@@ -2,9 +2,9 @@
 
 use super::audience::Audience;
 use super::read::Bounds;
-use crate::format::{BatchView, Fault};
+use crate::format::{BatchView, Fault, Range};
 use crate::index::{
-    Candidates, Lookup, Plan, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex, filters,
+    Candidates, Lookup, Plan, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex, filters, rewrites,
 };
 use crate::log::{Calls, EventPlace, Opened, PlacedFact, Publish, Published, Visitor};
 use crate::mutant::Mutant;
@@ -12,9 +12,27 @@ use crate::position::{Place, Position};
 use crate::segment::{FIRST_BATCH, Sealed, Segment};
 use crate::sync::{Arc, RwLock};
 use crate::time::Timestamp;
+use std::collections::HashMap;
 
 /// A segment that holds events, with its terms.
 pub(crate) type Indexed = (Arc<Segment>, Arc<SegmentTerms>);
+
+/// What is no longer held of the positions of a segment that was written anew.
+#[derive(Debug)]
+pub(crate) struct Thinned {
+    pub(crate) positions: Range,
+    /// Rising and apart from each other.
+    pub(crate) removed: Vec<Range>,
+    pub(crate) streams: HashMap<Box<str>, Loss>,
+}
+
+/// What a stream has lost to a segment that was written anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Loss {
+    pub(crate) events: u64,
+    /// The first event that is left of the whole stream, and its segment.
+    pub(crate) first: Option<(Position, u32)>,
+}
 
 /// The visible state of a store.
 #[derive(Debug)]
@@ -56,6 +74,21 @@ impl View {
         view
     }
 
+    /// Takes a segment that was written anew in place of all that it stands for.
+    pub(crate) fn replace(&mut self, segment: Arc<Segment>, terms: Arc<SegmentTerms>, thinned: &Thinned) {
+        let (from, to) = (segment.preamble.stands_from(), segment.sequence());
+        let begin = self.segments.partition_point(|one| one.sequence() < from);
+        let end = self.segments.partition_point(|one| one.sequence() <= to);
+        self.segments.splice(begin..end, [segment]);
+        self.terms.replace(from..=to, (!terms.is_blank()).then_some(terms));
+        for (stream, loss) in &thinned.streams {
+            self.table.thin(stream, loss.events, loss.first);
+        }
+        self.table.replace_holes(thinned.positions, &thinned.removed);
+        self.indexed = Arc::default();
+        self.note_indexed();
+    }
+
     /// Notes segments that have got terms.
     fn note_indexed(&mut self) {
         if self.indexed.len() != self.terms.segments().len() {
@@ -64,27 +97,21 @@ impl View {
         }
     }
 
-    /// The segment with this sequence number.
+    /// The segment with this sequence number, or the one that stands for it.
     pub(crate) fn segment(&self, sequence: u32) -> Option<&Arc<Segment>> {
-        let index = self.segments.binary_search_by_key(&sequence, |segment| segment.sequence()).ok()?;
-        self.segments.get(index)
+        let index = self.segments.partition_point(|segment| segment.sequence() < sequence);
+        self.segments.get(index).filter(|segment| segment.stands_for(sequence))
     }
 
     /// A segment that holds events, with its terms.
     pub(crate) fn indexed(&self, sequence: u32) -> Option<Indexed> {
-        Some((self.segment(sequence)?.clone(), self.terms.of(sequence)?.clone()))
+        let segment = self.segment(sequence)?;
+        Some((segment.clone(), self.terms.of(segment.sequence())?.clone()))
     }
 
     /// All of them.
     pub(crate) fn all_indexed(&self) -> Arc<Vec<Indexed>> {
         self.indexed.clone()
-    }
-
-    /// The last segment before another one that holds events, with its terms.
-    pub(crate) fn indexed_before(&self, sequence: u32) -> Option<Indexed> {
-        let all = self.terms.segments();
-        let behind = all.partition_point(|terms| terms.sequence() < sequence);
-        self.indexed(all.get(behind.checked_sub(1)?)?.sequence())
     }
 
     /// The segments that hold positions from the first to the last, each with the position that the one behind it begins
@@ -224,8 +251,8 @@ impl SharedView {
             return true;
         }
         if let (Some(keep), Some(next)) = (keep.filter(|_| may_keep(terms.sequence())), next) {
-            match next.start().ok().and_then(|start| Sealed::by(&start, &segment)) {
-                Some(sealed) => terms.keep_in(&keep.shelf, &segment, &sealed, &filters(&all, sealed.sequence)),
+            match Sealed::before(&next, &segment) {
+                Some(sealed) => terms.keep_in(&keep.shelf, &segment, &sealed, &filters(&all, sealed.number.sequence)),
                 None => terms.leave(),
             }
         }
@@ -250,17 +277,18 @@ impl SharedView {
             && terms.pack(&segment).is_ok()
         {
             let sealed = Sealed::new(&segment.preamble, end.offset, last_checksum);
-            terms.keep_in(shelf, &segment, &sealed, &filters(&all, sealed.sequence));
+            terms.keep_in(shelf, &segment, &sealed, &filters(&all, sealed.number.sequence));
         }
     }
 
     /// The stream table as it is written down, a few streams at a time so that nobody waits for long; and between which
     /// places it was taken. None where there is nothing yet.
-    pub(crate) fn save(&self) -> Option<(SavedStreams, Spot, Spot)> {
+    pub(crate) fn save(&self) -> Option<(SavedStreams, (Spot, Spot, u64))> {
         const STREAMS_AT_A_TIME: usize = 1_024;
         let view = self.0.read();
         let from = view.spot()?;
         let mut saved = view.table.begin_save(view.head);
+        let rewritten = rewrites(view.segments.iter().map(|segment| &segment.preamble));
         let (mut next, to) = (Some(0), view.table.numbers());
         drop(view);
         let mut upto = from;
@@ -269,7 +297,7 @@ impl SharedView {
             next = view.table.save(number, STREAMS_AT_A_TIME, to, &mut saved);
             upto = view.spot()?;
         }
-        Some((saved, from, upto))
+        Some((saved, (from, upto, rewritten)))
     }
 
     /// Takes the terms of segments that have ended from their files, where those can be relied on.
@@ -281,7 +309,7 @@ impl SharedView {
             ended.map(|(terms, segment, next)| (terms.clone(), segment.clone(), next.clone())).collect();
         drop(view);
         for (terms, segment, next) in ended.into_iter().filter(|(terms, _, _)| terms.is_due(true)) {
-            if let Some(sealed) = next.start().ok().and_then(|start| Sealed::by(&start, &segment)) {
+            if let Some(sealed) = Sealed::before(&next, &segment) {
                 terms.take_from(shelf, &sealed);
                 terms.end();
             }

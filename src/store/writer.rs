@@ -32,6 +32,8 @@ pub(crate) struct Writer {
     pub(super) intake: Mutex<Intake>,
     /// Whoever writes derived files.
     pub(super) keeper: Mutex<Keeper>,
+    /// Held by whoever writes segments anew. Taken before `keeper`.
+    pub(super) rewriting: Mutex<()>,
     pub(crate) report: RecoveryReport,
     /// Nothing may be built on the tail: there was no room to copy it.
     pub(crate) is_unproven: bool,
@@ -115,7 +117,8 @@ impl Writer {
         let hasher = TermHasher::new(log.store());
         keeper.note_log(&view.0.read());
         let (intake, keeper) = (Mutex::new(Intake::default()), Mutex::new(keeper));
-        Ok(Writer { log, view, hasher, intake, keeper, report, is_unproven, jobs })
+        let rewriting = Mutex::new(());
+        Ok(Writer { log, view, hasher, intake, keeper, rewriting, report, is_unproven, jobs })
     }
 
     /// Queues a batch. The answer arrives at its ticket.

@@ -37,7 +37,8 @@ pub enum Followed {
         /// How far the store reached by then.
         head: Position,
     },
-    /// Positions that are no longer held, on purpose. Whether events that are asked for were among them is not known.
+    /// Positions that are no longer held, on purpose. Whether events that are asked for were among them is not known. Where
+    /// many were removed here and there, events among them that are still held come behind this.
     Removed {
         /// The first of them that was not given.
         first: Position,
@@ -84,6 +85,8 @@ pub(crate) struct Pull {
     since: Option<Timestamp>,
     /// Everything that is asked for was given up to here.
     pub(super) given: Position,
+    /// It was told that some positions up to here are no longer held.
+    thinned: Position,
     /// The opening of the store that was looked at last, and what makes its terms.
     opening: u64,
     hasher: TermHasher,
@@ -120,6 +123,7 @@ impl Pull {
             behind_after: super::handle::BEHIND_AFTER,
             since: None,
             given: Position::BEGINNING,
+            thinned: Position::BEGINNING,
             opening: 0,
             hasher: TermHasher::default(),
             is_beside_another: store.is_read_only(),
@@ -193,6 +197,7 @@ impl Pull {
     /// Goes on from another place than where it has got. What it knows of the openings of the store stays.
     pub(super) fn go_on_behind(&mut self, position: Position) {
         (self.given, self.round, self.next) = (position, None, None);
+        self.thinned = Position::BEGINNING;
         // Being level is told again there.
         self.is_level = false;
         (self.end, self.set_back_to) = (self.query.fault().cloned(), None);
@@ -243,8 +248,8 @@ impl Pull {
 
     /// Reads up to where the store reaches, or up to the next positions that are not there.
     fn begin_round(&mut self, sight: &Sight) {
-        let is_passable = |hole: &Hole| hole.kind == HoleKind::Removed || self.skips_lost;
-        let hole = sight.first_hole(self.given).filter(is_passable);
+        let is_passable = |hole: &Hole| hole.kind.is_meant() || self.skips_lost;
+        let hole = sight.first_hole(self.given, self.thinned).filter(is_passable);
         let is_silent = Mutant::PassesOverGaps.is_on();
         let hole = hole.filter(|_| !is_silent).map(|hole| Hole {
             range: Range { first: after(self.given).max(hole.range.first), last: hole.range.last.min(sight.reach) },
@@ -270,9 +275,13 @@ impl Pull {
         }
         self.given = self.given.max(round.to);
         let Hole { range: Range { first, last }, kind } = round.hole?;
-        self.given = self.given.max(last);
+        match kind {
+            // What is left of it comes now.
+            HoleKind::Thinned => self.thinned = last,
+            _ => self.given = self.given.max(last),
+        }
         Some(match kind {
-            HoleKind::Removed => Followed::Removed { first, last },
+            HoleKind::Removed | HoleKind::Thinned => Followed::Removed { first, last },
             HoleKind::Lost | HoleKind::Damaged => Followed::Lost { first, last },
         })
     }

@@ -433,7 +433,7 @@ const FLOORS: [&[&str]; 13] = [
     &["log"],
     &["index"],
     &["store"],
-    &["inspect", "backup", "subscription", "consumer", "health"],
+    &["inspect", "backup", "compaction", "subscription", "consumer", "health"],
     &["modelling"],
     &["projection", "bus"],
     &["testing"],

@@ -1,0 +1,223 @@
+//! What goes and what stays, and why.
+
+use crate::error::Error;
+use crate::format::{CheckpointAct, ConsumerDeed, Fact, Kind, RecordView, StreamDeed};
+use crate::name::StreamName;
+use crate::position::{Position, Version};
+use crate::query::Query;
+use crate::retention::{Retention, Scope};
+use crate::store::{Decided, EventStore, StoreLink};
+use crate::time::Timestamp;
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+/// Why an event goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Going {
+    /// Its stream is finished.
+    Finished,
+    /// Its stream begins later.
+    Truncated,
+    /// The rule that is for it does not keep it.
+    Retention,
+}
+
+/// Why an event stays that would go otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Staying {
+    /// A hold of this label is for it.
+    Held(String),
+    /// The consumer of this name is not done with it.
+    Unseen(String),
+    /// It is the last of a stream that is not finished.
+    Last,
+}
+
+impl fmt::Display for Going {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Going::Finished => "finished",
+            Going::Truncated => "truncated",
+            Going::Retention => "retention",
+        })
+    }
+}
+
+impl fmt::Display for Staying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Staying::Held(label) => write!(f, "held: {label}"),
+            Staying::Unseen(consumer) => write!(f, "consumer {consumer} is behind"),
+            Staying::Last => f.write_str("the last event"),
+        }
+    }
+}
+
+/// What becomes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict<'a> {
+    Stays,
+    Goes(Going),
+    /// It would go.
+    StaysAllTheSame(&'a Staying),
+}
+
+/// What is done although it is not done by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forced {
+    pub(super) beyond_consumers: bool,
+    pub(super) last_events: bool,
+}
+
+/// How long the record of a `once` key stays.
+const KEY_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Says of every record what becomes of it, by what was decided at one moment.
+pub(super) struct Judge {
+    link: StoreLink,
+    decided: Decided,
+    forced: Forced,
+    now: Timestamp,
+    /// The consumer that is furthest behind, and up to where it is done.
+    behind: Option<(Staying, Position)>,
+    streams: HashMap<Box<str>, OfStream>,
+}
+
+/// What counts for the events of a stream.
+struct OfStream {
+    is_finished: bool,
+    /// The first version that is kept.
+    first: Version,
+    last: Version,
+    types: HashMap<Box<str>, OfType>,
+}
+
+/// What counts for the events of a type in a stream.
+struct OfType {
+    held: Option<Staying>,
+    /// Only events of this time or a later one are kept.
+    since: Option<Timestamp>,
+    /// Only events of this version or a higher one are kept.
+    from: Version,
+}
+
+const LAST: Staying = Staying::Last;
+
+impl Judge {
+    pub(super) fn new(store: &EventStore, forced: Forced, now: Timestamp) -> Result<Judge, Error> {
+        let decided = store.decided()?;
+        let behind = decided.consumers.iter().min_by_key(|(_, done)| *done).filter(|_| !forced.beyond_consumers);
+        let behind = behind.map(|(name, done)| (Staying::Unseen(name.to_string()), *done));
+        Ok(Judge { link: store.link(), decided, forced, now, behind, streams: HashMap::new() })
+    }
+
+    /// What becomes of an event.
+    pub(super) fn event(&mut self, record: &RecordView<'_>) -> Result<Verdict<'_>, Error> {
+        let (Ok(stream), Ok(event_type)) = (record.stream(), record.event_type()) else { return Ok(Verdict::Stays) };
+        let header = &record.header;
+        self.learn(stream, event_type)?;
+        let of_stream = &self.streams[stream];
+        let of_type = &of_stream.types[event_type];
+        let going = if of_stream.is_finished {
+            Going::Finished
+        } else if header.version < of_stream.first {
+            Going::Truncated
+        } else if header.version < of_type.from || of_type.since.is_some_and(|since| header.time < since) {
+            Going::Retention
+        } else {
+            return Ok(Verdict::Stays);
+        };
+        let is_last = header.version == of_stream.last && going == Going::Retention && !self.forced.last_events;
+        let unseen = self.behind.as_ref().filter(|(_, done)| *done < header.position).map(|(staying, _)| staying);
+        let staying = of_type.held.as_ref().or(unseen).or(is_last.then_some(&LAST));
+        Ok(staying.map_or(Verdict::Goes(going), Verdict::StaysAllTheSame))
+    }
+
+    /// Whether something that is no event stays.
+    pub(super) fn keeps_fact(&self, record: &RecordView<'_>) -> bool {
+        if record.header.kind == Kind::Key {
+            let age = self.now.nanos().saturating_sub(record.header.time.nanos());
+            return u128::try_from(age).is_ok_and(|age| age <= KEY_KEPT_FOR.as_nanos()) || age < 0;
+        }
+        match Fact::decode(record) {
+            Ok(Some(Fact::Consumer(fact))) => {
+                let is_move = matches!(&fact.deed, ConsumerDeed::Checkpoint(of) if of.act == CheckpointAct::Moved);
+                let last = self.decided.records.get(&*fact.consumer).copied().unwrap_or(0);
+                !is_move || last <= fact.number
+            }
+            Ok(Some(Fact::Stream(fact))) => {
+                let Some(fate) = self.decided.streams.get(&*fact.stream) else { return true };
+                match fact.deed {
+                    StreamDeed::Truncate { first, .. } => {
+                        fate.truncated.as_ref().is_none_or(|truncated| truncated.first <= first)
+                    }
+                    StreamDeed::Metadata { revision, .. } => {
+                        fate.metadata.as_ref().is_none_or(|said| said.revision <= revision)
+                    }
+                    _ => true,
+                }
+            }
+            _ => true,
+        }
+    }
+
+    /// The first version of a stream that is kept by now, and whether the stream is finished.
+    pub(super) fn begins_with(&self, stream: &str) -> (Version, bool) {
+        self.streams.get(stream).map_or((Version::FIRST, false), |of| (of.first, of.is_finished))
+    }
+
+    fn learn(&mut self, stream: &str, event_type: &str) -> Result<(), Error> {
+        if self.streams.get(stream).is_some_and(|known| known.types.contains_key(event_type)) {
+            return Ok(());
+        }
+        if !self.streams.contains_key(stream) {
+            let fate = self.decided.streams.get(stream);
+            let last = self.link.store()?.extent_of(stream)?.map_or(Version::NONE, |extent| extent.version);
+            let of_stream = OfStream {
+                is_finished: fate.is_some_and(|fate| fate.ended.is_some()),
+                first: fate.and_then(|fate| fate.truncated.as_ref()).map_or(Version::FIRST, |of| of.first),
+                last,
+                types: HashMap::new(),
+            };
+            self.streams.insert(stream.into(), of_stream);
+        }
+        let of_type = self.of_type(stream, event_type)?;
+        let known = self.streams.get_mut(stream).expect("it was just learnt");
+        known.types.insert(event_type.into(), of_type);
+        Ok(())
+    }
+
+    fn of_type(&self, stream: &str, event_type: &str) -> Result<OfType, Error> {
+        let keeping = &self.decided.keeping;
+        let mut holds = keeping.holds.keys().filter(|(scope, _)| scope.is_for(stream, event_type));
+        let held = holds.next().map(|(_, label)| Staying::Held(label.clone()));
+        let (scope, rule) = keeping.rule_for(stream, event_type).unwrap_or((&Scope::Everything, Retention::forever()));
+        let since = rule.age().map(|age| {
+            let nanos = i64::try_from(age.as_nanos()).unwrap_or(i64::MAX);
+            Timestamp::from_nanos(self.now.nanos().saturating_sub(nanos))
+        });
+        let from = match (rule.events(), scope) {
+            (None, _) => Version::FIRST,
+            (Some(events), Scope::EventType(_)) => self.newest_of_type(stream, event_type, events)?,
+            (Some(events), _) => self.link.store()?.version_of_newest(stream, events)?,
+        };
+        Ok(OfType { held, since, from })
+    }
+
+    /// The version of the first of so many newest events of a type in a stream.
+    fn newest_of_type(&self, stream: &str, event_type: &str, events: u64) -> Result<Version, Error> {
+        let name = StreamName::trusted(stream.into());
+        let query = Query::all().in_stream(&name).of_type(event_type);
+        let newest = self.link.store()?.read_all().matching(query).backwards().limit(events);
+        let mut last = None;
+        let mut count = 0;
+        for event in newest {
+            last = Some(event?.version());
+            count += 1;
+        }
+        Ok(if count < events { Version::FIRST } else { last.unwrap_or(Version::FIRST) })
+    }
+}

@@ -1,0 +1,388 @@
+//! What a compaction comes to: which segments are written anew, what goes of them and what stays, and why.
+
+use super::judge::{Forced, Going, Judge, Staying, Verdict};
+use crate::error::Error;
+use crate::format::Kind;
+use crate::name::StreamName;
+use crate::position::Version;
+use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment, read_whole, segment_name};
+use crate::store::{EventStore, StoreLink};
+use crate::sync::{Arc, Mutex};
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A compaction that is being put together: made by [`EventStore::compaction`].
+#[derive(Clone)]
+#[must_use = "nothing is looked at before it is planned"]
+pub struct Compaction {
+    store: EventStore,
+    forced: Forced,
+    /// A segment is written anew where so many hundredths of it go.
+    share: u8,
+}
+
+/// What a compaction will do.
+///
+/// It is of the moment it was made: what is decided later may keep more than it says, and never less. It does not keep the
+/// store open.
+pub struct CompactionPlan {
+    pub(super) link: StoreLink,
+    pub(super) forced: Forced,
+    /// When it was made.
+    pub(super) now: Timestamp,
+    pub(super) judge: Mutex<Judge>,
+    segments: Vec<SegmentPlan>,
+    streams: BTreeMap<StreamName, StreamPlan>,
+    /// Rows of segments, each of which becomes one.
+    pub(super) rows: Vec<Vec<Arc<Segment>>>,
+    /// Streams that begin later from then on.
+    pub(super) truncations: Vec<(StreamName, Version)>,
+}
+
+/// What becomes of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentPlan {
+    sequence: u32,
+    bytes: u64,
+    events: u64,
+    bytes_going: u64,
+    events_going: u64,
+    act: SegmentAct,
+}
+
+/// What is done with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SegmentAct {
+    /// It is written anew, in a row of so many segments that become one.
+    Rewrite {
+        /// How many segments the row has; 1 where it is the only one.
+        row: usize,
+    },
+    /// It stays as it is.
+    Leave(LeftBecause),
+}
+
+/// Why a segment stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LeftBecause {
+    /// It is written, or was when the log was closed, or what follows it is not durable yet.
+    Active,
+    /// All of it stays.
+    NothingGoes,
+    /// Less of it goes than is worth it.
+    TooLittleGoes,
+}
+
+/// What becomes of the events of a stream that go, or would go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamPlan {
+    events_going: u64,
+    bytes_going: u64,
+    why: Option<Going>,
+    staying: BTreeMap<Staying, u64>,
+}
+
+/// So many hundredths of a segment go before it is written anew, where nothing else is said.
+const SHARE: u8 = 10;
+
+impl EventStore {
+    /// A compaction: removes what may go from the segments that have ended, and makes small ones one.
+    ///
+    /// What may go is all of a finished stream, what is before the version a stream begins with, and what no
+    /// [retention rule](crate::Retention) keeps. Positions, versions, ids, times and bytes of what stays do not change.
+    ///
+    /// ```
+    /// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
+    /// let store = EventStore::options().segment_bytes_max(32 * 1024).open_in_memory()?;
+    /// let game = StreamName::new("game-1")?;
+    /// for _ in 0..100 {
+    ///     let moved = NewEvent::bytes("moved", vec![0; 1_000]);
+    ///     store.append(&game, ExpectedVersion::Any, [moved]).wait().map_err(|error| error.into_error())?;
+    /// }
+    /// store.tombstone(&game, ExpectedVersion::Any, "it is over").wait().map_err(|error| error.into_error())?;
+    /// let plan = store.compaction().plan()?;
+    /// assert!(90 < plan.events_going() * 100 / 100);
+    /// let compacted = plan.apply()?;
+    /// assert_eq!(compacted.events_removed(), plan.events_going());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn compaction(&self) -> Compaction {
+        Compaction { store: self.clone(), forced: Forced::default(), share: SHARE }
+    }
+}
+
+impl Compaction {
+    /// Removes also what consumers are not done with. Default: that stays.
+    pub fn beyond_consumers(mut self) -> Compaction {
+        self.forced.beyond_consumers = true;
+        self
+    }
+
+    /// Lets rules remove also the last event of a stream that is not finished. Default: that stays.
+    pub fn with_last_events(mut self) -> Compaction {
+        self.forced.last_events = true;
+        self
+    }
+
+    /// Writes every segment anew of which anything goes. Default: those of which at least a tenth goes.
+    pub fn thoroughly(self) -> Compaction {
+        Compaction { share: 0, ..self }
+    }
+
+    /// Finds out what is to be done. Reads all segments that have ended, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// * [`Damaged`](crate::ErrorKind::Damaged): a segment does not verify; nothing of it is written anew.
+    /// * [`Poisoned`](crate::ErrorKind::Poisoned): a write or sync failed before.
+    /// * [`Io`](crate::ErrorKind::Io), [`Closed`](crate::ErrorKind::Closed).
+    pub fn plan(&self) -> Result<CompactionPlan, Error> {
+        let now = self.store.clock();
+        let mut judge = Judge::new(&self.store, self.forced, now)?;
+        let ended = self.store.ended_segments()?;
+        let mut scan = Scan { judge: &mut judge, streams: BTreeMap::new() };
+        let mut segments = Vec::new();
+        for segment in &ended {
+            segments.push(scan.segment(segment)?);
+        }
+        let Scan { streams, .. } = scan;
+        let truncations = streams.iter().filter_map(|(name, of)| of.truncation(name, &judge)).collect();
+        let rows = self.rows(&ended, &mut segments);
+        for segment in self.store.unended_segments()? {
+            segments.push(SegmentPlan::active(&segment));
+        }
+        let told = streams.into_iter().filter(|(_, of)| of.plan.is_worth_telling());
+        let streams = told.map(|(name, of)| (StreamName::trusted(Arc::from(name)), of.plan)).collect();
+        let (link, forced) = (self.store.link(), self.forced);
+        Ok(CompactionPlan { link, forced, now, judge: Mutex::new(judge), segments, streams, rows, truncations })
+    }
+
+    /// Which segments are written anew, in rows that become one each.
+    fn rows(&self, ended: &[Arc<Segment>], plans: &mut [SegmentPlan]) -> Vec<Vec<Arc<Segment>>> {
+        let limit = u64::from(self.store.segment_bytes_max());
+        let is_due =
+            |plan: &SegmentPlan| 0 < plan.bytes_going && plan.bytes * u64::from(self.share) <= plan.bytes_going * 100;
+        let is_small = |plan: &SegmentPlan| plan.bytes_staying() < limit / SMALL_PART;
+        let mut rows = Vec::new();
+        let mut begin = 0;
+        while begin < plans.len() {
+            let (mut end, mut bytes) = (begin, 0);
+            while let Some(plan) = plans.get(end)
+                && (is_due(plan) || is_small(plan))
+                && (end == begin || bytes + plan.bytes_staying() <= limit)
+            {
+                bytes += plan.bytes_staying();
+                end += 1;
+            }
+            let is_worth_it = end - begin > 1 || plans[begin..end].iter().any(is_due);
+            if is_worth_it {
+                let act = SegmentAct::Rewrite { row: end - begin };
+                plans[begin..end].iter_mut().for_each(|plan| plan.act = act);
+                rows.push(ended[begin..end].to_vec());
+            }
+            begin = end.max(begin + 1);
+        }
+        rows
+    }
+}
+
+/// A segment of which less than this part of the largest stays is made one with its neighbours.
+const SMALL_PART: u64 = 4;
+
+/// What is found of the records of segments.
+struct Scan<'a> {
+    judge: &'a mut Judge,
+    streams: BTreeMap<Box<str>, OfStream>,
+}
+
+#[derive(Default)]
+struct OfStream {
+    plan: StreamPlan,
+    /// The last event of those that go before any that stays.
+    last_going: Option<Version>,
+    has_staying: bool,
+}
+
+impl OfStream {
+    /// Where the stream begins from then on, where it does not by now.
+    fn truncation(&self, name: &str, judge: &Judge) -> Option<(StreamName, Version)> {
+        let first = self.last_going?.next()?;
+        let (known, is_finished) = judge.begins_with(name);
+        (known < first && !is_finished).then(|| (StreamName::trusted(name.into()), first))
+    }
+}
+
+impl Scan<'_> {
+    fn segment(&mut self, segment: &Segment) -> Result<SegmentPlan, Error> {
+        let mut bytes = Vec::new();
+        read_whole(&**segment.file(), segment.end() as usize, &mut bytes)
+            .map_err(|error| Error::io(format!("reading {}", segment_name(&segment.preamble)), error))?;
+        let (sequence, size) = (segment.sequence(), segment.preamble.size);
+        let scanned = ScannedSegment { bytes: &bytes, base: 0, salt: segment.salt, sequence, size };
+        let mut plan = SegmentPlan::active(segment);
+        let mut offset = FIRST_BATCH;
+        while offset < segment.end() {
+            let Found::Batch(batch) = scanned.at(offset) else { return Err(segment.damaged(offset)) };
+            for record in batch.records().filter(|record| record.header.kind == Kind::Event) {
+                plan.events += 1;
+                let len = record.bytes.len() as u64;
+                let verdict = self.judge.event(&record)?;
+                let Ok(stream) = record.stream() else { continue };
+                let of_stream = match self.streams.get_mut(stream) {
+                    Some(of_stream) => of_stream,
+                    None => self.streams.entry(stream.into()).or_default(),
+                };
+                match verdict {
+                    Verdict::Goes(why) => {
+                        plan.events_going += 1;
+                        plan.bytes_going += len;
+                        of_stream.plan.events_going += 1;
+                        of_stream.plan.bytes_going += len;
+                        of_stream.plan.why = of_stream.plan.why.max(Some(why));
+                        if !of_stream.has_staying {
+                            of_stream.last_going = Some(record.header.version);
+                        }
+                        continue;
+                    }
+                    Verdict::StaysAllTheSame(why) => {
+                        *of_stream.plan.staying.entry(why.clone()).or_default() += 1;
+                    }
+                    Verdict::Stays => {}
+                }
+                of_stream.has_staying = true;
+            }
+            offset = batch.end();
+        }
+        plan.act = SegmentAct::Leave(match plan.events_going {
+            0 => LeftBecause::NothingGoes,
+            _ => LeftBecause::TooLittleGoes,
+        });
+        Ok(plan)
+    }
+}
+
+impl CompactionPlan {
+    /// What becomes of each segment, rising.
+    #[must_use]
+    pub fn segments(&self) -> &[SegmentPlan] {
+        &self.segments
+    }
+
+    /// What becomes of each stream of which events go, or would go if nothing kept them.
+    pub fn streams(&self) -> impl Iterator<Item = (&StreamName, &StreamPlan)> {
+        self.streams.iter()
+    }
+
+    /// How many events go.
+    #[must_use]
+    pub fn events_going(&self) -> u64 {
+        self.rewritten().map(|segment| segment.events_going).sum()
+    }
+
+    /// How many bytes these have.
+    #[must_use]
+    pub fn bytes_going(&self) -> u64 {
+        self.rewritten().map(|segment| segment.bytes_going).sum()
+    }
+
+    /// Whether there is nothing to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.truncations.is_empty()
+    }
+
+    fn rewritten(&self) -> impl Iterator<Item = &SegmentPlan> {
+        self.segments.iter().filter(|segment| matches!(segment.act, SegmentAct::Rewrite { .. }))
+    }
+}
+
+impl fmt::Debug for CompactionPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompactionPlan").field("segments", &self.segments).field("streams", &self.streams).finish()
+    }
+}
+
+impl SegmentPlan {
+    fn active(segment: &Segment) -> SegmentPlan {
+        SegmentPlan {
+            sequence: segment.sequence(),
+            bytes: u64::from(segment.end()),
+            events: 0,
+            bytes_going: 0,
+            events_going: 0,
+            act: SegmentAct::Leave(LeftBecause::Active),
+        }
+    }
+
+    /// Its sequence number.
+    #[must_use]
+    pub fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// How many bytes it has up to its end.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many events it has; 0 of one that was not looked at because it is active.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How many bytes the events have that may go.
+    #[must_use]
+    pub fn bytes_going(&self) -> u64 {
+        self.bytes_going
+    }
+
+    /// How many events may go.
+    #[must_use]
+    pub fn events_going(&self) -> u64 {
+        self.events_going
+    }
+
+    /// What is done with it.
+    #[must_use]
+    pub fn act(&self) -> SegmentAct {
+        self.act
+    }
+
+    fn bytes_staying(&self) -> u64 {
+        self.bytes.saturating_sub(self.bytes_going)
+    }
+}
+
+impl StreamPlan {
+    /// How many of its events go, where their segments are written anew.
+    #[must_use]
+    pub fn events_going(&self) -> u64 {
+        self.events_going
+    }
+
+    /// How many bytes these have.
+    #[must_use]
+    pub fn bytes_going(&self) -> u64 {
+        self.bytes_going
+    }
+
+    /// Why they go; of several reasons the last one there is.
+    #[must_use]
+    pub fn why(&self) -> Option<Going> {
+        self.why
+    }
+
+    /// How many events stay that would go, by what keeps them.
+    pub fn staying(&self) -> impl Iterator<Item = (&Staying, u64)> {
+        self.staying.iter().map(|(why, events)| (why, *events))
+    }
+
+    fn is_worth_telling(&self) -> bool {
+        self.why.is_some() || !self.staying.is_empty()
+    }
+}

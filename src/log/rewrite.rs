@@ -1,0 +1,350 @@
+//! Writing segments anew without what may go: one file that stands for a row of sealed ones.
+//!
+//! ```text
+//! 1  the new file is written beside the old ones, and synced with its name      it does not count
+//! 2  the old file of the last of them is removed, and that is made durable      the new one counts
+//! 3  the old files of the others are removed                                    nobody misses them
+//! ```
+//!
+//! So it has happened or it has not, wherever it is interrupted: as long as the old file of the last number is there, all old
+//! ones are. Records keep the bodies and body checksums they were appended with; only their seals are made for the new place.
+
+use super::new_preamble;
+use super::recovery::Tally;
+use crate::error::{Error, ErrorKind};
+use crate::format::{
+    BatchBuffer, BatchView, FOOTER_LEN, Footer, Kind, Loss, Preamble, RECORD_HEADER_LEN, Range, RecordView, Rewritten,
+    Salt, Stamp,
+};
+use crate::limits::BATCH_BYTES_MAX;
+use crate::options::{ReadMode, SEGMENT_BYTES_MIN};
+use crate::position::{Place, Position};
+use crate::segment::{
+    FIRST_BATCH, FileNumber, Found, LOG_DIR, Mark, ScannedSegment, Segment, batches_end, parse_segment_name,
+    read_whole, segment_name, segment_path,
+};
+use crate::storage::{File, Storage};
+use crate::sync::Arc;
+use crate::time::Timestamp;
+
+/// Whoever says what stays.
+pub(crate) trait Keeper {
+    /// Whether a record stays: that of an event, or of something else that is said. Asked once for each, in order.
+    fn keeps(&mut self, record: &RecordView<'_>) -> bool;
+
+    /// So many bytes were written since the last time. Whether it goes on.
+    fn wrote(&mut self, _bytes: usize) -> bool {
+        true
+    }
+}
+
+/// How much is written at a time.
+const PIECE: usize = 1024 * 1024; // 1 MiB
+
+/// What a record takes that says which positions are no longer held.
+const REMOVED_LEN: usize = RECORD_HEADER_LEN + 16;
+
+/// A segment that was written anew and does not count yet.
+pub(crate) struct Draft {
+    pub(crate) segment: Segment,
+    /// Positions that are no longer held, rising and apart from each other.
+    pub(crate) removed: Vec<Range>,
+    stands_for: Vec<Arc<Segment>>,
+}
+
+/// Writes one segment that stands for a row of sealed ones, which follow on each other. None where the keeper has it stop.
+///
+/// Nothing of it counts before [`Draft::swap_in`], and nothing else has changed: what is there of it by then is removed by
+/// the next writer that opens the log, or at once where it could not be written.
+///
+/// # Errors
+///
+/// * [`Full`](ErrorKind::Full): there is no room for it.
+/// * [`Damaged`](ErrorKind::Damaged): one of them does not verify.
+/// * [`Io`](ErrorKind::Io).
+pub(crate) fn rewrite(
+    storage: &dyn Storage,
+    sources: &[Arc<Segment>],
+    mode: ReadMode,
+    keeper: &mut dyn Keeper,
+) -> Result<Option<Draft>, Error> {
+    let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return Ok(None) };
+    let known = sources.iter().map(|source| source.preamble.generation()).max().unwrap_or(0);
+    let generation = known.max(remove_unfinished(storage, sources)?) + 1;
+    let rewritten = Some(Rewritten { generation, from: first.preamble.stands_from() });
+    let preamble = new_preamble(storage, last.preamble.store, last.sequence(), 0)?;
+    let preamble = Preamble { rewritten, ..preamble };
+    let path = segment_path(&preamble);
+    let file = storage.create(&path).map_err(|error| trouble(&preamble, error))?;
+    let written = Writing::new(preamble, file, keeper).write(sources);
+    if !matches!(written, Ok(Some(_))) {
+        // What stays is removed by the next writer.
+        let _ = storage.remove(&path);
+    }
+    let Some(Written { preamble, file, footer, marks, removed }) = written? else { return Ok(None) };
+    storage.sync_dir(LOG_DIR).map_err(|error| Error::io("syncing the directory of the log", error))?;
+    let segment = Segment::new(preamble, first.first_position, file, mode, footer.end)
+        .map_err(|error| Error::io(format!("mapping {}", segment_name(&preamble)), error))?;
+    marks.iter().for_each(|mark| segment.mark(*mark));
+    Ok(Some(Draft { segment: segment.with_footer(Some(footer)), removed, stands_for: sources.to_vec() }))
+}
+
+/// Removes what attempts have left that were interrupted, and makes that durable: of several files of one number the first
+/// counts, and so it must be one of the log's. The highest generation there is of any of them, which is not given again:
+/// whoever opened the log may remove such a file by its name at any time.
+fn remove_unfinished(storage: &dyn Storage, sources: &[Arc<Segment>]) -> Result<u32, Error> {
+    let entries = storage.list(LOG_DIR).map_err(|error| Error::io("listing the segments of the log", error))?;
+    let numbers = entries.iter().filter_map(|entry| parse_segment_name(&entry.name));
+    let source = |number: &FileNumber| sources.iter().find(|source| source.sequence() == number.sequence);
+    let is_unfinished =
+        |number: &FileNumber| source(number).is_some_and(|of| of.preamble.generation() < number.generation);
+    let mut unfinished: Vec<FileNumber> = numbers.filter(is_unfinished).collect();
+    let highest = unfinished.iter().map(|number| number.generation).max().unwrap_or(0);
+    super::copy::remove_files(storage, &mut unfinished)
+        .map_err(|error| Error::io("syncing the directory of the log", error))?;
+    Ok(highest)
+}
+
+impl Draft {
+    /// The last position that any of those stood for.
+    pub(crate) fn last_position(&self) -> Position {
+        self.segment.footer().map_or(Position::BEGINNING, |footer| footer.last_position)
+    }
+
+    /// Has it count, in place of those it stands for. Whoever reads one of those goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](ErrorKind::Io): the outcome is not known. Both ways the log holds what it is to hold.
+    pub(crate) fn swap_in(self, storage: &dyn Storage) -> Result<Segment, Error> {
+        for source in &self.stands_for {
+            let act = || format!("keeping {} open", segment_name(&source.preamble));
+            source.file().hold().map_err(|error| Error::io(act(), error))?;
+        }
+        let mut numbers: Vec<FileNumber> =
+            self.stands_for.iter().map(|source| FileNumber::from(&source.preamble)).collect();
+        let last = numbers.pop().expect("it stands for one at least");
+        let act = |number| move |error| Error::io(format!("removing {}", segment_name(number)), error);
+        storage.remove(&segment_path(last)).map_err(act(last))?;
+        storage.sync_dir(LOG_DIR).map_err(act(last))?;
+        super::copy::remove_files(storage, &mut numbers).map_err(act(last))?;
+        Ok(self.segment)
+    }
+}
+
+struct Writing<'a> {
+    preamble: Preamble,
+    salt: Salt,
+    file: Arc<dyn File>,
+    keeper: &'a mut dyn Keeper,
+    /// What is not written yet, and where that begins.
+    bytes: Vec<u8>,
+    begin: u32,
+    last_checksum: u32,
+    /// Positions that go and are not told of yet.
+    pending: Option<Pending>,
+    next_position: Position,
+    last_time: Timestamp,
+    marks: Vec<Mark>,
+    removed: Vec<Range>,
+    tally: Tally,
+}
+
+/// Positions that go, and what the last of their batches was stamped with.
+#[derive(Clone, Copy)]
+struct Pending {
+    range: Range,
+    stamp: Stamp,
+}
+
+struct Written {
+    preamble: Preamble,
+    file: Arc<dyn File>,
+    footer: Footer,
+    marks: Vec<Mark>,
+    removed: Vec<Range>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(preamble: Preamble, file: Arc<dyn File>, keeper: &'a mut dyn Keeper) -> Writing<'a> {
+        Writing {
+            preamble,
+            salt: preamble.salt(),
+            file,
+            keeper,
+            bytes: Vec::new(),
+            begin: FIRST_BATCH,
+            last_checksum: 0,
+            pending: None,
+            next_position: Position::BEGINNING,
+            last_time: Timestamp::from_nanos(i64::MIN),
+            marks: Vec::new(),
+            removed: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    fn write(mut self, sources: &[Arc<Segment>]) -> Result<Option<Written>, Error> {
+        let mut buffer = Vec::new();
+        for source in sources {
+            read_whole(&**source.file(), source.end() as usize, &mut buffer)
+                .map_err(|error| Error::io(format!("reading {}", segment_name(&source.preamble)), error))?;
+            let (sequence, size) = (source.sequence(), source.preamble.size);
+            let scanned = ScannedSegment { bytes: &buffer, base: 0, salt: source.salt, sequence, size };
+            let mut offset = FIRST_BATCH;
+            while offset < source.end() {
+                let Found::Batch(batch) = scanned.at(offset) else { return Err(source.damaged(offset)) };
+                self.take(&batch)?;
+                if PIECE <= self.bytes.len() && !self.put()? {
+                    return Ok(None);
+                }
+                offset = batch.end();
+            }
+        }
+        self.tell_pending()?;
+        if !self.put()? {
+            return Ok(None);
+        }
+        self.finish().map(Some)
+    }
+
+    fn take(&mut self, batch: &BatchView<'_>) -> Result<(), Error> {
+        let kind = batch.records().next().map(|record| record.header.kind);
+        match kind {
+            Some(Kind::Watermark | Kind::Close) => return Ok(()),
+            Some(Kind::Start | Kind::Session) => {
+                self.tell_pending()?;
+                if self.next_position == Position::BEGINNING {
+                    self.next_position = batch.header.first_position;
+                }
+                let stamp = self.stamp(batch);
+                return self.seal(&mut BatchBuffer::copy_of(batch), &stamp);
+            }
+            _ => {}
+        }
+        let mut buffer = BatchBuffer::new();
+        let mut first_position = self.upcoming();
+        for record in batch.records() {
+            let stamp = Stamp { epoch_bits: record.header.epoch_bits, ..self.stamp(batch) };
+            let takes = positions_of(&record)?;
+            let is_held = record.header.kind != Kind::Removed && self.keeper.keeps(&record);
+            if let Some(range) = &takes {
+                self.next_position = range.last.next().unwrap_or(range.last);
+            }
+            match takes {
+                _ if is_held || record.header.kind == Kind::Lost => {}
+                Some(range) => {
+                    let first = self.pending.map_or(range.first, |pending| pending.range.first);
+                    self.pending = Some(Pending { range: Range { first, ..range }, stamp });
+                    continue;
+                }
+                None => continue,
+            }
+            // To say what is missing may take more room than what goes.
+            if !buffer.is_empty() && BATCH_BYTES_MAX < buffer.len() + REMOVED_LEN + record.bytes.len() {
+                self.seal(&mut buffer, &Stamp { first_position, ..self.stamp(batch) })?;
+                buffer = BatchBuffer::new();
+                let own = positions_of(&record)?.map_or(self.next_position, |range| range.first);
+                first_position = self.pending.map_or(own, |pending| pending.range.first);
+            }
+            if let Some(pending) = self.pending.take() {
+                buffer.push_removed(&pending.range, &stamp);
+                self.removed.push(pending.range);
+            }
+            buffer.push_copy(&record);
+        }
+        let stamp = Stamp { first_position, ..self.stamp(batch) };
+        if buffer.is_empty() { Ok(()) } else { self.seal(&mut buffer, &stamp) }
+    }
+
+    /// The first position that is not told of yet.
+    fn upcoming(&self) -> Position {
+        self.pending.map_or(self.next_position, |pending| pending.range.first)
+    }
+
+    /// Tells of the positions that go in a batch of its own.
+    fn tell_pending(&mut self) -> Result<(), Error> {
+        let Some(Pending { range, stamp }) = self.pending.take() else { return Ok(()) };
+        let stamp = Stamp { first_position: range.first, previous: self.last_checksum, ..stamp };
+        let mut buffer = BatchBuffer::new();
+        buffer.push_removed(&range, &stamp);
+        self.removed.push(range);
+        self.seal(&mut buffer, &stamp)
+    }
+
+    /// What a batch is stamped with: nothing that it says of a durable end speaks of this file.
+    fn stamp(&self, batch: &BatchView<'_>) -> Stamp {
+        let header = &batch.header;
+        Stamp {
+            epoch: header.epoch,
+            epoch_bits: batch.records().next().map_or(0, |record| record.header.epoch_bits),
+            previous: self.last_checksum,
+            durable: Place::NONE,
+            first_position: self.next_position,
+            time: header.time,
+        }
+    }
+
+    fn seal(&mut self, buffer: &mut BatchBuffer, stamp: &Stamp) -> Result<(), Error> {
+        let offset = self.begin + self.bytes.len() as u32;
+        let fits = (u32::MAX as usize - FOOTER_LEN - SEGMENT_BYTES_MIN as usize).checked_sub(buffer.len());
+        if fits.is_none_or(|room| room < offset as usize) {
+            let act = format!("writing {}: it would be too large", segment_name(&self.preamble));
+            return Err(Error::new(ErrorKind::TooLarge, act));
+        }
+        let before = self.bytes.len();
+        self.last_checksum = buffer.seal(stamp, self.salt, offset, &mut self.bytes);
+        let view = BatchView::verify(&self.bytes[before..], self.salt, offset);
+        let view = view.map_err(|_| Error::new(ErrorKind::Damaged, "a batch does not verify where it was written"))?;
+        let events = view.records().filter(|record| record.header.kind == Kind::Event).count() as u64;
+        self.tally.add(&self.bytes[before..], events, 1);
+        self.marks.push(Mark { position: stamp.first_position, offset, time: self.last_time });
+        self.last_time = stamp.time;
+        Ok(())
+    }
+
+    /// Writes what there is. Whether it goes on.
+    fn put(&mut self) -> Result<bool, Error> {
+        self.file.write_at(&self.bytes, self.begin.into()).map_err(|error| trouble(&self.preamble, error))?;
+        self.begin += self.bytes.len() as u32;
+        let written = self.bytes.len();
+        self.bytes.clear();
+        Ok(self.keeper.wrote(written))
+    }
+
+    /// Writes what frames the batches, and makes all of it durable.
+    fn finish(self) -> Result<Written, Error> {
+        let end = self.begin;
+        let size = (end as usize + FOOTER_LEN).next_multiple_of(512).max(SEGMENT_BYTES_MIN as usize) as u32;
+        let preamble = Preamble { size, ..self.preamble };
+        let last = Position::new(self.next_position.get().saturating_sub(1));
+        let footer = self.tally.footer(end, last);
+        let file = self.file;
+        let framed = file
+            .write_at(&vec![0; (batches_end(size) - end) as usize], end.into())
+            .and_then(|()| file.write_at(&footer.encode(self.salt), batches_end(size).into()))
+            .and_then(|()| file.write_at(&preamble.encode(), 0))
+            .and_then(|()| file.sync());
+        framed.map_err(|error| trouble(&preamble, error))?;
+        Ok(Written { preamble, file, footer, marks: self.marks, removed: self.removed })
+    }
+}
+
+/// The positions that a record stands for.
+fn positions_of(record: &RecordView<'_>) -> Result<Option<Range>, Error> {
+    let senseless = |_| Error::new(ErrorKind::Damaged, "a record of what is missing makes no sense");
+    let position = record.header.position;
+    Ok(match record.header.kind {
+        Kind::Event => Some(Range { first: position, last: position }),
+        Kind::Removed => Some(Range::decode_removed(record.body()).map_err(senseless)?),
+        Kind::Lost => match Loss::decode(record.body()).map_err(senseless)? {
+            Loss::Found(range) => Some(range),
+            Loss::Accepted(_) => None,
+        },
+        _ => None,
+    })
+}
+
+fn trouble(preamble: &Preamble, error: std::io::Error) -> Error {
+    Error::io(format!("writing {}", segment_name(preamble)), error)
+}

@@ -1,0 +1,249 @@
+//! What writing segments anew needs of the store: what was decided, the segments that have ended, and the swap.
+
+use super::trail::Trail;
+use super::view::{Indexed, Loss, Thinned};
+use super::{EventStore, Writer};
+use crate::error::{Error, ErrorKind};
+use crate::format::{Kind, Range, RecordView, Term};
+use crate::index::{Before, Extent, Fate, Keeping, SegmentTerms, forget_terms};
+use crate::log::{Keeper, rewrite};
+use crate::position::{Position, Version};
+use crate::segment::Segment;
+use crate::sync::Arc;
+use std::collections::HashMap;
+
+/// What was decided of what is kept and what goes.
+pub(crate) struct Decided {
+    pub(crate) streams: HashMap<Box<str>, Fate>,
+    pub(crate) keeping: Keeping,
+    /// The consumers there are, and up to where each is done with everything.
+    pub(crate) consumers: Vec<(Arc<str>, Position)>,
+    /// The number of the last record of each consumer, also of those that were deleted.
+    pub(crate) records: HashMap<Arc<str>, u64>,
+}
+
+/// A segment that was written anew and counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replaced {
+    /// How many bytes it has up to its end.
+    pub(crate) bytes: u64,
+    pub(crate) events_removed: u64,
+}
+
+impl EventStore {
+    /// What was decided by now. All of it is durable.
+    pub(crate) fn decided(&self) -> Result<Decided, Error> {
+        match self.flush() {
+            Err(error) if error.kind() != ErrorKind::ReadOnly => return Err(error),
+            _ => {}
+        }
+        let view = self.view()?;
+        let view = view.0.read();
+        let table = &view.table;
+        let done = |left: &[Position], scanned: Position| match left.first() {
+            Some(first) => Position::new(first.get() - 1),
+            None => scanned,
+        };
+        let all = || table.consumers().iter();
+        let there = all().filter(|(_, known)| !known.is_deleted);
+        Ok(Decided {
+            streams: table.fates().iter().map(|(name, fate)| (name.into(), fate.clone())).collect(),
+            keeping: table.fates().keeping().clone(),
+            consumers: there.map(|(name, known)| (name.clone(), done(&known.left, known.scanned))).collect(),
+            records: all().map(|(name, known)| (name.clone(), known.number)).collect(),
+        })
+    }
+
+    /// The segments that have ended and whose successors are durable, rising; and the last position before the others.
+    pub(crate) fn ended_segments(&self) -> Result<Vec<Arc<Segment>>, Error> {
+        let durable = self.known_of_log()?.ends.durable;
+        let view = self.view()?;
+        let view = view.0.read();
+        let ended = view.segments.split_last().map_or(&[][..], |(_, ended)| ended);
+        Ok(ended.iter().filter(|segment| segment.sequence() < durable.segment).cloned().collect())
+    }
+
+    /// The others.
+    pub(crate) fn unended_segments(&self) -> Result<Vec<Arc<Segment>>, Error> {
+        let durable = self.known_of_log()?.ends.durable;
+        let view = self.view()?;
+        let view = view.0.read();
+        let (last, ended) = match view.segments.split_last() {
+            Some((last, ended)) => (Some(last), ended),
+            None => (None, &[][..]),
+        };
+        Ok(ended.iter().filter(|segment| durable.segment <= segment.sequence()).chain(last).cloned().collect())
+    }
+
+    /// How large a segment may be.
+    pub(crate) fn segment_bytes_max(&self) -> u32 {
+        self.shared.options.segment_bytes_max
+    }
+
+    /// What is visible of a stream.
+    pub(crate) fn extent_of(&self, stream: &str) -> Result<Option<Extent>, Error> {
+        let view = self.view()?;
+        let view = view.0.read();
+        Ok(view.table.visible(stream).map(|stream| *stream.extent()))
+    }
+
+    /// The version of the first of so many newest events of a stream; the first version where it has no more than those.
+    pub(crate) fn version_of_newest(&self, stream: &str, events: u64) -> Result<Version, Error> {
+        let view = self.view()?;
+        let view = view.0.read();
+        let Some(known) = view.table.visible(stream) else { return Ok(Version::FIRST) };
+        let extent = *known.extent();
+        if extent.events <= events {
+            return Ok(Version::FIRST);
+        }
+        let term = view.terms.hasher().stream(stream);
+        let mut trail = Trail::new(view.all_indexed(), term, extent.last_segment);
+        drop(view);
+        let mut left = usize::try_from(events).unwrap_or(usize::MAX);
+        while let Some(stretch) = trail.next()? {
+            if left <= stretch.events() {
+                let index = stretch.events() - left;
+                let told = stretch.version(index);
+                return told.map_or_else(|| stretch.event(index).map(|event| event.version()), Ok);
+            }
+            left -= stretch.events();
+        }
+        Ok(Version::FIRST)
+    }
+
+    /// Writes one segment that stands for a row of segments which have ended, without what `keeper` does not keep. None where
+    /// they are not there any more, or the keeper has it stop: then nothing has changed.
+    pub(crate) fn replace_segments(
+        &self,
+        row: &[Arc<Segment>],
+        keeper: &mut dyn Keeper,
+    ) -> Result<Option<Replaced>, Error> {
+        self.writer()?.replace_segments(row, keeper)
+    }
+
+    /// Has what is derived written down, where it can be.
+    pub(crate) fn keep_derived(&self) -> Result<(), Error> {
+        let writer = self.writer()?;
+        while writer.keep() {}
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn replace_segments(&self, row: &[Arc<Segment>], keeper: &mut dyn Keeper) -> Result<Option<Replaced>, Error> {
+        let _one_at_a_time = self.rewriting.lock();
+        if let Some(failure) = self.log.failure() {
+            return Err(failure);
+        }
+        let is_there = |segment: &Arc<Segment>| {
+            let view = self.view.0.read();
+            view.segment(segment.sequence()).is_some_and(|there| Arc::ptr_eq(there, segment))
+        };
+        let (Some(first), Some(last)) = (row.first(), row.last()) else { return Ok(None) };
+        if !row.iter().all(is_there) {
+            return Ok(None);
+        }
+        let storage = &**self.log.storage();
+        let mut counting = Counting { keeper, lost: HashMap::new(), kept: HashMap::new() };
+        let Some(draft) = rewrite(storage, row, self.log.options().read_mode, &mut counting)? else {
+            return Ok(None);
+        };
+        let Counting { lost, kept, .. } = counting;
+        // From here on nobody else writes down what is derived.
+        let mut derived = self.keeper.lock();
+        let indexed = self.view.0.read().all_indexed();
+        let sources: Vec<&Indexed> =
+            indexed.iter().filter(|(segment, _)| row.iter().any(|source| Arc::ptr_eq(source, segment))).collect();
+        let terms = SegmentTerms::of_rewritten(&draft.segment, self.hasher, |stream| before(&sources, stream))?;
+        let (from, to) = (first.preamble.stands_from(), last.sequence());
+        let mut streams = HashMap::new();
+        for (stream, events) in lost {
+            let first = self.first_left(&indexed, &stream, (from, to), kept.get(&stream).copied())?;
+            streams.insert(stream, Loss { events, first });
+        }
+        let (removed, last_position) = (draft.removed.clone(), draft.last_position());
+        let positions = Range { first: first.first_position, last: last_position.max(first.first_position) };
+        let events_removed = streams.values().map(|loss| loss.events).sum();
+        let segment = Arc::new(draft.swap_in(storage)?);
+        segment.file().retire();
+        let bytes = u64::from(segment.end());
+        let thinned = Thinned { positions, removed, streams };
+        self.view.0.write().replace(segment, Arc::new(terms), &thinned);
+        derived.forget_place();
+        drop(derived);
+        row.iter().for_each(|source| forget_terms(storage, source));
+        Ok(Some(Replaced { bytes, events_removed }))
+    }
+
+    /// The first event that is left of a stream some of whose events go, and its segment.
+    fn first_left(
+        &self,
+        indexed: &[Indexed],
+        stream: &str,
+        (from, to): (u32, u32),
+        kept: Option<Position>,
+    ) -> Result<Option<(Position, u32)>, Error> {
+        let view = self.view.0.read();
+        let Some(extent) = view.table.visible(stream).map(|stream| *stream.extent()) else { return Ok(None) };
+        let term = view.terms.hasher().stream(stream);
+        drop(view);
+        if !(from..=to).contains(&extent.first_segment) {
+            return Ok(Some((extent.first_position, extent.first_segment)));
+        }
+        if let Some(kept) = kept {
+            return Ok(Some((kept, to)));
+        }
+        let behind = indexed.partition_point(|(segment, _)| segment.sequence() <= to);
+        for (segment, terms) in &indexed[behind..] {
+            if terms.part(segment, term)?.is_some() {
+                let offset = terms.slice(segment, term, 0, 1)?.first().copied();
+                let position = offset.and_then(|offset| segment.position_at(offset));
+                return Ok(position.map(|position| (position, segment.sequence())));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Where a stream stands before the first of some segments in which it has events.
+fn before(sources: &[&Indexed], stream: Term) -> Result<Before, Error> {
+    for (segment, terms) in sources {
+        if let Some((part, _)) = terms.part(segment, stream)? {
+            return Ok(part.before);
+        }
+    }
+    Ok(Before::Unknown)
+}
+
+/// Counts what goes, and notes what stays.
+struct Counting<'a> {
+    keeper: &'a mut dyn Keeper,
+    lost: HashMap<Box<str>, u64>,
+    /// The first event that stays of each stream.
+    kept: HashMap<Box<str>, Position>,
+}
+
+impl Keeper for Counting<'_> {
+    fn keeps(&mut self, record: &RecordView<'_>) -> bool {
+        let keeps = self.keeper.keeps(record);
+        if record.header.kind == Kind::Event
+            && let Ok(stream) = record.stream()
+        {
+            match keeps {
+                true if !self.kept.contains_key(stream) => {
+                    self.kept.insert(stream.into(), record.header.position);
+                }
+                true => {}
+                false => match self.lost.get_mut(stream) {
+                    Some(count) => *count += 1,
+                    None => drop(self.lost.insert(stream.into(), 1)),
+                },
+            }
+        }
+        keeps
+    }
+
+    fn wrote(&mut self, bytes: usize) -> bool {
+        self.keeper.wrote(bytes)
+    }
+}

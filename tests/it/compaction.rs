@@ -1,0 +1,482 @@
+//! Compaction: what may go is gone, and everything that stays is as it was.
+
+use super::support::{Home, add, check_says, everywhere, kilobyte, name, read, small_segments, wherever_it_lasts};
+use crate::model::{Chance, Choices, forget_derived, seed};
+use scorebook::ExpectedVersion::Any;
+use scorebook::testing::{CrashChoice, SimulatedDisk, verify_simulated};
+use scorebook::{
+    ErrorKind, EventStore, Going, LeftBecause, NewEvent, Options, Query, RecordedEvent, Retention, Scope, SegmentAct,
+    Staying, StreamName, Version,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+/// All of an event that may never change.
+fn whole(event: &RecordedEvent) -> String {
+    let tags: Vec<_> = event.tags().collect();
+    let (position, version, time) = (event.position(), event.version(), event.time());
+    let (stream, event_type, schema) = (event.stream(), event.event_type(), event.schema());
+    let (id, epoch, metadata, data) = (event.id(), event.epoch(), event.metadata_json(), event.data());
+    format!("{position} {stream} {version} {time} {event_type} {schema} {id} {epoch} {tags:?} {metadata} {data:?}")
+}
+
+fn all(store: &EventStore) -> Vec<RecordedEvent> {
+    read(store.read_all())
+}
+
+/// Everything a store says of its events is what these are.
+fn check(store: &EventStore, expected: &[RecordedEvent]) {
+    let wholes = |events: &[RecordedEvent]| events.iter().map(whole).collect::<Vec<_>>();
+    let expected_wholes = wholes(expected);
+    assert_eq!(wholes(&all(store)), expected_wholes);
+    let mut backwards = wholes(&read(store.read_all().backwards()));
+    backwards.reverse();
+    assert_eq!(backwards, expected_wholes);
+    let of = |is_meant: &dyn Fn(&RecordedEvent) -> bool| -> Vec<String> {
+        expected.iter().filter(|event| is_meant(event)).map(whole).collect()
+    };
+    for event_type in ["a", "b", "c"] {
+        let query = || Query::all().of_type(event_type);
+        let meant = of(&|event| event.event_type() == event_type);
+        assert_eq!(wholes(&read(store.read_all().matching(query()))), meant, "of type {event_type}");
+        assert_eq!(store.read_all().matching(query()).count().expect("a number"), meant.len() as u64);
+    }
+    for tag in 0..4 {
+        let query = Query::all().tag("n", tag);
+        let text = tag.to_string();
+        assert_eq!(wholes(&read(store.read_all().matching(query))), of(&|event| event.tag("n") == Some(&text)));
+    }
+    for category in ["game", "player"] {
+        let query = Query::all().in_category(category);
+        assert_eq!(wholes(&read(store.read_all().matching(query))), of(&|event| event.category() == category));
+    }
+    for event in expected.iter().step_by(7) {
+        assert_eq!(whole(&store.event_by_id(event.id()).expect("it is there")), whole(event));
+    }
+    let streams: BTreeSet<StreamName> = expected.iter().map(RecordedEvent::stream_name).collect();
+    for stream in &streams {
+        let query = Query::all().in_stream(stream);
+        assert_eq!(wholes(&read(store.read_all().matching(query))), of(&|event| event.stream() == stream.as_str()));
+        check_stream(store, stream, expected);
+    }
+    assert_eq!(store.stats().expect("numbers").events(), expected.len() as u64);
+}
+
+fn check_stream(store: &EventStore, stream: &StreamName, expected: &[RecordedEvent]) {
+    let info = match store.stream_info(stream) {
+        Ok(info) => info,
+        Err(error) if error.kind() == ErrorKind::Deleted => return,
+        Err(error) => panic!("{stream}: {error}"),
+    };
+    let first = info.first_version();
+    let of_it: Vec<&RecordedEvent> = expected.iter().filter(|event| event.stream() == stream.as_str()).collect();
+    let readable: Vec<String> =
+        of_it.iter().filter(|event| first <= event.version()).map(|event| whole(event)).collect();
+    let texts = |events: Vec<RecordedEvent>| events.iter().map(whole).collect::<Vec<_>>();
+    assert_eq!(texts(read(store.read(stream))), readable, "{stream}");
+    let mut backwards = texts(read(store.read(stream).backwards()));
+    backwards.reverse();
+    assert_eq!(backwards, readable, "{stream} backwards");
+    if Version::FIRST < first {
+        let error = store.read(stream).from(Version::FIRST).into_iter().next().expect("an answer").unwrap_err();
+        check_says(&error, ErrorKind::BelowFloor, &[&format!("begins with version {first}")]);
+    }
+    for event in of_it.iter().filter(|event| first <= event.version()).step_by(3) {
+        assert_eq!(whole(&store.event(stream, event.version()).expect("it is there")), whole(event));
+    }
+    if let (Some(begin), Some(end)) = (of_it.first(), of_it.last()) {
+        assert_eq!((info.last_position(), info.last_time()), (end.position(), end.time()), "{stream}");
+        assert_eq!(info.version(), end.version(), "{stream}");
+        assert_eq!(info.first_position(), begin.position(), "{stream}");
+    }
+}
+
+/// What was decided in a random history, and what by that may go.
+#[derive(Default)]
+struct Decided {
+    finished: BTreeSet<StreamName>,
+    first: BTreeMap<StreamName, u64>,
+    rules: BTreeMap<Scope, Retention>,
+    holds: BTreeSet<(Scope, String)>,
+}
+
+fn is_for(scope: &Scope, event: &RecordedEvent) -> bool {
+    match scope {
+        Scope::Everything => true,
+        Scope::Category(category) => category.as_str() == event.category(),
+        Scope::EventType(event_type) => event_type.as_str() == event.event_type(),
+        Scope::Stream(stream) => stream.as_str() == event.stream(),
+        _ => false,
+    }
+}
+
+impl Decided {
+    /// The positions of the events that may go, as the documentation says it: slowly.
+    fn going(&self, events: &[RecordedEvent]) -> BTreeSet<u64> {
+        let rank = |scope: &Scope| match scope {
+            Scope::Stream(_) => 0,
+            Scope::EventType(_) => 1,
+            Scope::Category(_) => 2,
+            _ => 3,
+        };
+        let mut going = BTreeSet::new();
+        for (index, event) in events.iter().enumerate() {
+            let stream = event.stream_name();
+            let behind = |is_meant: &dyn Fn(&RecordedEvent) -> bool| {
+                events[index + 1..].iter().filter(|other| other.stream() == event.stream() && is_meant(other)).count()
+            };
+            let is_decided = self.finished.contains(&stream)
+                || self.first.get(&stream).is_some_and(|first| event.version().get() < *first);
+            let rule = self.rules.iter().filter(|(scope, _)| is_for(scope, event)).min_by_key(|(scope, _)| rank(scope));
+            let is_ruled_out = rule.is_some_and(|(scope, rule)| {
+                let of_type = matches!(scope, Scope::EventType(_));
+                let newer = behind(&|other| !of_type || other.event_type() == event.event_type());
+                rule.events().is_some_and(|newest| newest <= newer as u64)
+            });
+            let is_last = behind(&|_| true) == 0;
+            let is_held = self.holds.iter().any(|(scope, _)| is_for(scope, event));
+            if !is_held && (is_decided || (is_ruled_out && !is_last)) {
+                going.insert(event.position().get());
+            }
+        }
+        going
+    }
+}
+
+fn random_scope(chance: &mut Chance, streams: &[StreamName]) -> Scope {
+    match chance.below(5) {
+        0 => Scope::Everything,
+        1 => Scope::category(chance.pick(&["game", "player"]).to_owned()).expect("a category"),
+        2 => Scope::event_type(chance.pick(&["a", "b", "c"]).to_owned()).expect("a type"),
+        _ => Scope::Stream(chance.pick(streams).clone()),
+    }
+}
+
+/// One random step; what is decided is noted.
+fn decide(chance: &mut Chance, store: &EventStore, streams: &[StreamName], decided: &mut Decided) {
+    let stream = chance.pick(streams).clone();
+    let is_finished = decided.finished.contains(&stream);
+    match chance.below(12) {
+        0 if !is_finished => {
+            store.tombstone(&stream, Any, "over").wait().expect("it is finished");
+            decided.finished.insert(stream);
+        }
+        1 | 2 if !is_finished => {
+            let next = store.version(&stream).expect("a version").get() + 1;
+            let first = 1 + chance.below(next as usize) as u64;
+            store.truncate_before(&stream, Version::new(first)).wait().expect("it begins later");
+            let known = decided.first.entry(stream).or_insert(1);
+            *known = first.max(*known);
+        }
+        3 => {
+            let scope = random_scope(chance, streams);
+            let rule = Retention::forever().newest(1 + chance.below(6) as u64);
+            store.batch().retain(&scope, rule).commit().wait().expect("a rule");
+            decided.rules.insert(scope, rule);
+        }
+        4 => {
+            let scope = random_scope(chance, streams);
+            store.batch().clear_retention(&scope).commit().wait().expect("no rule");
+            decided.rules.remove(&scope);
+        }
+        5 => {
+            let scope = random_scope(chance, streams);
+            store.batch().hold(&scope, "court").commit().wait().expect("a hold");
+            decided.holds.insert((scope, "court".to_owned()));
+        }
+        6 | 7 => {
+            let scope = random_scope(chance, streams);
+            store.batch().release(&scope, "court").commit().wait().expect("no hold");
+            decided.holds.remove(&(scope, "court".to_owned()));
+        }
+        _ => {
+            let live: Vec<&StreamName> = streams.iter().filter(|stream| !decided.finished.contains(*stream)).collect();
+            for _ in 0..chance.below(12) {
+                let Some(stream) = (!live.is_empty()).then(|| chance.pick(&live)) else { return };
+                let count = 1 + chance.below(4);
+                let mut event = || {
+                    let bytes = vec![7; 100 + chance.below(2_000)];
+                    NewEvent::bytes(["a", "b", "c"][chance.below(3)], bytes).tag("n", chance.below(4))
+                };
+                let events: Vec<NewEvent> = std::iter::repeat_with(&mut event).take(count).collect();
+                add(store, stream, events);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_may_go_is_gone_and_what_stays_is_as_it_was_whatever_was_decided() {
+    let streams: Vec<StreamName> =
+        (0..5).flat_map(|number| [name(&format!("game-{number}")), name(&format!("player-{number}"))]).collect();
+    for round in 0..6 {
+        let seed = seed().wrapping_add(round);
+        everywhere(|home| {
+            let mut chance = Chance(seed);
+            let mut store = home.open_with(&small_segments());
+            let mut decided = Decided::default();
+            for _ in 0..4 {
+                for _ in 0..40 {
+                    decide(&mut chance, &store, &streams, &mut decided);
+                }
+                if chance.below(3) == 0 {
+                    store = home.reopen(store, &small_segments());
+                }
+                let before = all(&store);
+                let may_go = decided.going(&before);
+                let compaction = store.compaction();
+                let is_thorough = chance.below(2) == 0;
+                let plan = if is_thorough { compaction.thoroughly() } else { compaction }.plan().expect("a plan");
+                let compacted = plan.apply().expect("it is done");
+                assert_eq!(compacted.events_removed(), plan.events_going(), "{plan:?}");
+                let after = all(&store);
+                let left: BTreeSet<u64> = after.iter().map(|event| event.position().get()).collect();
+                let stays: Vec<RecordedEvent> =
+                    before.iter().filter(|event| left.contains(&event.position().get())).cloned().collect();
+                let gone: BTreeSet<u64> =
+                    before.iter().map(|event| event.position().get()).filter(|at| !left.contains(at)).collect();
+                assert_eq!(gone.len() as u64, plan.events_going());
+                assert!(gone.is_subset(&may_go), "{:?} went", gone.difference(&may_go));
+                check(&store, &stays);
+                if is_thorough {
+                    let again = store.compaction().thoroughly().plan().expect("a plan");
+                    assert_eq!(again.events_going(), 0, "{again:?}");
+                }
+                store = home.reopen(store, &small_segments());
+                check(&store, &stays);
+                if let Home::Simulated(disk) = home {
+                    drop(store);
+                    let report = verify_simulated(disk).expect("it can be read");
+                    assert!(report.is_sound() && report.events() == stays.len() as u64, "{report:?}");
+                    forget_derived(disk);
+                    store = home.open_with(&small_segments());
+                    check(&store, &stays);
+                }
+            }
+        });
+    }
+}
+
+/// Segments of which about half goes, on a simulated disk; and what that is.
+fn half_dead(disk: &SimulatedDisk) -> (Vec<RecordedEvent>, BTreeSet<u64>) {
+    let store = small_segments().open_simulated(disk).expect("the store opens");
+    let (a, b, c) = (name("game-1"), name("game-2"), name("player-1"));
+    for number in 0..70 {
+        for stream in [&a, &b, &c] {
+            add(&store, stream, [kilobyte(number)]);
+        }
+        if number % 16 == 7 {
+            store.batch().append(&a, Any, [kilobyte(number)]).once(&format!("key {number}")).commit().wait().expect("new");
+        }
+    }
+    store.tombstone(&a, Any, "over").wait().expect("it is finished");
+    store.truncate_before(&c, Version::new(30)).wait().expect("it begins later");
+    let events = all(&store);
+    let goes = |event: &&RecordedEvent| {
+        event.stream() == "game-1" || (event.stream() == "player-1" && event.version() < Version::new(30))
+    };
+    let going = events.iter().filter(goes).map(|event| event.position().get()).collect();
+    store.close().expect("it closes");
+    (events, going)
+}
+
+fn left(store: &EventStore) -> BTreeSet<u64> {
+    all(store).iter().map(|event| event.position().get()).collect()
+}
+
+/// What stays is there, and of what goes any part may be; checked against everything the store says.
+fn check_half_dead(disk: &SimulatedDisk, events: &[RecordedEvent], going: &BTreeSet<u64>) -> usize {
+    let store = small_segments().open_simulated(disk).expect("it opens");
+    let left = left(&store);
+    let stays: Vec<RecordedEvent> =
+        events.iter().filter(|event| left.contains(&event.position().get())).cloned().collect();
+    assert!(events.iter().all(|event| left.contains(&event.position().get()) || going.contains(&event.position().get())));
+    check(&store, &stays);
+    events.len() - stays.len()
+}
+
+#[test]
+fn wherever_the_power_goes_it_has_happened_or_it_has_not() {
+    let first = SimulatedDisk::new(3);
+    let (events, going) = half_dead(&first);
+    let mut partly = BTreeSet::new();
+    let mut stops = 0;
+    for stop in 1.. {
+        let disk = first.crash(&CrashChoice::KeepAll);
+        disk.stop_at(stop);
+        if let Ok(store) = small_segments().open_simulated(&disk) {
+            let _ = store.compaction().thoroughly().plan().and_then(|plan| plan.apply());
+            std::mem::forget(store);
+        }
+        for choice in [CrashChoice::LoseAll, CrashChoice::KeepAll, CrashChoice::Seeded(stop)] {
+            let crashed = disk.crash(&choice);
+            // Once more, while it is opened and compacted again.
+            let again = crashed.crash(&CrashChoice::KeepAll);
+            again.stop_at(1 + stop * 7 % 60);
+            if let Ok(store) = small_segments().open_simulated(&again) {
+                let _ = store.compaction().thoroughly().plan().and_then(|plan| plan.apply());
+                std::mem::forget(store);
+            }
+            for disk in [crashed, again.crash(&CrashChoice::Seeded(stop))] {
+                partly.insert(check_half_dead(&disk, &events, &going));
+                let store = small_segments().open_simulated(&disk).expect("it opens");
+                store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+                assert!(store.compaction().thoroughly().plan().expect("a plan").events_going() == 0);
+                add(&store, &name("game-2"), [kilobyte(1)]);
+                drop(store);
+                let report = verify_simulated(&disk).expect("it can be read");
+                assert!(report.is_sound(), "stopped at {stop}, {choice:?}: {report:?}");
+            }
+        }
+        stops = stop;
+        if !disk.has_stopped() {
+            break;
+        }
+    }
+    assert!(40 < stops, "only {stops} operations");
+    assert!(3 < partly.len(), "it happens in several steps: {partly:?}");
+}
+
+#[test]
+fn a_full_disk_stops_it_and_changes_nothing() {
+    let first = SimulatedDisk::new(5);
+    let (events, going) = half_dead(&first);
+    let used: usize = first.contents().values().map(Vec::len).sum();
+    let mut outcomes = BTreeSet::new();
+    for room in (0..200_000).step_by(9_000) {
+        let disk = first.crash(&CrashChoice::KeepAll);
+        disk.set_capacity(Some((used + room) as u64));
+        let store = small_segments().open_simulated(&disk).expect("it opens");
+        let done = store.compaction().thoroughly().plan().and_then(|plan| plan.apply());
+        outcomes.insert(format!("{:?}", done.map(drop).map_err(|error| error.kind())));
+        let stays: Vec<RecordedEvent> = {
+            let left = left(&store);
+            events.iter().filter(|event| left.contains(&event.position().get())).cloned().collect()
+        };
+        check(&store, &stays);
+        drop(store);
+        disk.set_capacity(None);
+        check_half_dead(&disk, &events, &going);
+    }
+    assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), ["Err(Full)", "Ok(())"]);
+}
+
+#[test]
+fn a_plan_says_what_stays_and_why() {
+    everywhere(|home| {
+        let store = home.open_with(&small_segments());
+        let streams: Vec<StreamName> = (0..4).map(|number| name(&format!("game-{number}"))).collect();
+        for number in 0..120 {
+            add(&store, &streams[number % 3], [kilobyte(number as u64)]);
+        }
+        store.batch().retain(&Scope::Everything, Retention::forever().newest(5)).commit().wait().expect("a rule");
+        store.batch().hold(&Scope::Stream(streams[0].clone()), "court").commit().wait().expect("a hold");
+        store.tombstone(&streams[1], Any, "over").wait().expect("it is finished");
+        // Something that ends the segment with the last events of all of them.
+        for number in 0..40 {
+            add(&store, &streams[3], [kilobyte(number)]);
+        }
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        let of = |stream: &StreamName| plan.streams().find(|(name, _)| *name == stream).map(|(_, of)| of.clone());
+        let held = of(&streams[0]).expect("something would go");
+        assert_eq!((held.events_going(), held.why()), (0, None));
+        let reasons: Vec<(Staying, u64)> = held.staying().map(|(why, events)| (why.clone(), events)).collect();
+        assert_eq!(reasons, [(Staying::Held("court".into()), 35)]);
+        assert_eq!(of(&streams[1]).map(|of| (of.events_going(), of.why())), Some((40, Some(Going::Finished))));
+        assert_eq!(of(&streams[2]).map(|of| (of.events_going(), of.why())), Some((35, Some(Going::Retention))));
+        let (last, ended) = plan.segments().split_last().expect("segments");
+        assert_eq!(last.act(), SegmentAct::Leave(LeftBecause::Active));
+        assert!(ended.iter().any(|segment| matches!(segment.act(), SegmentAct::Rewrite { .. })), "{plan:?}");
+        let compacted = plan.apply().expect("it is done");
+        assert_eq!(compacted.events_removed(), plan.events_going());
+        assert!(compacted.bytes_after() + plan.bytes_going() / 2 < compacted.bytes_before());
+        assert_eq!(read(store.read(&streams[0])).len(), 40);
+        assert_eq!(read(store.read(&streams[2])).len(), 5);
+    });
+}
+
+#[test]
+fn it_can_be_broken_off_and_gone_on_with() {
+    wherever_it_lasts(|home| {
+        let store = home.open_with(&small_segments());
+        let (a, b) = (name("game-1"), name("game-2"));
+        for number in 0..600 {
+            add(&store, if number % 2 == 0 { &a } else { &b }, [kilobyte(number)]);
+        }
+        store.tombstone(&a, Any, "over").wait().expect("it is finished");
+        let mut told = Vec::new();
+        let plan = store.compaction().plan().expect("a plan");
+        let stop = |progress: scorebook::CompactionProgress| {
+            told.push((progress.bytes_read(), progress.bytes_written()));
+            if told.len() < 4 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let some = plan.apply_while(stop).expect("it breaks off");
+        assert!(0 < some.events_removed() && some.events_removed() < plan.events_going(), "{some:?}");
+        assert!(told.windows(2).all(|pair| pair[0] <= pair[1]), "{told:?}");
+        let store = home.reopen(store, &small_segments());
+        let rest = store.compaction().plan().expect("a plan");
+        assert_eq!(rest.events_going(), plan.events_going() - some.events_removed());
+        rest.apply().expect("it is done");
+        let numbers: Vec<u64> = read(store.read(&b)).iter().map(super::support::number).collect();
+        assert_eq!(numbers, (0..600).filter(|number| number % 2 == 1).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn segments_that_unclean_ends_have_left_small_become_few() {
+    let mut disk = SimulatedDisk::new(9);
+    let options = Options::default();
+    for number in 0..20 {
+        let store = options.open_simulated(&disk).expect("it opens");
+        add(&store, &name("game-1"), [kilobyte(number)]);
+        std::mem::forget(store);
+        disk = disk.kill();
+    }
+    let store = options.open_simulated(&disk).expect("it opens");
+    let before = store.stats().expect("numbers").segments();
+    assert!(15 < before, "{before} segments");
+    let events = all(&store);
+    let compacted = store.compaction().plan().expect("a plan").apply().expect("it is done");
+    assert_eq!((compacted.segments_after(), compacted.events_removed()), (1, 0));
+    assert!(store.stats().expect("numbers").segments() <= 3);
+    check(&store, &events);
+    store.close().expect("it closes");
+    check(&options.open_simulated(&disk).expect("it opens"), &events);
+    forget_derived(&disk);
+    check(&options.open_simulated(&disk).expect("it opens"), &events);
+}
+
+#[test]
+fn who_reads_in_the_middle_of_it_keeps_what_it_has() {
+    everywhere(|home| {
+        let store = home.open_with(&small_segments());
+        let (a, b) = (name("game-1"), name("game-2"));
+        for number in 0..200 {
+            add(&store, if number % 2 == 0 { &a } else { &b }, [kilobyte(number).tag("n", number % 4)]);
+        }
+        store.truncate_before(&a, Version::new(90)).wait().expect("it begins later");
+        let before = all(&store);
+        let texts = |events: Vec<RecordedEvent>| events.iter().map(whole).collect::<Vec<_>>();
+        let of_b: Vec<String> = before.iter().filter(|event| event.stream() == "game-2").map(whole).collect();
+        let mut everything = store.read_all().into_iter();
+        let mut tagged = store.read_all().matching(Query::all().tag("n", 2)).into_iter();
+        let mut backwards = store.read(&b).backwards().into_iter();
+        let mut forwards = store.read(&b).into_iter();
+        let begin = |mut events: &mut dyn Iterator<Item = Result<RecordedEvent, scorebook::Error>>| {
+            read((&mut events).take(3))
+        };
+        let begun = [begin(&mut everything), begin(&mut tagged), begin(&mut backwards), begin(&mut forwards)];
+        let compacted = store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+        assert!(50 < compacted.events_removed(), "{compacted:?}");
+        let [mut all_of_it, mut of_tag, mut of_stream, mut of_stream_too] = begun;
+        all_of_it.extend(read(everything));
+        assert_eq!(texts(all_of_it), texts(before.clone()));
+        of_tag.extend(read(tagged));
+        assert_eq!(of_tag.len(), before.iter().filter(|event| event.tag("n") == Some("2")).count());
+        of_stream.extend(read(backwards));
+        of_stream.reverse();
+        assert_eq!(texts(of_stream), of_b);
+        of_stream_too.extend(read(forwards));
+        assert_eq!(texts(of_stream_too), of_b);
+    });
+}
