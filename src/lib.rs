@@ -99,6 +99,7 @@ pub use store::{AllEvents, AllRead, StreamEvents, StreamInfo, StreamList, Stream
 pub use store::{Group, GroupKey, Grouping};
 
 pub use projection::{AsOf, Folded, Projection, ProjectionFault, Reached, ReadAs, Saving, StateHash, View};
+pub use projection::{KeyedProjection, KeyedView};
 pub use projection::{Parted, ProjectionCheck, Rebuild, RebuildProgress, Rebuilt};
 
 pub use subscription::{Followed, Items, Next, NextBatch, Start, Subscription};

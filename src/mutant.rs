@@ -188,6 +188,12 @@ mutants! {
     TrustsAStateAheadOfTheLog,
     /// A saved state is taken although the log holds another event where it ends.
     TrustsAStateOfAnotherLog,
+    /// The states of all keys that were ever asked for are kept.
+    KeepsEveryState,
+    /// The state of a key is gone on with although the log does not hold what it ends with.
+    GoesOnWithWhatWasLost,
+    /// Whoever asks for a key gets the state that is kept, whatever has come since.
+    AnswersWithWhatIsKept,
     /// Live handlers of one event are called as they were added, whatever their order.
     CallsHandlersAsTheyWereAdded,
     /// Where a live handler fails, those behind it are not called with the event.

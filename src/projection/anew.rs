@@ -64,14 +64,7 @@ impl EventStore {
     /// * [`Closed`](ErrorKind::Closed).
     pub fn fold<P: Projection>(&self, as_of: impl Into<AsOf>) -> Result<Folded<P>, Error> {
         kind::check::<P>()?;
-        let to = match as_of.into() {
-            AsOf::Position(position) => position,
-            AsOf::Time(time) => {
-                let behind = Timestamp::from_nanos(time.nanos().saturating_add(1));
-                let last = self.read_all().until(behind).backwards().limit(1).into_iter().next().transpose()?;
-                last.map_or(Position::BEGINNING, |event| event.position())
-            }
-        };
+        let to = as_of.into().position(self)?;
         let head = self.head()?;
         if head < to {
             let act = format!("folding projection {} up to position {to}: the store ends at {head}", P::NAME);
@@ -102,6 +95,20 @@ impl EventStore {
         kind::check::<P>()?;
         let found = saved::load::<P>(self, Position::new(u64::MAX))?;
         Ok(found.map(|found| Folded::new(Arc::new(found.state), found.position)))
+    }
+}
+
+impl AsOf {
+    /// The position of the last event that is in what is folded so far.
+    pub(super) fn position(self, store: &EventStore) -> Result<Position, Error> {
+        match self {
+            AsOf::Position(position) => Ok(position),
+            AsOf::Time(time) => {
+                let behind = Timestamp::from_nanos(time.nanos().saturating_add(1));
+                let last = store.read_all().until(behind).backwards().limit(1).into_iter().next().transpose()?;
+                Ok(last.map_or(Position::BEGINNING, |event| event.position()))
+            }
+        }
     }
 }
 

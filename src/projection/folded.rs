@@ -1,11 +1,12 @@
 //! A state, up to where it is folded, and its hash.
 
-use super::kind::Projection;
 use crate::error::{Error, ErrorKind};
 use crate::modelling::caught;
 use crate::position::Position;
 use crate::sync::Arc;
+use serde::Serialize;
 use serde_json::Value;
+use std::any::type_name;
 use std::fmt;
 use std::ops::Deref;
 use xxhash_rust::xxh3::Xxh3;
@@ -16,7 +17,7 @@ pub struct Folded<P> {
     position: Position,
 }
 
-impl<P: Projection> Folded<P> {
+impl<P> Folded<P> {
     pub(super) fn new(state: Arc<P>, position: Position) -> Folded<P> {
         Folded { state, position }
     }
@@ -29,7 +30,10 @@ impl<P: Projection> Folded<P> {
 
     /// The state, to keep. It is copied where others hold it too.
     #[must_use]
-    pub fn into_state(self) -> P {
+    pub fn into_state(self) -> P
+    where
+        P: Clone,
+    {
         Arc::unwrap_or_clone(self.state)
     }
 
@@ -46,7 +50,10 @@ impl<P: Projection> Folded<P> {
     /// # Errors
     ///
     /// * [`Encode`](ErrorKind::Encode): the state cannot be written as JSON.
-    pub fn hash(&self) -> Result<StateHash, Error> {
+    pub fn hash(&self) -> Result<StateHash, Error>
+    where
+        P: Serialize,
+    {
         StateHash::of(self.state())
     }
 }
@@ -65,9 +72,9 @@ impl<P> Clone for Folded<P> {
     }
 }
 
-impl<P: Projection> fmt::Debug for Folded<P> {
+impl<P> fmt::Debug for Folded<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "projection {} at position {}", P::NAME, self.position)
+        write!(f, "{} at position {}", type_name::<P>(), self.position)
     }
 }
 
@@ -76,8 +83,9 @@ impl<P: Projection> fmt::Debug for Folded<P> {
 pub struct StateHash(u128);
 
 impl StateHash {
-    pub(super) fn of<P: Projection>(state: &P) -> Result<StateHash, Error> {
-        let value = encoded(|| serde_json::to_value(state), || format!("hashing the state of projection {}", P::NAME))?;
+    pub(super) fn of<P: Serialize>(state: &P) -> Result<StateHash, Error> {
+        let act = || format!("hashing the state of {}", type_name::<P>());
+        let value = encoded(|| serde_json::to_value(state), act)?;
         let mut hasher = Xxh3::new();
         feed(&mut hasher, &value);
         Ok(StateHash(hasher.digest128()))

@@ -17,6 +17,10 @@
 //! desk       when that is written
 //! rebuild    folding anew beside it
 //! check      whether it folds to the same however it is folded
+//!
+//! keyed      what a user says of one that has a state for each key
+//! keyed_view the handle of that, and how a state is folded when it is asked for
+//! kept       the states of the keys that were asked for last
 //! ```
 //!
 //! ```text
@@ -33,6 +37,9 @@ mod fault;
 mod folded;
 mod folding;
 mod hooks;
+mod kept;
+mod keyed;
+mod keyed_view;
 mod kind;
 mod reached;
 mod read_as;
@@ -45,6 +52,8 @@ pub use anew::AsOf;
 pub use check::{Parted, ProjectionCheck};
 pub use fault::ProjectionFault;
 pub use folded::{Folded, StateHash};
+pub use keyed::KeyedProjection;
+pub use keyed_view::KeyedView;
 pub use kind::{Projection, Saving};
 pub use reached::Reached;
 pub use read_as::ReadAs;

@@ -85,6 +85,7 @@ mod game_teams;
 mod game_words;
 mod golden;
 mod health;
+mod keyed;
 mod kit;
 #[cfg(feature = "cli")]
 mod leaderboard;

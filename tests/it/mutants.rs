@@ -126,6 +126,9 @@ const CAUGHT: &[(&str, &str)] = &[
     ("TrustsADamagedState", "projections::a_saved_state_that_is_flipped_or_cut_anywhere_is_no_worse_than_none"),
     ("TrustsAStateAheadOfTheLog", "projections::a_saved_state_of_another_log_is_no_worse_than_none"),
     ("TrustsAStateOfAnotherLog", "projections::a_saved_state_of_another_log_is_no_worse_than_none"),
+    ("KeepsEveryState", "keyed::no_more_states_are_kept_than_asked_for_however_many_keys_there_are"),
+    ("GoesOnWithWhatWasLost", "keyed::what_the_store_has_lost_is_in_no_state_of_a_key"),
+    ("AnswersWithWhatIsKept", "keyed::whoever_has_a_receipt_finds_in_the_state_what_it_is_for"),
     (
         "CallsHandlersAsTheyWereAdded",
         "bus::handlers_of_one_event_are_called_by_their_order_and_then_as_they_were_added",
