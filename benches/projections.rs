@@ -1,4 +1,5 @@
-//! What projections cost: folding a log anew, with progress shown, and what stands between an append and a state that has it.
+//! What projections cost: folding a log anew, with progress shown, what stands between an append and a state that has it, and
+//! the state of one key of many.
 //!
 //! `cargo bench --bench projections` folds ten million events, which take about two gigabytes below `target`; `-- --events N`
 //! another number of them.
@@ -7,8 +8,8 @@
 #![allow(missing_docs, reason = "a bench has no users")]
 
 use scorebook::{
-    Durability, EventContext, EventStore, ExpectedVersion, NewEvent, Position, Projection, Query, RecordedEvent,
-    Saving, StreamName,
+    Durability, EventContext, EventStore, ExpectedVersion, KeyedProjection, NewEvent, Position, Projection, Query,
+    RecordedEvent, Saving, StreamName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+const EVENTS_OF_A_GAME: u64 = 50;
 const TYPES: [&str; 4] = ["game_started", "game_guess_processed", "game_matched", "game_completed"];
 
 /// How many events there are of each type. Nothing is decoded.
@@ -84,6 +86,27 @@ impl Projection for Points {
     }
 }
 
+/// The points of one game, by its number.
+#[derive(Clone)]
+struct PointsOfGame(u64);
+
+impl KeyedProjection for PointsOfGame {
+    type Key = u64;
+    type Event = Played;
+
+    fn query(game: &u64) -> Query {
+        Query::all().in_stream(&stream(*game))
+    }
+
+    fn new(_: &u64) -> PointsOfGame {
+        PointsOfGame(0)
+    }
+
+    fn apply(&mut self, Played::Guessed(guess): &Played, _: &EventContext<'_>) {
+        self.0 += guess.points;
+    }
+}
+
 fn stream(number: u64) -> StreamName {
     StreamName::new(format!("game-{number:08}")).expect("a name")
 }
@@ -97,7 +120,7 @@ fn fill(store: &EventStore, events: u64) {
     for first in (0..events).step_by(1_000) {
         let mut batch = store.batch().durability(Durability::Written);
         for number in first..events.min(first + 1_000) {
-            batch = batch.append(&stream(number / 50), ExpectedVersion::Any, [event(number)]);
+            batch = batch.append(&stream(number / EVENTS_OF_A_GAME), ExpectedVersion::Any, [event(number)]);
         }
         drop(batch.commit().wait().expect("a receipt"));
     }
@@ -181,6 +204,39 @@ fn reads_beside_the_fold(store: &EventStore, events: u64) {
     });
 }
 
+/// Microseconds until the state of a key is there: folded from its first event, kept, and kept before one more event came, of
+/// another key or its own.
+fn by_key(store: &EventStore, events: u64) {
+    const KEYS: u64 = 100;
+    let view = store.keyed_projection::<PointsOfGame>();
+    let games = events.div_ceil(EVENTS_OF_A_GAME);
+    let ask = |game: u64| {
+        let begun = Instant::now();
+        std::hint::black_box(view.state(&game).expect("a state").0);
+        begun.elapsed().as_secs_f64() * 1e6
+    };
+    let cold = (0..games.min(20_000)).map(|number| ask(number * 7_919 % games)).collect();
+    let kept = view.kept();
+    // The first time they are cold, too.
+    let warm = (0..20_000).map(|number| ask(number % KEYS)).skip(KEYS as usize).collect();
+    let after_one = |further: u64| {
+        let appended = (0..5_000).map(|number| {
+            let batch = store.batch().append(&stream(number % KEYS + further), ExpectedVersion::Any, [event(number)]);
+            drop(batch.durability(Durability::Written).commit().wait().expect("a receipt"));
+            ask(number % KEYS)
+        });
+        appended.collect()
+    };
+    let (of_another, of_its_own) = (after_one(KEYS), after_one(0));
+    for (name, took) in
+        [("cold", cold), ("kept", warm), ("behind another's event", of_another), ("behind its own", of_its_own)]
+    {
+        let (half, most) = quantiles(took);
+        println!("the state of one of {games} keys, {name}: median {half:.2} us, p99 {most:.2} us");
+    }
+    println!("states kept of {games} keys: {kept}");
+}
+
 fn main() {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--events").skip(1);
     let events: u64 = arguments.next().map_or(10_000_000, |text| text.parse().expect("a number of events"));
@@ -197,6 +253,7 @@ fn main() {
     let rate = folded.position().get() as f64 / begun.elapsed().as_secs_f64();
     println!("folded on demand up to position {}: {rate:.0} events/s", folded.position());
     to_the_state(&store);
+    by_key(&store, events);
     reads_beside_the_fold(&store, events / 10);
     store.close().expect("it closes");
 
