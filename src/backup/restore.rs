@@ -3,10 +3,11 @@
 use super::manifest::{Held, Manifest, no_backup};
 use super::piece::{last_position, read_held, scanned};
 use crate::error::{Error, ErrorKind};
-use crate::format::{BatchView, Fact, Kind, PREAMBLE_LEN, Preamble};
+use crate::format::{BatchView, Fact, Kind, PREAMBLE_LEN, Preamble, Range};
+use crate::log::{Tally, start_segment};
 use crate::options::Options;
-use crate::position::Position;
-use crate::segment::{FIRST_BATCH, Found, LOG_DIR, segment_path};
+use crate::position::{Place, Position};
+use crate::segment::{FIRST_BATCH, Found, LOG_DIR, batches_end, segment_path};
 use crate::storage::{File, RealDisk, Storage};
 use crate::store::{EventStore, StoreParts};
 use crate::sync::Arc;
@@ -71,22 +72,35 @@ pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until
     // IMPORTANT: written when all else is there. Without it the first segment does not verify, so that what broke off is no
     // shorter store.
     let mut first: Option<(Arc<dyn File>, Vec<u8>)> = None;
+    let (mut is_cut_off, mut last_time) = (None, Timestamp::from_nanos(i64::MIN));
     for held in &manifest.segments {
         let bytes = read_held(from, held)?;
         let preamble = legible(held, &bytes)?;
         let end = cut(&preamble, held, &bytes, until)?;
         let bytes = &bytes[..end as usize];
-        let file = to.create(&segment_path(held.sequence)).map_err(act)?;
+        let file = to.create(&segment_path(&preamble)).map_err(act)?;
         let head = if first.is_none() { PREAMBLE_LEN } else { 0 };
         fill(&*file, &bytes[head..], head as u64, preamble.size.into()).map_err(act)?;
-        first.get_or_insert_with(|| (file, bytes[..PREAMBLE_LEN].to_vec()));
+        first.get_or_insert_with(|| (file.clone(), bytes[..PREAMBLE_LEN].to_vec()));
         report.segments += 1;
         report.bytes += u64::from(end);
         let last = last_position(&scanned(&preamble, 0, bytes), FIRST_BATCH, end)?;
         report.position = last.unwrap_or(report.position);
+        last_time = batches(&preamble, bytes).last().map_or(last_time, |batch| batch.header.time);
+        if preamble.rewritten.is_some() {
+            let footer = tally(&preamble, bytes).footer(end, report.position).encode(preamble.salt());
+            file.write_at(&footer, batches_end(preamble.size).into()).and_then(|()| file.sync()).map_err(act)?;
+        }
         if end < held.end {
+            is_cut_off = preamble.rewritten.is_some().then_some(Place { segment: preamble.sequence, offset: end });
             break;
         }
+    }
+    if let Some(end) = is_cut_off {
+        // No segment that compaction wrote is the last of a log: another one begins behind it.
+        let next = report.position.next().unwrap_or(report.position);
+        start_segment(&**to, (manifest.store, manifest.epoch), end, (next, last_time))
+            .map_err(|error| Error::with_source(ErrorKind::Io, "restoring: beginning a segment", error))?;
     }
     to.sync_dir(LOG_DIR).map_err(act)?;
     if let Some((file, preamble)) = first {
@@ -94,6 +108,27 @@ pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until
     }
     settle(to, report.position)?;
     Ok(report)
+}
+
+/// The batches of a segment, all of which verify.
+fn batches<'a>(preamble: &Preamble, bytes: &'a [u8]) -> impl Iterator<Item = BatchView<'a>> {
+    let scanned = scanned(preamble, 0, bytes);
+    let mut at = FIRST_BATCH;
+    std::iter::from_fn(move || {
+        let Found::Batch(batch) = scanned.at(at) else { return None };
+        at = batch.end();
+        Some(batch)
+    })
+}
+
+/// What a segment holds that compaction wrote.
+fn tally(preamble: &Preamble, bytes: &[u8]) -> Tally {
+    let mut tally = Tally::default();
+    for batch in batches(preamble, bytes) {
+        let events = batch.records().filter(|record| record.header.kind == Kind::Event).count() as u64;
+        tally.add(batch.bytes, events, 1);
+    }
+    tally
 }
 
 /// Opens what was restored, so that its end is proven, and closes it.
@@ -142,6 +177,9 @@ fn goes_too_far(batch: &BatchView<'_>, until: Until) -> bool {
         let header = &record.header;
         match until {
             Until::Everything => false,
+            Until::Position(last) if header.kind == Kind::Removed => {
+                Range::decode_removed(record.body()).is_ok_and(|range| last < range.last)
+            }
             Until::Position(last) => header.kind == Kind::Event && last < header.position,
             Until::Time(last) if header.kind == Kind::Event => last < header.time,
             Until::Time(last) => {

@@ -176,6 +176,8 @@ fn check_history(store: &EventStore, to: &dyn Storage, log: &DurableLog, before:
         let Some(last) = last_event(held, &bytes)? else { continue };
         let is_there = match store.event_at(last.position) {
             Ok(event) => (event.epoch(), event.epoch_bits) == (last.epoch, last.epoch_bits),
+            // It was removed since: what was held before it tells.
+            Err(error) if error.kind() == ErrorKind::EventNotFound && store.is_removed(last.position)? => continue,
             Err(error) if error.kind() == ErrorKind::EventNotFound => false,
             Err(error) => return Err(error),
         };

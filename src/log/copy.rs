@@ -9,6 +9,7 @@ use super::recovery::{Tail, Tally};
 use crate::error::is_no_room;
 use crate::format::{BatchBuffer, BatchView, FOOTER_LEN, Kind, Preamble, START_BATCH_LEN, Stamp, Start};
 use crate::mutant::Mutant;
+use crate::options::SEGMENT_BYTES_MIN;
 use crate::position::{Place, Position};
 use crate::segment::{FIRST_BATCH, FileNumber, MakeFailure, make_ready, segment_path};
 use crate::storage::{File, Storage};
@@ -105,6 +106,27 @@ pub(crate) fn copy_batch(
         time: batch.header.time,
     };
     BatchBuffer::copy_of(batch).seal(&stamp, salt, offset, out)
+}
+
+/// Begins a segment behind the end of another one, with nothing in it: it is the next number, and durable.
+pub(crate) fn start_segment(
+    storage: &dyn Storage,
+    (store, epoch): ([u8; 16], u32),
+    previous_end: Place,
+    (first_position, time): (Position, crate::time::Timestamp),
+) -> io::Result<()> {
+    let mut bits = [0; 8];
+    storage.random(&mut bits)?;
+    let begin = Begin { epoch, epoch_bits: u64::from_le_bytes(bits), previous_end, previous_checksum: 0 };
+    let preamble = super::new_preamble(storage, store, previous_end.segment + 1, SEGMENT_BYTES_MIN);
+    let preamble = preamble.map_err(io::Error::other)?;
+    let file = make_ready(storage, &preamble).map_err(|failure| match failure {
+        MakeFailure::Refused(error) | MakeFailure::Sync(error) => error,
+    })?;
+    let mut bytes = Vec::new();
+    let stamp = start_stamp(begin, first_position, time);
+    start_batch(begin, first_position, time).seal(&stamp, preamble.salt(), FIRST_BATCH, &mut bytes);
+    file.write_at(&bytes, FIRST_BATCH.into()).and_then(|()| file.sync())
 }
 
 /// The batch of a start record, placed and ready to be sealed.

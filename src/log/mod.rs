@@ -31,11 +31,12 @@ mod verdict;
 mod waiter;
 
 pub(crate) use bell::{Bell, Ring};
+pub(crate) use copy::start_segment;
 pub(crate) use follow::{Follower, Look};
 pub(crate) use group::{EventPlace, PlacedFact, Published};
 pub(crate) use live::{Ends, durable_position, read_live};
 pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer, open_for_reading, open_for_writing};
-pub(crate) use recovery::Visitor;
+pub(crate) use recovery::{Tally, Visitor};
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
 pub(crate) use rewrite::{Keeper, rewrite};
 pub(crate) use room::Making;
@@ -56,7 +57,7 @@ use crate::sync::{Arc, Mutex};
 use crate::time::Timestamp;
 use group::Group;
 use live::LiveFile;
-use recovery::{Footing, Tally};
+use recovery::Footing;
 use std::collections::VecDeque;
 use std::time::Duration;
 

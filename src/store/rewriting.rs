@@ -80,6 +80,13 @@ impl EventStore {
         self.shared.options.segment_bytes_max
     }
 
+    /// Whether an event may have been removed from a position on purpose.
+    pub(crate) fn is_removed(&self, position: Position) -> Result<bool, Error> {
+        let view = self.view()?;
+        let view = view.0.read();
+        Ok(view.table.holes().at(position).is_some_and(|hole| hole.kind.is_meant()))
+    }
+
     /// What is visible of a stream.
     pub(crate) fn extent_of(&self, stream: &str) -> Result<Option<Extent>, Error> {
         let view = self.view()?;

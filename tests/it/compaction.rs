@@ -3,10 +3,12 @@
 use super::support::{Home, add, check_says, everywhere, kilobyte, name, read, small_segments, wherever_it_lasts};
 use crate::model::{Chance, Choices, forget_derived, seed};
 use scorebook::ExpectedVersion::Any;
-use scorebook::testing::{CrashChoice, SimulatedDisk, verify_simulated};
+use scorebook::testing::{
+    CrashChoice, SimulatedDisk, backup_simulated, restore_simulated, verify_backup_simulated, verify_simulated,
+};
 use scorebook::{
     ErrorKind, EventStore, Going, LeftBecause, NewEvent, Options, Query, RecordedEvent, Retention, Scope, SegmentAct,
-    Staying, StreamName, Version,
+    Position, Staying, StreamName, Until, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -478,5 +480,64 @@ fn who_reads_in_the_middle_of_it_keeps_what_it_has() {
         assert_eq!(texts(of_stream), of_b);
         of_stream_too.extend(read(forwards));
         assert_eq!(texts(of_stream_too), of_b);
+    });
+}
+
+#[test]
+fn a_backup_goes_on_behind_it_and_is_restored_to_every_position() {
+    let (disk, backup) = (SimulatedDisk::new(11), SimulatedDisk::new(12));
+    let (events, _) = half_dead(&disk);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    backup_simulated(&store, &backup).expect("all of it");
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    add(&store, &name("game-2"), [kilobyte(1)]);
+    store.flush().expect("flushed");
+    let report = backup_simulated(&store, &backup).expect("it goes on");
+    assert_eq!(report.info().position(), store.head().expect("a head"));
+    verify_backup_simulated(&backup).expect("it is whole");
+    let now = all(&store);
+    let texts = |events: &[RecordedEvent]| events.iter().map(whole).collect::<Vec<_>>();
+    for last in (1..=events.len() as u64 + 1).step_by(3).chain([events.len() as u64 + 1]) {
+        let restored = SimulatedDisk::new(13);
+        let until = Until::Position(Position::new(last));
+        let report = restore_simulated(&backup, &restored, until).expect("it is restored");
+        assert!(report.position() <= Position::new(last));
+        for _ in 0..2 {
+            let store = small_segments().open_simulated(&restored).expect("it opens");
+            let expected: Vec<RecordedEvent> =
+                now.iter().filter(|event| event.position().get() <= last).cloned().collect();
+            let held: Vec<RecordedEvent> =
+                all(&store).into_iter().filter(|event| event.position() <= report.position()).collect();
+            assert_eq!(texts(&held), texts(&expected), "up to {last}");
+            add(&store, &name("player-7"), [kilobyte(last)]);
+        }
+        let report = verify_simulated(&restored).expect("it can be read");
+        assert!(report.is_sound(), "{report:?}");
+    }
+}
+
+#[test]
+fn who_reads_from_another_process_goes_on() {
+    wherever_it_lasts(|home| {
+        let store = home.open_with(&small_segments());
+        let (a, b) = (name("game-1"), name("game-2"));
+        for number in 0..200 {
+            add(&store, if number % 2 == 0 { &a } else { &b }, [kilobyte(number)]);
+        }
+        store.flush().expect("flushed");
+        let reader = home.read_only().expect("it can be read");
+        let mut begun = reader.read(&b).into_iter();
+        let some = read((&mut begun).take(2));
+        store.tombstone(&a, Any, "over").wait().expect("it is finished");
+        store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+        add(&store, &b, [kilobyte(200)]);
+        let stays = all(&store);
+        let rest = read(begun);
+        assert!(98 <= some.len() + rest.len());
+        super::support::eventually("it sees what is there", || reader.head().is_ok_and(|head| head.get() == 202 - 1));
+        let seen = read(reader.read(&b));
+        assert_eq!(seen.len(), 101);
+        let anew = home.read_only().expect("it can be read");
+        assert_eq!(all(&anew).iter().map(whole).collect::<Vec<_>>(), stays.iter().map(whole).collect::<Vec<_>>());
     });
 }
