@@ -1,17 +1,24 @@
 //! Compaction: what may go is gone, and everything that stays is as it was.
 
-use super::support::{Home, add, check_says, everywhere, kilobyte, name, read, small_segments, wherever_it_lasts};
+use super::support::{
+    Home, add, check_says, eventually, everywhere, kilobyte, name, read, small_segments, versions, wherever_it_lasts,
+    wherever_threads_are,
+};
 use crate::model::{Chance, Choices, forget_derived, seed};
 use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{
-    CrashChoice, SimulatedDisk, backup_simulated, restore_simulated, verify_backup_simulated, verify_simulated,
+    CrashChoice, DiskFault, DiskOperation, SimulatedDisk, backup_simulated, restore_simulated, verify_backup_simulated, verify_simulated,
 };
 use scorebook::{
-    ErrorKind, EventStore, Going, LeftBecause, NewEvent, Options, Query, RecordedEvent, Retention, Scope, SegmentAct,
-    Position, Staying, StreamName, Until, Version,
+    Consumer, ErrorKind, EventStore, Followed, Going, LeftBecause, NewEvent, Options, Query, RecordedEvent, Retention, Scope, SegmentAct,
+    Position, Start, Staying, StreamName, Until, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// All of an event that may never change.
 fn whole(event: &RecordedEvent) -> String {
@@ -534,10 +541,244 @@ fn who_reads_from_another_process_goes_on() {
         let stays = all(&store);
         let rest = read(begun);
         assert!(98 <= some.len() + rest.len());
-        super::support::eventually("it sees what is there", || reader.head().is_ok_and(|head| head.get() == 202 - 1));
+        eventually("it sees what is there", || reader.head().is_ok_and(|head| head.get() == 202 - 1));
         let seen = read(reader.read(&b));
         assert_eq!(seen.len(), 101);
         let anew = home.read_only().expect("it can be read");
         assert_eq!(all(&anew).iter().map(whole).collect::<Vec<_>>(), stays.iter().map(whole).collect::<Vec<_>>());
     });
+}
+
+#[test]
+fn what_a_consumer_has_not_seen_stays_and_its_checkpoint_stands() {
+    everywhere(|home| {
+        let mut store = home.open_with(&small_segments());
+        let (a, b) = (name("game-1"), name("player-1"));
+        for number in 0..150 {
+            add(&store, &a, [kilobyte(number)]);
+        }
+        let consumer = || {
+            let query = Query::all().of_type("weighed");
+            Consumer::new("counting", query, Start::Beginning).checkpoint_every(1)
+        };
+        let mut member = store.join(&consumer()).expect("a member");
+        for _ in 0..60 {
+            member.try_next().expect("nothing fails").expect("an event").ack().expect("it is in hand");
+        }
+        drop(member);
+        store.truncate_before(&a, Version::new(150)).wait().expect("it begins later");
+        for number in 0..40 {
+            add(&store, &b, [kilobyte(number)]);
+        }
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        let (_, of_a) = plan.streams().find(|(name, _)| **name == a).expect("it is told");
+        assert_eq!(of_a.events_going(), 60);
+        let behind = Staying::Unseen("counting".into());
+        let staying: Vec<(Staying, u64)> = of_a.staying().map(|(why, events)| (why.clone(), events)).collect();
+        assert_eq!(staying, [(behind, 89)]);
+        plan.apply().expect("it is done");
+        assert_eq!(left(&store).len(), 150 + 40 - 60);
+        store = home.reopen(store, &small_segments());
+        if let Home::Simulated(disk) = home {
+            drop(store);
+            forget_derived(disk);
+            store = home.open_with(&small_segments());
+        }
+        let mut member = store.join(&consumer()).expect("a member");
+        let next = member.try_next().expect("nothing fails").expect("an event");
+        assert_eq!(next.events()[0].event().position().get(), 61, "it goes on where it was");
+        drop((next, member));
+        let forced = store.compaction().beyond_consumers().thoroughly().plan().expect("a plan");
+        forced.apply().expect("it is done");
+        let mut member = store.join(&consumer()).expect("a member");
+        let next = member.try_next().expect("nothing fails").expect("an event");
+        assert_eq!(next.events()[0].event().version().get(), 150, "what is gone is passed by");
+    });
+}
+
+#[test]
+fn a_key_is_known_for_thirty_days_and_then_forgotten() {
+    let disk = SimulatedDisk::new(17);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let a = name("game-1");
+    let asked = |store: &EventStore| {
+        store.batch().append(&a, Any, [kilobyte(7)]).once("interaction-1").commit().wait().expect("accepted").is_repeat()
+    };
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    assert!(!asked(&store));
+    let fill = |store: &EventStore| {
+        for number in 0..40 {
+            add(store, &name("player-1"), [kilobyte(number)]);
+        }
+    };
+    fill(&store);
+    store.tombstone(&name("player-1"), Any, "over").wait().expect("it is finished");
+    disk.advance(29 * day);
+    let compact = |store: &EventStore| {
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        plan.apply().expect("it is done").segments_after()
+    };
+    assert!(0 < compact(&store));
+    assert!(asked(&store), "the key is younger than 30 days");
+    drop(store);
+    forget_derived(&disk);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    assert!(asked(&store));
+    disk.advance(2 * day);
+    store.truncate_before(&a, Version::new(2)).wait().expect("it begins later");
+    assert!(0 < compact(&store));
+    assert!(!asked(&store), "the key is older than 30 days");
+}
+
+#[test]
+fn a_subscription_is_told_of_what_was_removed() {
+    everywhere(|home| {
+        let store = home.open_with(&small_segments());
+        let (a, b) = (name("game-1"), name("game-2"));
+        // First in one piece, then here and there.
+        for number in 0..60 {
+            add(&store, &a, [kilobyte(number)]);
+        }
+        for number in 0..400 {
+            add(&store, if number % 2 == 0 { &a } else { &b }, [kilobyte(number)]);
+        }
+        store.tombstone(&a, Any, "over").wait().expect("it is finished");
+        let compacted = store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+        let follow = |store: &EventStore| {
+            let mut live = store.subscribe(Query::all(), Start::Beginning);
+            let (mut seen, mut told) = (Vec::new(), Vec::new());
+            loop {
+                match live.try_next().expect("nothing fails") {
+                    Some(Followed::Event(event)) => seen.push(event.position().get()),
+                    Some(Followed::Removed { first, last }) => told.push((first.get(), last.get())),
+                    Some(Followed::CaughtUp { .. }) => break,
+                    other => panic!("{other:?}"),
+                }
+            }
+            (seen, told)
+        };
+        let (seen, told) = follow(&store);
+        assert_eq!(seen, left(&store).into_iter().collect::<Vec<_>>());
+        assert!(told.windows(2).all(|pair| pair[0].1 < pair[1].0), "{told:?}");
+        let is_told = |position: &u64| told.iter().any(|(first, last)| (first..=last).contains(&position));
+        let gone: Vec<u64> = (1..=460).filter(|position| !seen.contains(position)).collect();
+        assert_eq!(gone.len() as u64, compacted.events_removed());
+        assert!(gone.iter().all(is_told), "{told:?}");
+        // What lies close together is not told piece by piece.
+        assert!(told.len() < 150, "{} pieces", told.len());
+        let store = home.reopen(store, &small_segments());
+        assert_eq!(follow(&store).0, seen);
+    });
+}
+
+#[test]
+fn whoever_appends_and_reads_meanwhile_notices_nothing() {
+    wherever_threads_are(|home| {
+        let store = home.open_with(&small_segments());
+        let streams: Vec<StreamName> = (0..8).map(|number| name(&format!("game-{number}"))).collect();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let writers: Vec<_> = streams
+                .iter()
+                .map(|stream| {
+                    let store = &store;
+                    scope.spawn(move || {
+                        for number in 0..300 {
+                            let receipt = add(store, stream, [kilobyte(number)]);
+                            let version = receipt.of(stream).expect("its own").last_version().get();
+                            assert_eq!(version, number + 1);
+                            if number % 50 == 49 {
+                                store.truncate_before(stream, Version::new(version - 9)).wait().expect("later");
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for stream in &streams {
+                let (store, is_over) = (&store, &is_over);
+                scope.spawn(move || {
+                    while !is_over.load(Ordering::Relaxed) {
+                        if !store.exists(stream).expect("an answer") {
+                            continue;
+                        }
+                        let versions: Vec<u64> = versions(store.read(stream));
+                        assert!(versions.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{versions:?}");
+                        let numbers = store.read_all().matching(Query::all().in_stream(stream)).into_iter();
+                        let numbers: Vec<u64> = read(numbers).iter().map(|event| event.position().get()).collect();
+                        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
+                    }
+                });
+            }
+            let mut removed = 0;
+            while !writers.iter().all(|writer| writer.is_finished()) {
+                let plan = store.compaction().plan().expect("a plan");
+                removed += plan.apply().expect("it is done").events_removed();
+            }
+            removed += store.compaction().thoroughly().plan().expect("a plan").apply().expect("done").events_removed();
+            is_over.store(true, Ordering::Relaxed);
+            assert!(1_000 < removed, "{removed} events");
+        });
+        let stays = all(&store);
+        assert!(8 * 10 <= stays.len());
+        check(&store, &stays);
+        let store = home.reopen(store, &small_segments());
+        check(&store, &stays);
+    });
+}
+
+#[test]
+fn every_flip_in_a_segment_that_was_written_anew_gives_what_was_there_or_a_refusal() {
+    let disk = SimulatedDisk::new(19);
+    half_dead(&disk);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    let stays: Vec<String> = all(&store).iter().map(whole).collect();
+    store.close().expect("it closes");
+    forget_derived(&disk);
+    let contents = disk.contents();
+    let (path, bytes) = contents.iter().find(|(path, _)| path.contains("-1.log")).expect("a segment written anew");
+    let mut refused = 0;
+    for byte in (0..bytes.len()).step_by(97).chain(0..128).chain(bytes.len() - 512..bytes.len() - 440) {
+        let damaged = disk.crash(&CrashChoice::KeepAll);
+        damaged.flip_bit(path, byte as u64, (byte % 8) as u8);
+        match small_segments().open_simulated(&damaged) {
+            Ok(store) => assert_eq!(all(&store).iter().map(whole).collect::<Vec<_>>(), stays, "byte {byte} of {path}"),
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Damaged | ErrorKind::TooNew), "byte {byte}: {error}");
+                refused += 1;
+            }
+        }
+        // Whoever only reads gets nothing else, and is told what is missing.
+        let reader = EventStore::options().open_simulated_read_only(&damaged).expect("it can be read");
+        for event in reader.read_all().skipping_lost() {
+            if let Ok(event) = event {
+                assert!(stays.contains(&whole(&event)), "byte {byte} of {path}");
+            }
+        }
+    }
+    assert!(200 < refused, "{refused} refused");
+}
+
+#[test]
+fn whatever_fails_meanwhile_is_told_and_changes_nothing() {
+    let first = SimulatedDisk::new(23);
+    let (events, going) = half_dead(&first);
+    for operation in [DiskOperation::Read, DiskOperation::Write, DiskOperation::Sync, DiskOperation::Create] {
+        let mut outcomes = BTreeSet::new();
+        for number in (1..60).step_by(3) {
+            let disk = first.crash(&CrashChoice::KeepAll);
+            let store = small_segments().open_simulated(&disk).expect("it opens");
+            let plan = store.compaction().thoroughly().plan().expect("a plan");
+            disk.fail(DiskFault::new(operation, io::ErrorKind::Other).nth(number));
+            outcomes.insert(plan.apply().is_ok());
+            disk.heal();
+            let left = left(&store);
+            let stays: Vec<RecordedEvent> =
+                events.iter().filter(|event| left.contains(&event.position().get())).cloned().collect();
+            check(&store, &stays);
+            drop(store);
+            check_half_dead(&disk, &events, &going);
+        }
+        assert!(outcomes.contains(&false), "{operation:?} never failed");
+    }
 }
