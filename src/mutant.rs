@@ -174,6 +174,20 @@ mutants! {
     ReadsBelowTheFloor,
     /// What was decided about streams is not saved with them.
     SavesNoFates,
+    /// A segment that compaction wrote takes the place of others before it is durable.
+    CompactsWithoutASync,
+    /// Of the segments that another one stands for the last is removed last.
+    RemovesTheOthersFirst,
+    /// Compaction removes what is held.
+    CompactsWhatIsHeld,
+    /// Compaction removes what a consumer is not done with.
+    CompactsWhatIsUnseen,
+    /// Compaction has rules remove the last event of a stream.
+    CompactsLastEvents,
+    /// What compaction has removed is not noted.
+    OverlooksWhatWasRemoved,
+    /// A table of streams counts although it was saved before a compaction.
+    TrustsATableFromBefore,
     /// Waiting for a projection to reach a position ends before that is folded in.
     ReachesWhatIsNotFolded,
     /// Of a projection's two copies one gets only every other chunk.

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::format::{CheckpointAct, ConsumerDeed, Fact, Kind, RecordView, StreamDeed};
+use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::query::Query;
@@ -132,7 +133,10 @@ impl Judge {
         };
         let is_last = header.version == of_stream.last && going == Going::Retention && !self.forced.last_events;
         let unseen = self.behind.as_ref().filter(|(_, done)| *done < header.position).map(|(staying, _)| staying);
-        let staying = of_type.held.as_ref().or(unseen).or(is_last.then_some(&LAST));
+        let held = of_type.held.as_ref().filter(|_| !Mutant::CompactsWhatIsHeld.is_on());
+        let unseen = unseen.filter(|_| !Mutant::CompactsWhatIsUnseen.is_on());
+        let is_last = is_last && !Mutant::CompactsLastEvents.is_on();
+        let staying = held.or(unseen).or(is_last.then_some(&LAST));
         Ok(staying.map_or(Verdict::Goes(going), Verdict::StaysAllTheSame))
     }
 

@@ -17,6 +17,7 @@ use crate::format::{
     Salt, Stamp,
 };
 use crate::limits::BATCH_BYTES_MAX;
+use crate::mutant::Mutant;
 use crate::options::{ReadMode, SEGMENT_BYTES_MIN};
 use crate::position::{Place, Position};
 use crate::segment::{
@@ -125,6 +126,9 @@ impl Draft {
             self.stands_for.iter().map(|source| FileNumber::from(&source.preamble)).collect();
         let last = numbers.pop().expect("it stands for one at least");
         let act = |number| move |error| Error::io(format!("removing {}", segment_name(number)), error);
+        if Mutant::RemovesTheOthersFirst.is_on() {
+            super::copy::remove_files(storage, &mut numbers).map_err(act(last))?;
+        }
         storage.remove(&segment_path(last)).map_err(act(last))?;
         storage.sync_dir(LOG_DIR).map_err(act(last))?;
         super::copy::remove_files(storage, &mut numbers).map_err(act(last))?;
@@ -324,7 +328,7 @@ impl<'a> Writing<'a> {
             .write_at(&vec![0; (batches_end(size) - end) as usize], end.into())
             .and_then(|()| file.write_at(&footer.encode(self.salt), batches_end(size).into()))
             .and_then(|()| file.write_at(&preamble.encode(), 0))
-            .and_then(|()| file.sync());
+            .and_then(|()| if Mutant::CompactsWithoutASync.is_on() { Ok(()) } else { file.sync() });
         framed.map_err(|error| trouble(&preamble, error))?;
         Ok(Written { preamble, file, footer, marks: self.marks, removed: self.removed })
     }

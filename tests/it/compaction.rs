@@ -782,3 +782,64 @@ fn whatever_fails_meanwhile_is_told_and_changes_nothing() {
         assert!(outcomes.contains(&false), "{operation:?} never failed");
     }
 }
+
+#[test]
+fn a_table_that_was_saved_before_counts_for_nothing() {
+    let disk = SimulatedDisk::new(29);
+    half_dead(&disk);
+    let before: Vec<(String, Vec<u8>)> =
+        disk.contents().into_iter().filter(|(path, _)| path.starts_with("index/")).collect();
+    assert!(!before.is_empty(), "a table was saved");
+    let options = small_segments().verify_at_open_max(0);
+    let store = options.open_simulated(&disk).expect("it opens");
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    let stays = all(&store);
+    store.close().expect("it closes");
+    check(&options.open_simulated(&disk).expect("it opens"), &stays);
+    for path in ["index/streams.0", "index/streams.1"] {
+        disk.remove_file(path);
+    }
+    before.iter().for_each(|(path, bytes)| disk.write_file(path, bytes));
+    check(&options.open_simulated(&disk).expect("it opens"), &stays);
+}
+
+#[test]
+fn what_is_old_goes_but_for_the_last_event_of_a_stream() {
+    let disk = SimulatedDisk::new(31);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let (old, young) = (name("game-1"), name("game-2"));
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    let four_days = Retention::forever().newer_than(4 * day);
+    store.batch().retain(&Scope::category("game").expect("a category"), four_days).commit().wait().expect("a rule");
+    for number in 0..100 {
+        add(&store, if number < 50 { &old } else { &young }, [kilobyte(number)]);
+        disk.advance(day / 10);
+    }
+    for number in 0..40 {
+        add(&store, &name("player-1"), [kilobyte(number)]);
+    }
+    let now = store.read_all().backwards().limit(1).into_iter().next().expect("an event").expect("it is read").time();
+    let is_young = |event: &RecordedEvent| now.nanos() - event.time().nanos() <= 4 * i64::try_from(day.as_nanos()).unwrap();
+    let expected = |is_kept: &dyn Fn(&RecordedEvent) -> bool| -> Vec<String> {
+        all(&store).iter().filter(|event| event.stream() == "player-1" || is_kept(event)).map(whole).collect()
+    };
+    let with_last = expected(&|event| is_young(event) || event.version().get() == 50);
+    let without = expected(&is_young);
+    assert_eq!(with_last.len(), without.len() + 1, "the last of the one stream is old, and of the other young");
+    let plan = store.compaction().thoroughly().plan().expect("a plan");
+    let (_, of_old) = plan.streams().find(|(stream, _)| **stream == old).expect("it is told");
+    assert_eq!((of_old.events_going(), of_old.why()), (49, Some(Going::Retention)));
+    assert_eq!(of_old.staying().map(|(why, events)| (why.clone(), events)).collect::<Vec<_>>(), [(Staying::Last, 1)]);
+    plan.apply().expect("it is done");
+    let texts = |store: &EventStore| all(store).iter().map(whole).collect::<Vec<_>>();
+    assert_eq!(texts(&store), with_last);
+    assert_eq!(store.stream_info(&old).expect("it is there").first_version().get(), 50);
+    store.compaction().thoroughly().with_last_events().plan().expect("a plan").apply().expect("it is done");
+    assert_eq!(texts(&store), without);
+    assert_eq!(store.version(&old).expect("it goes on from there").get(), 50);
+    drop(store);
+    forget_derived(&disk);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    assert_eq!(texts(&store), without);
+    assert_eq!(add(&store, &old, [kilobyte(1)]).of(&old).expect("its own").last_version().get(), 51);
+}

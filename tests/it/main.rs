@@ -39,6 +39,7 @@ mod bus;
 #[path = "../../src/cli/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is built here, and run as a command")]
 mod cli;
+mod compaction;
 mod concurrency;
 mod conditions;
 mod consumer_mishaps;

@@ -116,6 +116,13 @@ const CAUGHT: &[(&str, &str)] = &[
         "deleting::a_truncated_stream_begins_with_its_first_kept_version_and_less_is_an_error_with_that",
     ),
     ("SavesNoFates", "deleting::a_stream_whose_events_are_lost_goes_on_from_the_version_it_had"),
+    ("CompactsWithoutASync", "compaction::wherever_the_power_goes_it_has_happened_or_it_has_not"),
+    ("RemovesTheOthersFirst", "compaction::wherever_the_power_goes_it_has_happened_or_it_has_not"),
+    ("CompactsWhatIsHeld", "compaction::a_plan_says_what_stays_and_why"),
+    ("CompactsWhatIsUnseen", "compaction::what_a_consumer_has_not_seen_stays_and_its_checkpoint_stands"),
+    ("CompactsLastEvents", "compaction::what_is_old_goes_but_for_the_last_event_of_a_stream"),
+    ("OverlooksWhatWasRemoved", "compaction::a_subscription_is_told_of_what_was_removed"),
+    ("TrustsATableFromBefore", "compaction::a_table_that_was_saved_before_counts_for_nothing"),
     ("ReachesWhatIsNotFolded", "projections::waiting_for_a_position_returns_after_it_is_folded_in"),
     (
         "ForgetsWhatTheOtherCopyMisses",
