@@ -124,7 +124,7 @@ impl Keeper for Thinning<'_> {
             return self.judge.keeps_fact(record);
         }
         let mut planned = self.plan.judge.lock();
-        let goes = |judge: &mut Judge| judge.event(record).map(|verdict| matches!(verdict, Verdict::Goes(_)));
+        let goes = |judge: &mut Judge| judge.event(record).map(|(_, verdict)| matches!(verdict, Verdict::Goes(_)));
         match goes(&mut planned).and_then(|is_planned| Ok(is_planned && goes(self.judge)?)) {
             Ok(goes) => !goes,
             Err(error) => {

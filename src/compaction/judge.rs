@@ -1,6 +1,6 @@
 //! What goes and what stays, and why.
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::format::{CheckpointAct, ConsumerDeed, Fact, Kind, RecordView, StreamDeed};
 use crate::mutant::Mutant;
 use crate::name::StreamName;
@@ -9,6 +9,7 @@ use crate::query::Query;
 use crate::retention::{Retention, Scope};
 use crate::store::{Decided, EventStore, StoreLink};
 use crate::time::Timestamp;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
@@ -84,7 +85,8 @@ pub(super) struct Judge {
     now: Timestamp,
     /// The consumer that is furthest behind, and up to where it is done.
     behind: Option<(Staying, Position)>,
-    streams: HashMap<Box<str>, OfStream>,
+    numbers: HashMap<Box<str>, usize, RandomState>,
+    streams: Vec<OfStream>,
 }
 
 /// What counts for the events of a stream.
@@ -93,7 +95,8 @@ struct OfStream {
     /// The first version that is kept.
     first: Version,
     last: Version,
-    types: HashMap<Box<str>, OfType>,
+    /// Few types in most.
+    types: Vec<(Box<str>, OfType)>,
 }
 
 /// What counts for the events of a type in a stream.
@@ -112,16 +115,18 @@ impl Judge {
         let decided = store.decided()?;
         let behind = decided.consumers.iter().min_by_key(|(_, done)| *done).filter(|_| !forced.beyond_consumers);
         let behind = behind.map(|(name, done)| (Staying::Unseen(name.to_string()), *done));
-        Ok(Judge { link: store.link(), decided, forced, now, behind, streams: HashMap::new() })
+        Ok(Judge { link: store.link(), decided, forced, now, behind, numbers: HashMap::default(), streams: Vec::new() })
     }
 
-    /// What becomes of an event.
-    pub(super) fn event(&mut self, record: &RecordView<'_>) -> Result<Verdict<'_>, Error> {
-        let (Ok(stream), Ok(event_type)) = (record.stream(), record.event_type()) else { return Ok(Verdict::Stays) };
+    /// What becomes of an event, and the number of its stream: they are counted as they come by.
+    pub(super) fn event(&mut self, record: &RecordView<'_>) -> Result<(usize, Verdict<'_>), Error> {
+        let senseless = |_| Error::new(ErrorKind::Damaged, "an event has no names");
+        let stream = record.stream().map_err(senseless)?;
+        let event_type = record.event_type().map_err(senseless)?;
         let header = &record.header;
-        self.learn(stream, event_type)?;
-        let of_stream = &self.streams[stream];
-        let of_type = &of_stream.types[event_type];
+        let (number, of_type) = self.learn(stream, event_type)?;
+        let of_stream = &self.streams[number];
+        let of_type = &of_stream.types[of_type].1;
         let going = if of_stream.is_finished {
             Going::Finished
         } else if header.version < of_stream.first {
@@ -129,7 +134,7 @@ impl Judge {
         } else if header.version < of_type.from || of_type.since.is_some_and(|since| header.time < since) {
             Going::Retention
         } else {
-            return Ok(Verdict::Stays);
+            return Ok((number, Verdict::Stays));
         };
         let is_last = header.version == of_stream.last && going == Going::Retention && !self.forced.last_events;
         let unseen = self.behind.as_ref().filter(|(_, done)| *done < header.position).map(|(staying, _)| staying);
@@ -137,7 +142,7 @@ impl Judge {
         let unseen = unseen.filter(|_| !Mutant::CompactsWhatIsUnseen.is_on());
         let is_last = is_last && !Mutant::CompactsLastEvents.is_on();
         let staying = held.or(unseen).or(is_last.then_some(&LAST));
-        Ok(staying.map_or(Verdict::Goes(going), Verdict::StaysAllTheSame))
+        Ok((number, staying.map_or(Verdict::Goes(going), Verdict::StaysAllTheSame)))
     }
 
     /// Whether something that is no event stays.
@@ -168,30 +173,42 @@ impl Judge {
         }
     }
 
-    /// The first version of a stream that is kept by now, and whether the stream is finished.
-    pub(super) fn begins_with(&self, stream: &str) -> (Version, bool) {
-        self.streams.get(stream).map_or((Version::FIRST, false), |of| (of.first, of.is_finished))
+    /// The name of a stream by its number, the first version of it that is kept by now, and whether it is finished.
+    pub(super) fn streams(&self) -> impl Iterator<Item = (usize, &str, Version, bool)> {
+        self.numbers.iter().map(|(name, number)| {
+            let of = &self.streams[*number];
+            (*number, &**name, of.first, of.is_finished)
+        })
     }
 
-    fn learn(&mut self, stream: &str, event_type: &str) -> Result<(), Error> {
-        if self.streams.get(stream).is_some_and(|known| known.types.contains_key(event_type)) {
-            return Ok(());
-        }
-        if !self.streams.contains_key(stream) {
-            let fate = self.decided.streams.get(stream);
-            let last = self.link.store()?.extent_of(stream)?.map_or(Version::NONE, |extent| extent.version);
-            let of_stream = OfStream {
-                is_finished: fate.is_some_and(|fate| fate.ended.is_some()),
-                first: fate.and_then(|fate| fate.truncated.as_ref()).map_or(Version::FIRST, |of| of.first),
-                last,
-                types: HashMap::new(),
-            };
-            self.streams.insert(stream.into(), of_stream);
+    /// The numbers of a stream and, in it, of a type.
+    fn learn(&mut self, stream: &str, event_type: &str) -> Result<(usize, usize), Error> {
+        let number = match self.numbers.get(stream) {
+            Some(number) => *number,
+            None => self.learn_stream(stream)?,
+        };
+        let types = &self.streams[number].types;
+        if let Some(known) = types.iter().position(|(name, _)| **name == *event_type) {
+            return Ok((number, known));
         }
         let of_type = self.of_type(stream, event_type)?;
-        let known = self.streams.get_mut(stream).expect("it was just learnt");
-        known.types.insert(event_type.into(), of_type);
-        Ok(())
+        let types = &mut self.streams[number].types;
+        types.push((event_type.into(), of_type));
+        Ok((number, types.len() - 1))
+    }
+
+    fn learn_stream(&mut self, stream: &str) -> Result<usize, Error> {
+        let fate = self.decided.streams.get(stream);
+        let last = self.link.store()?.extent_of(stream)?.map_or(Version::NONE, |extent| extent.version);
+        let number = self.streams.len();
+        self.streams.push(OfStream {
+            is_finished: fate.is_some_and(|fate| fate.ended.is_some()),
+            first: fate.and_then(|fate| fate.truncated.as_ref()).map_or(Version::FIRST, |of| of.first),
+            last,
+            types: Vec::new(),
+        });
+        self.numbers.insert(stream.into(), number);
+        Ok(number)
     }
 
     fn of_type(&self, stream: &str, event_type: &str) -> Result<OfType, Error> {

@@ -143,19 +143,27 @@ impl Compaction {
         let now = self.store.clock();
         let mut judge = Judge::new(&self.store, self.forced, now)?;
         let ended = self.store.ended_segments()?;
-        let mut scan = Scan { judge: &mut judge, streams: BTreeMap::new() };
+        let mut scan = Scan { judge: &mut judge, streams: Vec::new() };
         let mut segments = Vec::new();
         for segment in &ended {
             segments.push(scan.segment(segment)?);
         }
-        let Scan { streams, .. } = scan;
-        let truncations = streams.iter().filter_map(|(name, of)| of.truncation(name, &judge)).collect();
+        let Scan { streams: found, .. } = scan;
+        let (mut streams, mut truncations) = (BTreeMap::new(), Vec::new());
+        for (number, name, first, is_finished) in judge.streams() {
+            let Some(of_stream) = found.get(number).filter(|of_stream| of_stream.plan.is_worth_telling()) else {
+                continue;
+            };
+            let name = StreamName::trusted(name.into());
+            let begins = of_stream.last_going.and_then(Version::next).filter(|begins| first < *begins && !is_finished);
+            truncations.extend(begins.map(|begins| (name.clone(), begins)));
+            streams.insert(name, of_stream.plan.clone());
+        }
+        truncations.sort();
         let rows = self.rows(&ended, &mut segments);
         for segment in self.store.unended_segments()? {
             segments.push(SegmentPlan::active(&segment));
         }
-        let told = streams.into_iter().filter(|(_, of)| of.plan.is_worth_telling());
-        let streams = told.map(|(name, of)| (StreamName::trusted(Arc::from(name)), of.plan)).collect();
         let (link, forced) = (self.store.link(), self.forced);
         Ok(CompactionPlan { link, forced, now, judge: Mutex::new(judge), segments, streams, rows, truncations })
     }
@@ -195,24 +203,16 @@ const SMALL_PART: u64 = 4;
 /// What is found of the records of segments.
 struct Scan<'a> {
     judge: &'a mut Judge,
-    streams: BTreeMap<Box<str>, OfStream>,
+    /// By number.
+    streams: Vec<OfStream>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct OfStream {
     plan: StreamPlan,
     /// The last event of those that go before any that stays.
     last_going: Option<Version>,
     has_staying: bool,
-}
-
-impl OfStream {
-    /// Where the stream begins from then on, where it does not by now.
-    fn truncation(&self, name: &str, judge: &Judge) -> Option<(StreamName, Version)> {
-        let first = self.last_going?.next()?;
-        let (known, is_finished) = judge.begins_with(name);
-        (known < first && !is_finished).then(|| (StreamName::trusted(name.into()), first))
-    }
 }
 
 impl Scan<'_> {
@@ -229,12 +229,11 @@ impl Scan<'_> {
             for record in batch.records().filter(|record| record.header.kind == Kind::Event) {
                 plan.events += 1;
                 let len = record.bytes.len() as u64;
-                let verdict = self.judge.event(&record)?;
-                let Ok(stream) = record.stream() else { continue };
-                let of_stream = match self.streams.get_mut(stream) {
-                    Some(of_stream) => of_stream,
-                    None => self.streams.entry(stream.into()).or_default(),
-                };
+                let (number, verdict) = self.judge.event(&record)?;
+                if self.streams.len() <= number {
+                    self.streams.resize(number + 1, OfStream::default());
+                }
+                let of_stream = &mut self.streams[number];
                 match verdict {
                     Verdict::Goes(why) => {
                         plan.events_going += 1;

@@ -98,6 +98,11 @@ impl BatchBuffer {
         record::place(&mut self.bytes[start..], &placement);
     }
 
+    /// How many events it holds.
+    pub(crate) fn events(&self) -> u64 {
+        self.offsets().events.len() as u64
+    }
+
     /// Whether nothing was added yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.records == 0

@@ -4,6 +4,7 @@
 //! * [`modelling`]: enums of events, aggregates, commands that are executed once, several aggregates together
 //! * [`following`]: subscriptions, and consumers that have every event handled once
 //! * [`keeping`]: deleting and finishing streams, letting them begin later, and what is kept
+//! * [`operating`]: setting up, watching, alerts worth having, maintenance, and what to do about what one sees
 //! * [`testing_a_domain`]: rules without a store, slices of real logs, power cuts
 //! * `writing_the_bot` (feature `game`): the word game behind a Discord library, from the first message to the shutdown
 //! * [`changing_schemas`]: events that were recorded by older code, and how today's reads them
@@ -26,6 +27,9 @@ pub mod following {}
 
 #[doc = include_str!("keeping.md")]
 pub mod keeping {}
+
+#[doc = include_str!("operating.md")]
+pub mod operating {}
 
 #[doc = include_str!("testing_a_domain.md")]
 pub mod testing_a_domain {}

@@ -42,6 +42,9 @@ pub(crate) trait Keeper {
 /// How much is written at a time.
 const PIECE: usize = 1024 * 1024; // 1 MiB
 
+/// So much is made durable at a time: whoever appends meanwhile waits for no more than that at the disk.
+const SYNCED_AT_A_TIME: u32 = 8 * 1024 * 1024; // 8 MiB
+
 /// What a record takes that says which positions are no longer held.
 const REMOVED_LEN: usize = RECORD_HEADER_LEN + 16;
 
@@ -144,6 +147,7 @@ struct Writing<'a> {
     /// What is not written yet, and where that begins.
     bytes: Vec<u8>,
     begin: u32,
+    synced: u32,
     last_checksum: u32,
     /// Positions that go and are not told of yet.
     pending: Option<Pending>,
@@ -178,6 +182,7 @@ impl<'a> Writing<'a> {
             keeper,
             bytes: Vec::new(),
             begin: FIRST_BATCH,
+            synced: FIRST_BATCH,
             last_checksum: 0,
             pending: None,
             next_position: Position::BEGINNING,
@@ -298,10 +303,7 @@ impl<'a> Writing<'a> {
         }
         let before = self.bytes.len();
         self.last_checksum = buffer.seal(stamp, self.salt, offset, &mut self.bytes);
-        let view = BatchView::verify(&self.bytes[before..], self.salt, offset);
-        let view = view.map_err(|_| Error::new(ErrorKind::Damaged, "a batch does not verify where it was written"))?;
-        let events = view.records().filter(|record| record.header.kind == Kind::Event).count() as u64;
-        self.tally.add(&self.bytes[before..], events, 1);
+        self.tally.add(&self.bytes[before..], buffer.events(), 1);
         self.marks.push(Mark { position: stamp.first_position, offset, time: self.last_time });
         self.last_time = stamp.time;
         Ok(())
@@ -311,6 +313,10 @@ impl<'a> Writing<'a> {
     fn put(&mut self) -> Result<bool, Error> {
         self.file.write_at(&self.bytes, self.begin.into()).map_err(|error| trouble(&self.preamble, error))?;
         self.begin += self.bytes.len() as u32;
+        if SYNCED_AT_A_TIME <= self.begin - self.synced {
+            self.file.sync().map_err(|error| trouble(&self.preamble, error))?;
+            self.synced = self.begin;
+        }
         let written = self.bytes.len();
         self.bytes.clear();
         Ok(self.keeper.wrote(written))

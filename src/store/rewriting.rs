@@ -10,6 +10,7 @@ use crate::log::{Keeper, rewrite};
 use crate::position::{Position, Version};
 use crate::segment::Segment;
 use crate::sync::Arc;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// What was decided of what is kept and what goes.
@@ -151,7 +152,7 @@ impl Writer {
             return Ok(None);
         }
         let storage = &**self.log.storage();
-        let mut counting = Counting { keeper, lost: HashMap::new(), kept: HashMap::new() };
+        let mut counting = Counting { keeper, lost: HashMap::default(), kept: HashMap::default() };
         let Some(draft) = rewrite(storage, row, self.log.options().read_mode, &mut counting)? else {
             return Ok(None);
         };
@@ -225,9 +226,9 @@ fn before(sources: &[&Indexed], stream: Term) -> Result<Before, Error> {
 /// Counts what goes, and notes what stays.
 struct Counting<'a> {
     keeper: &'a mut dyn Keeper,
-    lost: HashMap<Box<str>, u64>,
+    lost: HashMap<Box<str>, u64, RandomState>,
     /// The first event that stays of each stream.
-    kept: HashMap<Box<str>, Position>,
+    kept: HashMap<Box<str>, Position, RandomState>,
 }
 
 impl Keeper for Counting<'_> {

@@ -7,11 +7,12 @@ use super::support::{
 use crate::model::{Chance, Choices, forget_derived, seed};
 use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{
-    CrashChoice, DiskFault, DiskOperation, SimulatedDisk, backup_simulated, restore_simulated, verify_backup_simulated, verify_simulated,
+    CrashChoice, DiskFault, DiskOperation, SimulatedDisk, backup_simulated, restore_simulated, verify_backup_simulated,
+    verify_simulated,
 };
 use scorebook::{
-    Consumer, ErrorKind, EventStore, Followed, Going, LeftBecause, NewEvent, Options, Query, RecordedEvent, Retention, Scope, SegmentAct,
-    Position, Start, Staying, StreamName, Until, Version,
+    Consumer, ErrorKind, EventStore, Followed, Going, LeftBecause, NewEvent, Options, Position, Query, RecordedEvent,
+    Retention, Scope, SegmentAct, Start, Staying, StreamName, Until, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -201,7 +202,9 @@ fn decide(chance: &mut Chance, store: &EventStore, streams: &[StreamName], decid
         _ => {
             let live: Vec<&StreamName> = streams.iter().filter(|stream| !decided.finished.contains(*stream)).collect();
             for _ in 0..chance.below(12) {
-                let Some(stream) = (!live.is_empty()).then(|| chance.pick(&live)) else { return };
+                let Some(stream) = (!live.is_empty()).then(|| chance.pick(&live)) else {
+                    return;
+                };
                 let count = 1 + chance.below(4);
                 let mut event = || {
                     let bytes = vec![7; 100 + chance.below(2_000)];
@@ -275,7 +278,13 @@ fn half_dead(disk: &SimulatedDisk) -> (Vec<RecordedEvent>, BTreeSet<u64>) {
             add(&store, stream, [kilobyte(number)]);
         }
         if number % 16 == 7 {
-            store.batch().append(&a, Any, [kilobyte(number)]).once(&format!("key {number}")).commit().wait().expect("new");
+            store
+                .batch()
+                .append(&a, Any, [kilobyte(number)])
+                .once(&format!("key {number}"))
+                .commit()
+                .wait()
+                .expect("new");
         }
     }
     store.tombstone(&a, Any, "over").wait().expect("it is finished");
@@ -299,7 +308,9 @@ fn check_half_dead(disk: &SimulatedDisk, events: &[RecordedEvent], going: &BTree
     let left = left(&store);
     let stays: Vec<RecordedEvent> =
         events.iter().filter(|event| left.contains(&event.position().get())).cloned().collect();
-    assert!(events.iter().all(|event| left.contains(&event.position().get()) || going.contains(&event.position().get())));
+    assert!(
+        events.iter().all(|event| left.contains(&event.position().get()) || going.contains(&event.position().get()))
+    );
     check(&store, &stays);
     events.len() - stays.len()
 }
@@ -471,9 +482,8 @@ fn who_reads_in_the_middle_of_it_keeps_what_it_has() {
         let mut tagged = store.read_all().matching(Query::all().tag("n", 2)).into_iter();
         let mut backwards = store.read(&b).backwards().into_iter();
         let mut forwards = store.read(&b).into_iter();
-        let begin = |mut events: &mut dyn Iterator<Item = Result<RecordedEvent, scorebook::Error>>| {
-            read((&mut events).take(3))
-        };
+        let begin =
+            |mut events: &mut dyn Iterator<Item = Result<RecordedEvent, scorebook::Error>>| read((&mut events).take(3));
         let begun = [begin(&mut everything), begin(&mut tagged), begin(&mut backwards), begin(&mut forwards)];
         let compacted = store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
         assert!(50 < compacted.events_removed(), "{compacted:?}");
@@ -602,7 +612,14 @@ fn a_key_is_known_for_thirty_days_and_then_forgotten() {
     let day = Duration::from_secs(24 * 60 * 60);
     let a = name("game-1");
     let asked = |store: &EventStore| {
-        store.batch().append(&a, Any, [kilobyte(7)]).once("interaction-1").commit().wait().expect("accepted").is_repeat()
+        store
+            .batch()
+            .append(&a, Any, [kilobyte(7)])
+            .once("interaction-1")
+            .commit()
+            .wait()
+            .expect("accepted")
+            .is_repeat()
     };
     let store = small_segments().open_simulated(&disk).expect("it opens");
     assert!(!asked(&store));
@@ -819,7 +836,8 @@ fn what_is_old_goes_but_for_the_last_event_of_a_stream() {
         add(&store, &name("player-1"), [kilobyte(number)]);
     }
     let now = store.read_all().backwards().limit(1).into_iter().next().expect("an event").expect("it is read").time();
-    let is_young = |event: &RecordedEvent| now.nanos() - event.time().nanos() <= 4 * i64::try_from(day.as_nanos()).unwrap();
+    let is_young =
+        |event: &RecordedEvent| now.nanos() - event.time().nanos() <= 4 * i64::try_from(day.as_nanos()).unwrap();
     let expected = |is_kept: &dyn Fn(&RecordedEvent) -> bool| -> Vec<String> {
         all(&store).iter().filter(|event| event.stream() == "player-1" || is_kept(event)).map(whole).collect()
     };

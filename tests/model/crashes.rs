@@ -200,7 +200,9 @@ impl fmt::Display for Whence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "story `{}`, seed {}, stopped at mutation {}, {:?}", self.story, self.seed, self.stop_at, self.then)?;
         match &self.again {
-            Some((stop_at, choice)) => write!(f, ", then at mutation {stop_at} of recovery, {choice:?}"),
+            Some((stop_at, choice)) => {
+                write!(f, ", then at mutation {stop_at} of recovery, {choice:?}")
+            }
             None => Ok(()),
         }
     }

@@ -291,7 +291,9 @@ impl Model {
             let expected = all().filter(|(_, event)| event.kind() == kind).count() as u64;
             assert_eq!(count.expect("a number"), expected, "{whence}: how many are of kind {kind}");
         }
-        let Some(last) = self.events().take(found).last() else { return };
+        let Some(last) = self.events().take(found).last() else {
+            return;
+        };
         let query = query(last.stream, last.kind() as u8);
         let read = store.read_all().matching(query).backwards().limit(3);
         let read = read.iter().map(|event| event.expect("an event").position().get());

@@ -163,7 +163,9 @@ impl Life {
             Act::Write(stream, events) => self.append(stream, events, Durability::Written),
             Act::Handle(deliveries) => (0..deliveries).try_for_each(|_| self.handle().map(drop)),
             Act::Park => {
-                let Some(delivery) = self.member.try_next()? else { return Ok(()) };
+                let Some(delivery) = self.member.try_next()? else {
+                    return Ok(());
+                };
                 let last = delivery.events().last().map_or(Position::BEGINNING, |last| last.event().position());
                 delivery.nack_position(last, Verdict::Park, "by the story")
             }
@@ -201,7 +203,9 @@ impl Life {
 
     /// Handles what comes next; whether something did.
     fn handle(&mut self) -> Result<bool, Error> {
-        let Some(delivery) = self.member.try_next()? else { return Ok(false) };
+        let Some(delivery) = self.member.try_next()? else {
+            return Ok(false);
+        };
         let of = delivery.events().iter().map(|of| of.event().position().get());
         let results: Result<Vec<NewEvent>, Error> = of.map(|at| NewEvent::json("result", &at)).collect();
         let batch = delivery.batch().append(&name("results"), ExpectedVersion::Any, results?);

@@ -609,7 +609,9 @@ impl World {
             return;
         }
         // A directory that cannot be listed has no numbers.
-        let Ok(stats) = self.store().stats() else { return };
+        let Ok(stats) = self.store().stats() else {
+            return;
+        };
         assert!(self.epoch_before < stats.epoch(), "epoch {} was visible before this opening", stats.epoch());
         self.model.epoch = stats.epoch();
     }

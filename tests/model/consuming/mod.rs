@@ -279,8 +279,12 @@ impl Consuming {
 
     fn take(&mut self) -> Result<(), Error> {
         let at = self.chance.below(self.members.len());
-        let Some(member) = self.members.get_mut(at) else { return Ok(()) };
-        let Some(delivery) = member.try_next()? else { return Ok(()) };
+        let Some(member) = self.members.get_mut(at) else {
+            return Ok(());
+        };
+        let Some(delivery) = member.try_next()? else {
+            return Ok(());
+        };
         assert!(!self.is_paused, "it was paused");
         if self.disk.has_stopped() {
             return Ok(());

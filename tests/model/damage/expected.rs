@@ -63,7 +63,9 @@ enum State {
 
 impl Wound {
     fn of(old: &[u8], new: Option<&Vec<u8>>) -> Wound {
-        let Some(new) = new else { return Wound { state: State::Gone, touched: Vec::new(), len: 0 } };
+        let Some(new) = new else {
+            return Wound { state: State::Gone, touched: Vec::new(), len: 0 };
+        };
         let touched = differences(old, new);
         let is_legible = SECTOR <= new.len() && touched.first().is_none_or(|first| SECTOR <= first.start);
         let is_blank = is_zero(new.get(SECTOR..).unwrap_or_default());

@@ -290,7 +290,9 @@ impl<'a> Reading<'a> {
 pub(crate) fn read(files: &Files) -> Layout {
     let mut readings: BTreeMap<u32, Reading<'_>> = BTreeMap::new();
     for (path, bytes) in files {
-        let Some(sequence) = sequence_of(path) else { continue };
+        let Some(sequence) = sequence_of(path) else {
+            continue;
+        };
         let preamble = Preamble::of(bytes).unwrap_or_else(|| panic!("{path} has no valid preamble"));
         assert_eq!((preamble.sequence, preamble.size), (sequence, bytes.len()), "{path}");
         readings.insert(sequence, Reading { bytes, preamble });
@@ -336,7 +338,9 @@ impl Walk {
     fn segment(&mut self, file: &Reading<'_>, segment: &mut Segment, fixed: Option<(usize, u32)>, layout: &mut Layout) {
         let mut at = SECTOR;
         while fixed.is_none_or(|(end, _)| at < end) {
-            let Some((mut batch, records)) = file.batch(at) else { break };
+            let Some((mut batch, records)) = file.batch(at) else {
+                break;
+            };
             let header = &file.bytes[at..];
             assert_eq!(u64_at(header, 32), self.next_position, "{}: positions go on at byte {at}", segment.path);
             let begin = layout.events.len();

@@ -128,7 +128,9 @@ fn across(subject: &Subject, there: &[bool], report: &SalvageReport, store: &Eve
 
 /// A stream that may have ended in a loss takes no append before that is accepted, and every other does.
 fn doubts(subject: &Subject, there: &[bool], report: &SalvageReport, store: &EventStore) -> Checked {
-    let Some((_, last_lost)) = report.lost().last() else { return Ok(()) };
+    let Some((_, last_lost)) = report.lost().last() else {
+        return Ok(());
+    };
     for (name, events) in &subject.streams {
         let last = events.iter().rev().find(|index| there[**index]);
         let last = last.map_or(0, |index| subject.layout.events[*index].position);
@@ -138,7 +140,9 @@ fn doubts(subject: &Subject, there: &[bool], report: &SalvageReport, store: &Eve
         match append(store, name) {
             Err(error) if (is_in_doubt || may_be_in_doubt) && error.kind() == ErrorKind::Lost => {}
             Ok(()) if !is_in_doubt => {}
-            other => return silent(format!("appending to {name}, which ends at {last}: {other:?}: {report}")),
+            other => {
+                return silent(format!("appending to {name}, which ends at {last}: {other:?}: {report}"));
+            }
         }
     }
     Ok(())
