@@ -861,3 +861,22 @@ fn what_is_old_goes_but_for_the_last_event_of_a_stream() {
     assert_eq!(texts(&store), without);
     assert_eq!(add(&store, &old, [kilobyte(1)]).of(&old).expect("its own").last_version().get(), 51);
 }
+
+#[test]
+fn a_salvage_copies_what_is_left_with_the_gaps_it_has() {
+    let (disk, copy) = (SimulatedDisk::new(37), SimulatedDisk::new(38));
+    half_dead(&disk);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    add(&store, &name("game-2"), [kilobyte(1)]);
+    let stays = all(&store);
+    store.close().expect("it closes");
+    salvage_simulated(&disk, &copy).expect("all is good");
+    let texts = |events: &[RecordedEvent]| events.iter().map(whole).collect::<Vec<_>>();
+    let copied = small_segments().open_simulated(&copy).expect("it opens");
+    assert_eq!(texts(&all(&copied)), texts(&stays));
+    assert_eq!(copied.head().expect("a head"), stays.last().expect("an event").position());
+    let report = verify_simulated(&copy);
+    drop(copied);
+    assert!(report.expect("it can be read").is_sound());
+}
