@@ -65,6 +65,7 @@ mod query;
 mod receipt;
 mod retention;
 mod segment;
+mod snapshot;
 mod storage;
 mod store;
 mod subscription;
@@ -88,6 +89,10 @@ pub use error::{AppendError, Conflict, Error, ErrorKind};
 pub use modelling::{Aggregate, AggregateStream, At, EventContext, Loaded, OnUnknown};
 pub use modelling::{Decision, ExecuteError, Executed, Executing, Execution, Together};
 pub use modelling::{Fold, OnQuery, OnSeveral, OnStream};
+
+pub use modelling::Snapshots;
+pub use snapshot::{SnapshotFault, SnapshotSource};
+pub use store::{SnapshotCheck, SnapshotInfo, SnapshotOutcome};
 
 pub use modelling::{CheckFailure, CheckReport, CheckedShape};
 pub use modelling::{

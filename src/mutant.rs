@@ -208,6 +208,12 @@ mutants! {
     GoesOnWithWhatWasLost,
     /// Whoever asks for a key gets the state that is kept, whatever has come since.
     AnswersWithWhatIsKept,
+    /// That a snapshot is ahead of the log proves nothing.
+    TakesNoSnapshotForAWitness,
+    /// A snapshot is written although there is a newer one, whose place it takes.
+    LetsAnOlderStateReplaceANewer,
+    /// A state is begun with a snapshot of what was deleted since.
+    ResumesWhatWasDeleted,
     /// Live handlers of one event are called as they were added, whatever their order.
     CallsHandlersAsTheyWereAdded,
     /// Where a live handler fails, those behind it are not called with the event.

@@ -55,6 +55,7 @@ pub struct Options {
     pub(crate) staged_bytes_max: usize,
     pub(crate) tags_from_metadata: Vec<MetadataField>,
     pub(crate) verify_at_open_max: u64,
+    pub(crate) snapshots_kept: usize,
     /// The epoch of the opening is higher than this: what is copied in from elsewhere keeps the epochs it has.
     pub(crate) epoch_floor: u32,
 }
@@ -75,6 +76,7 @@ impl Default for Options {
             staged_bytes_max: 64 * 1024 * 1024,
             tags_from_metadata: Vec::new(),
             verify_at_open_max: 4 * 1024 * 1024,
+            snapshots_kept: 2,
             epoch_floor: 0,
         }
     }
@@ -136,6 +138,14 @@ impl Options {
         self
     }
 
+    /// How many snapshots are kept of each projection and each aggregate's stream: the newest, 1 to 100. Default: 2, so that
+    /// there is one when another does not verify.
+    #[must_use]
+    pub fn snapshots_kept(mut self, snapshots: usize) -> Options {
+        self.snapshots_kept = snapshots;
+        self
+    }
+
     /// Fields of metadata that are also made tags of every event that is appended, so that queries find events by them.
     /// They count among the event's tags; where there are 64 already, or the text cannot be a tag's, there is no tag of it.
     /// Default: none; events that are stored already stay as they are.
@@ -163,6 +173,10 @@ impl Options {
                     self.segment_bytes_max
                 ),
             ));
+        }
+        if !(1..=100).contains(&self.snapshots_kept) {
+            let act = format!("snapshots_kept is {}: it must be 1 to 100", self.snapshots_kept);
+            return Err(Error::new(ErrorKind::InvalidArgument, act));
         }
         Ok(())
     }

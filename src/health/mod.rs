@@ -3,6 +3,7 @@
 use crate::consumer::ConsumerHealth;
 use crate::error::Error;
 use crate::position::Position;
+use crate::snapshot::SnapshotFault;
 use crate::store::{EventStore, Status};
 use std::fmt;
 use std::time::Duration;
@@ -114,6 +115,13 @@ pub enum Concern {
         /// How old the first event is that is not done.
         time: Duration,
     },
+    /// A snapshot was passed over since the store was opened, and events were replayed in its place.
+    SnapshotPassedOver {
+        /// Its file, relative to the directory of the store.
+        path: String,
+        /// What is wrong with it.
+        fault: SnapshotFault,
+    },
     /// A consumer has set events aside.
     Parked {
         /// The name of the consumer.
@@ -155,6 +163,8 @@ impl EventStore {
         let room = self.room_left()?;
         concerns.extend(room.filter(|room| *room < thresholds.room).map(|bytes| Concern::LittleRoom { bytes }));
         concerns.extend(self.doubtful_positions()?.map(|(first, last)| Concern::Lost { first, last }));
+        let passed_over = self.passed_over_snapshots().into_iter();
+        concerns.extend(passed_over.map(|over| Concern::SnapshotPassedOver { path: over.path, fault: over.fault }));
         for info in self.consumers()? {
             let name = || info.name().to_owned();
             match info.health() {
@@ -214,6 +224,7 @@ impl fmt::Display for Concern {
             Concern::Full { why } => write!(f, "nothing is written until there is room: {why}"),
             Concern::LittleRoom { bytes } => write!(f, "there is room for {bytes} bytes more"),
             Concern::Lost { first, last } => write!(f, "positions {first} to {last} cannot be read"),
+            Concern::SnapshotPassedOver { path, fault } => write!(f, "{path} was passed over: {fault}"),
             Concern::ConsumerPaused { name, why } => write!(f, "consumer {name} is paused: {why}"),
             Concern::ConsumerTripped { name, why } => write!(f, "the handler of consumer {name} keeps failing: {why}"),
             Concern::ConsumerStalled { name } => write!(f, "consumer {name} does not get on"),

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::index::{SavedTable, StreamTable};
 use crate::log::{CloseState, Opened, is_same_writer, living_writer, open_for_reading, read_live};
 use crate::options::{Options, ReadMode};
+use crate::snapshot::furthest_witness;
 use crate::storage::Storage;
 use crate::sync::{Arc, sleep};
 use std::time::Duration;
@@ -36,7 +37,7 @@ fn scan(storage: &Arc<dyn Storage>) -> Result<Opened<StreamTable>, Error> {
     loop {
         attempt += 1;
         let said = read_live(&**storage);
-        let witness = SavedTable::read(&**storage).map(|table| table.witness());
+        let witness = furthest_witness(&**storage, SavedTable::read(&**storage).as_ref());
         let opened = open_for_reading(&**storage, &options(), witness.as_ref(), |_| StreamTable::default());
         let has_changed = read_live(&**storage) != said;
         let is_settled = opened.as_ref().is_ok_and(|opened| {

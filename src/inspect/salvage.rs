@@ -7,6 +7,7 @@ use crate::index::{SavedTable, StreamTable};
 use crate::log::{Damage, Visitor, open_for_reading};
 use crate::options::Options;
 use crate::position::{Place, Position};
+use crate::snapshot::furthest_witness;
 use crate::storage::Storage;
 use crate::store::{EventStore, StoreParts};
 use crate::sync::Arc;
@@ -65,7 +66,7 @@ pub(crate) fn salvage_on(
     let target = open_destination(&Options { epoch_floor: surveyed.sequence.epoch, ..Options::default() })?;
     let fresh =
         |_| Copier { table: StreamTable::default(), target: target.clone(), epoch: 0, lost: Vec::new(), failure: None };
-    let witness = SavedTable::read(&**storage).map(|table| table.witness());
+    let witness = furthest_witness(&**storage, SavedTable::read(&**storage).as_ref());
     let mut copied = open_for_reading(&**storage, &options(), witness.as_ref(), fresh)?;
     if let Some(failure) = copied.visitor.failure.take() {
         return Err(failure);

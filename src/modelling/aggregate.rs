@@ -1,6 +1,7 @@
 //! What a user says of an aggregate: how its events change it, and what it decides.
 
 use super::event::Event;
+use super::snapshots::Snapshots;
 use crate::error::Error;
 use crate::event::{Metadata, NewEvent, RecordedEvent};
 use crate::name::StreamName;
@@ -97,6 +98,42 @@ pub trait Aggregate: Clone + Send + Sync + 'static {
     #[must_use]
     fn states_kept() -> usize {
         1_024
+    }
+
+    /// How states are saved beside the log, and when, so that a load replays only what has come since. Default: they are not.
+    ///
+    /// A snapshot is never trusted: one that is damaged, of another store or log, or of another schema is passed over, and the
+    /// events are replayed.
+    ///
+    /// ```
+    /// # use scorebook::{Aggregate, EventContext, Snapshots, StreamName};
+    /// # scorebook::events! {
+    /// #     /// What happens to a counter.
+    /// #     pub enum Counted {
+    /// #         /// It went up by so many.
+    /// #         Up(u32) = "counted_up", 1;
+    /// #     }
+    /// # }
+    /// #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// struct Counter(u32);
+    ///
+    /// impl Aggregate for Counter {
+    /// #     type Event = Counted;
+    /// #     type Command = u32;
+    /// #     type Refusal = ();
+    /// #     fn new(_: &StreamName) -> Counter { Counter(0) }
+    /// #     fn decide(&self, count: &u32) -> Result<Vec<Counted>, ()> { Ok(vec![Counted::Up(*count)]) }
+    /// #     fn apply(&mut self, Counted::Up(count): &Counted, _: &EventContext<'_>) { self.0 += count; }
+    ///     // …
+    ///     fn snapshots() -> Option<Snapshots<Counter>> {
+    ///         Some(Snapshots::json(1).every_events(500).at_close())
+    ///     }
+    /// }
+    /// assert_eq!(Counter::snapshots().map(|snapshots| snapshots.schema()), Some(1));
+    /// ```
+    #[must_use]
+    fn snapshots() -> Option<Snapshots<Self>> {
+        None
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::name::StreamName;
 use crate::position::Version;
+use crate::store::{EventStore, SnapshotCheck};
 use serde::Serialize;
 use std::any::type_name;
 use std::fmt;
@@ -104,6 +105,14 @@ pub(super) trait AnyFold: Send + Sync {
 
     /// The state of a stream without events.
     fn begin<'a>(&'a self, registry: &'a Registry, stream: &StreamName) -> Box<dyn AnyState + 'a>;
+
+    /// Holds the snapshots of a stream against what its events fold to.
+    fn verify_snapshots(
+        &self,
+        store: &EventStore,
+        registry: &Registry,
+        stream: &StreamName,
+    ) -> Result<Vec<SnapshotCheck>, Error>;
 }
 
 /// The state of a stream.
@@ -137,6 +146,15 @@ impl<A: Aggregate + Serialize> AnyFold for FoldOf<A> {
     fn begin<'a>(&'a self, registry: &'a Registry, stream: &StreamName) -> Box<dyn AnyState + 'a> {
         Box::new(State { registry, state: A::new(stream) })
     }
+
+    fn verify_snapshots(
+        &self,
+        store: &EventStore,
+        registry: &Registry,
+        stream: &StreamName,
+    ) -> Result<Vec<SnapshotCheck>, Error> {
+        store.aggregate::<A>(stream).verify_snapshots_with(registry)
+    }
 }
 
 impl<A: Aggregate + Serialize> AnyState for State<'_, A> {
@@ -155,7 +173,6 @@ mod tests {
     use crate::event::NewEvent;
     use crate::modelling::{Event, EventContext, OnUnknown, RegistryFault};
     use crate::position::ExpectedVersion;
-    use crate::store::EventStore;
 
     crate::events! {
         /// What happens to a counter.

@@ -1,4 +1,4 @@
-//! The state of a stream: its events folded, from the first one or from a state that is kept.
+//! The state of a stream: its events folded, from the first one, from a snapshot, or from a state that is kept.
 
 use super::aggregate::{Aggregate, EventContext, OnUnknown};
 use super::registry::Registry;
@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
+use crate::snapshot::{Head, LastEvent};
 use crate::store::{EventStore, StreamEvents};
 use crate::sync::Arc;
 use crate::time::Timestamp;
@@ -31,11 +32,15 @@ pub struct Loaded<A> {
     version: Version,
     /// The event it ends with; `None` at version 0.
     last: Option<Last>,
+    /// How many bytes of payload were folded in, also those in the snapshot it began with.
+    folded_bytes: u64,
+    /// The version of that.
+    snapshot: Option<Version>,
 }
 
 /// What tells an event from every other, also from one that was given its position again after a loss.
 #[derive(Clone, Copy, PartialEq)]
-struct Last {
+pub(super) struct Last {
     position: Position,
     epoch: u32,
     epoch_bits: u64,
@@ -80,7 +85,8 @@ impl<A: Aggregate> AggregateStream<A> {
     /// * [`Decode`](ErrorKind::Decode): the payload of an event is not what its schema says.
     /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the registry of the store has not the aggregate's events, or there
     ///   is none and they cannot be put into one.
-    /// * [`BelowFloor`](ErrorKind::BelowFloor): events of the stream were removed.
+    /// * [`BelowFloor`](ErrorKind::BelowFloor): events of the stream were removed, and no [snapshot](Aggregate::snapshots) has
+    ///   all of them.
     /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events of the stream cannot be read any more, or may be
     ///   among those that cannot.
     /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
@@ -92,8 +98,10 @@ impl<A: Aggregate> AggregateStream<A> {
                 None => states.forget(&self.stream, &known),
             }
         }
-        let loaded = Loaded::new(&self.stream).fold(&self.store, &registry, &self.stream, None)?;
+        let begun = self.store.elapsed();
+        let loaded = self.replay(&registry, None)?;
         states.put(&registry, &self.stream, &loaded);
+        self.save_where_due(&loaded, Some(self.store.elapsed().saturating_sub(begun)));
         Ok(loaded)
     }
 
@@ -143,7 +151,7 @@ impl<A: Aggregate> AggregateStream<A> {
         };
         let loaded = match before.zip(since) {
             Some((mut loaded, events)) => loaded.take(events, &registry, &self.stream, Some(at)).map(|()| loaded)?,
-            None => Loaded::new(&self.stream).fold(&self.store, &registry, &self.stream, Some(at))?,
+            None => self.replay(&registry, Some(at))?,
         };
         match at {
             At::Version(version) if loaded.version < version => {
@@ -184,7 +192,18 @@ impl<A: Aggregate> AggregateStream<A> {
         // Also where an event could not be folded in: the state is that of the event before it.
         states.put(registry, &self.stream, &loaded);
         drop(turn);
-        outcome.map(|()| loaded)
+        outcome?;
+        self.save_where_due(&loaded, None);
+        Ok(loaded)
+    }
+
+    /// Folds the events of the stream: from the nearest snapshot that can be used, or the first.
+    fn replay(&self, registry: &Registry, at: Option<At>) -> Result<Loaded<A>, Error> {
+        let resumed = A::snapshots().map(|snapshots| self.resume(&snapshots, at)).transpose()?.flatten();
+        let Some((mut loaded, events)) = resumed else {
+            return Loaded::new(&self.stream).fold(&self.store, registry, &self.stream, at);
+        };
+        loaded.take(events.into_iter().flatten(), registry, &self.stream, at).map(|()| loaded)
     }
 
     fn registry_and_states(&self) -> Result<(Registry, Arc<States<A>>), Error> {
@@ -193,8 +212,21 @@ impl<A: Aggregate> AggregateStream<A> {
 }
 
 impl<A: Aggregate> Loaded<A> {
-    fn new(stream: &StreamName) -> Loaded<A> {
-        Loaded { state: Arc::new(A::new(stream)), version: Version::NONE, last: None }
+    pub(super) fn new(stream: &StreamName) -> Loaded<A> {
+        let state = Arc::new(A::new(stream));
+        Loaded { state, version: Version::NONE, last: None, folded_bytes: 0, snapshot: None }
+    }
+
+    /// What a snapshot holds.
+    pub(super) fn resumed(state: A, head: &Head) -> Loaded<A> {
+        let LastEvent { position, epoch, epoch_bits, time, .. } = head.last;
+        Loaded {
+            state: Arc::new(state),
+            version: head.version,
+            last: Some(Last { position, epoch, epoch_bits, time }),
+            folded_bytes: head.folded_bytes,
+            snapshot: Some(head.version),
+        }
     }
 
     /// What the log holds behind the event it ends with. None where the log holds another event there, or none.
@@ -209,14 +241,16 @@ impl<A: Aggregate> Loaded<A> {
         let mut events = read.from(self.version).iter();
         let is_still_there = match events.next() {
             Some(Ok(event)) => self.last == Some(Last::of(&event)),
-            Some(Err(error)) if error.kind() != ErrorKind::StreamNotFound => return Err(error),
+            Some(Err(error)) if !matches!(error.kind(), ErrorKind::StreamNotFound | ErrorKind::BelowFloor) => {
+                return Err(error);
+            }
             Some(Err(_)) | None => false,
         };
         Ok(is_still_there.then_some(events))
     }
 
     /// Folds in the whole stream, from the state it begins with.
-    fn fold(
+    pub(super) fn fold(
         mut self,
         store: &EventStore,
         registry: &Registry,
@@ -258,6 +292,7 @@ impl<A: Aggregate> Loaded<A> {
         check_next(stream, self.version, event)?;
         fold_in(Arc::make_mut(&mut self.state), registry, event)?;
         (self.version, self.last) = (event.version(), Some(Last::of(event)));
+        self.folded_bytes += event.data().len() as u64;
         Ok(())
     }
 
@@ -295,7 +330,7 @@ pub(crate) fn fold_in<A: Aggregate>(state: &mut A, registry: &Registry, event: &
 }
 
 impl Last {
-    fn of(event: &RecordedEvent) -> Last {
+    pub(super) fn of(event: &RecordedEvent) -> Last {
         Last { position: event.position(), epoch: event.epoch(), epoch_bits: event.epoch_bits, time: event.time() }
     }
 }
@@ -331,6 +366,22 @@ impl<A> Loaded<A> {
     pub fn position(&self) -> Position {
         self.last.map_or(Position::BEGINNING, |last| last.position)
     }
+
+    /// The version of the snapshot that it was folded from; `None` where that was done from the first event.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Version> {
+        self.snapshot
+    }
+
+    /// How many bytes of payload are folded into it.
+    pub(super) fn folded_bytes(&self) -> u64 {
+        self.folded_bytes
+    }
+
+    /// Whether this is the event it ends with.
+    pub(super) fn ends_with(&self, last: &Last) -> bool {
+        self.last.as_ref() == Some(last)
+    }
 }
 
 impl From<Version> for At {
@@ -359,7 +410,7 @@ impl<A> Clone for AggregateStream<A> {
 
 impl<A> Clone for Loaded<A> {
     fn clone(&self) -> Loaded<A> {
-        Loaded { state: self.state.clone(), version: self.version, last: self.last }
+        Loaded { state: self.state.clone(), ..*self }
     }
 }
 

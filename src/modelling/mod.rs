@@ -14,6 +14,9 @@
 //! aggregate  what a user says of an aggregate
 //! load       the state of a stream, folded from the first event or from a kept state
 //! states     the states that are kept
+//! snapshots  what a user says of how a state is saved, and when
+//! snapshotting  states are taken up from snapshots, and saved
+//! behind     what is done behind an answer
 //! execute    a command on its way: key, decision, append, and again
 //! command    a command to one aggregate
 //! together   commands to several, in one batch
@@ -23,6 +26,7 @@
 //! ```
 
 mod aggregate;
+mod behind;
 mod caught;
 mod check;
 mod command;
@@ -39,6 +43,8 @@ mod payload;
 mod raw;
 mod registry;
 mod shape;
+mod snapshots;
+mod snapshotting;
 mod snowflake;
 mod soundness;
 mod states;
@@ -60,6 +66,7 @@ pub(crate) use load::fold_in;
 pub use load::{AggregateStream, At, Loaded};
 pub use registry::{EventTypeInfo, Registry, RegistryBuilder};
 pub use shape::EventShape;
+pub use snapshots::Snapshots;
 pub use snowflake::Snowflake;
 pub use together::{OnSeveral, Together};
 pub use upcast::Split;

@@ -1,10 +1,11 @@
-//! Payloads written down and read back, each by its codec. bincode and its limit are confined to this file.
+//! Payloads and states written down and read back, each by its codec. bincode and its limit are confined to this file.
 
 use super::raw;
 use super::shape::EventShape;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Codec, NewEvent, RecordedEvent};
 use crate::limits::RECORD_BYTES_MAX;
+use crate::snapshot::BODY_BYTES_MAX;
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -31,15 +32,37 @@ pub(super) fn encode<T: Serialize + ?Sized>(codec: Codec, payload: &T) -> Result
 pub(super) fn decode<T: DeserializeOwned>(codec: Codec, bytes: &[u8]) -> Result<T, Cause> {
     match codec {
         Codec::Json => Ok(serde_json::from_slice(bytes)?),
-        Codec::Bincode => {
-            let (payload, len) = bincode::serde::decode_from_slice(bytes, CONFIG)?;
-            match bytes.len() - len {
-                0 => Ok(payload),
-                rest => Err(format!("{rest} of {} bytes are left over", bytes.len()).into()),
-            }
-        }
+        Codec::Bincode => whole(bincode::serde::decode_from_slice(bytes, CONFIG)?, bytes),
         Codec::Bytes => Ok(raw::decode(bytes)?),
         Codec::Other(number) => Err(unnamed(number)),
+    }
+}
+
+/// The same for a state, which may be larger than a record.
+const STATE_CONFIG: Configuration<LittleEndian, Varint, Limit<BODY_BYTES_MAX>> =
+    bincode::config::standard().with_limit::<BODY_BYTES_MAX>();
+
+/// Writes a state down.
+pub(super) fn encode_state<T: Serialize>(codec: Codec, state: &T) -> Result<Vec<u8>, Cause> {
+    match codec {
+        Codec::Bincode => Ok(bincode::serde::encode_to_vec(state, STATE_CONFIG)?),
+        other => encode(other, state),
+    }
+}
+
+/// Reads a state, all of it.
+pub(super) fn decode_state<T: DeserializeOwned>(codec: Codec, bytes: &[u8]) -> Result<T, Cause> {
+    match codec {
+        Codec::Bincode => whole(bincode::serde::decode_from_slice(bytes, STATE_CONFIG)?, bytes),
+        other => decode(other, bytes),
+    }
+}
+
+/// What was read, where nothing is left over.
+fn whole<T>((value, len): (T, usize), bytes: &[u8]) -> Result<T, Cause> {
+    match bytes.len() - len {
+        0 => Ok(value),
+        rest => Err(format!("{rest} of {} bytes are left over", bytes.len()).into()),
     }
 }
 

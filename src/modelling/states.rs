@@ -100,6 +100,13 @@ impl<A: Aggregate> States<A> {
         drop(gone);
     }
 
+    /// All that are kept.
+    pub(super) fn all(&self) -> Vec<(StreamName, Loaded<A>)> {
+        let kept = self.kept.lock();
+        let both = kept.young.iter().chain(&kept.old);
+        both.map(|(stream, loaded)| (stream.clone(), loaded.clone())).collect()
+    }
+
     /// Forgets a state that the log knows nothing of, or that is gone on with; unless another one is kept by now.
     pub(super) fn forget(&self, stream: &StreamName, loaded: &Loaded<A>) {
         let kept = &mut *self.kept.lock();

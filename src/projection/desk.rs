@@ -2,7 +2,7 @@
 
 use super::kind::{Projection, Saving};
 use super::running::Running;
-use super::saved::{Found, Shelf};
+use super::saved::{self, Found};
 use crate::error::{Error, ErrorKind};
 use crate::position::Position;
 use crate::store::EventStore;
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 /// What is known of the saved states.
 pub(super) struct Desk {
-    shelf: Shelf,
+    /// Up to where the state goes that was saved or found last.
+    saved: Position,
     /// When a state was saved last, or that was tried: how many events had been folded in, the time, and how long it took.
     events: u64,
     at: Duration,
@@ -25,14 +26,14 @@ pub(super) struct Desk {
 const TIMES_TOOK: u32 = 20;
 
 impl Desk {
-    pub(super) fn new<P: Projection>(store: &EventStore, found: Option<&Found<P>>) -> Result<Desk, Error> {
-        let shelf = Shelf::new(store, found)?;
-        Ok(Desk { shelf, events: 0, at: store.elapsed(), took: Duration::ZERO, is_replaced: false, is_closed: false })
+    pub(super) fn new<P: Projection>(store: &EventStore, found: Option<&Found<P>>) -> Desk {
+        let saved = found.map_or(Position::BEGINNING, |found| found.position);
+        Desk { saved, events: 0, at: store.elapsed(), took: Duration::ZERO, is_replaced: false, is_closed: false }
     }
 
     /// Up to where the state goes that was saved last.
     pub(super) fn saved(&self) -> Position {
-        self.shelf.saved
+        self.saved
     }
 
     /// What is saved is not what is shown any more.
@@ -45,15 +46,18 @@ impl Desk {
             return Err(Error::new(ErrorKind::Closed, "the store was closed"));
         }
         let (folded, events) = (running.folded(), running.events());
-        if folded.position() == self.shelf.saved && !self.is_replaced || !store.has_a_desk() {
+        if folded.position() == self.saved && !self.is_replaced || !store.has_a_desk() {
             return Ok(());
         }
         let begun = store.elapsed();
-        let saved = self.shelf.save(store, &folded);
+        let saved = saved::save(store, &folded, self.is_replaced);
         self.is_replaced &= saved.is_err();
+        if let Ok(true) = saved {
+            self.saved = folded.position();
+        }
         let now = store.elapsed();
         (self.events, self.at, self.took) = (events, now, now.saturating_sub(begun));
-        saved
+        saved.map(drop)
     }
 }
 

@@ -126,7 +126,7 @@ impl<P: Projection> Running<P> {
 
     fn start(store: &EventStore) -> Result<Arc<Running<P>>, Error> {
         let found = saved::load::<P>(store, Position::new(u64::MAX))?;
-        let desk = Desk::new(store, found.as_ref())?;
+        let desk = Desk::new(store, found.as_ref());
         let (state, position) = found.map_or_else(first, |found| (found.state, found.position));
         let folding = Folding {
             live: store.subscribe(P::query(), Start::After(position)),

@@ -28,6 +28,7 @@ mod request;
 mod rewriting;
 #[cfg(all(test, scorebook_shuttle))]
 mod schedules;
+mod snapshots;
 mod standing;
 mod streams;
 mod threads;
@@ -45,15 +46,17 @@ pub use info::{Stats, Status, StoreId};
 pub use pending::PendingReceipt;
 pub use read::{StreamEvents, StreamRead};
 pub use read_all::AllRead;
+pub use snapshots::{SnapshotCheck, SnapshotInfo, SnapshotOutcome};
 pub use standing::{Hold, Standing, StreamMetadata};
 pub use streams::{StreamInfo, StreamList};
 
 pub(crate) use audience::{CalledFor, Seat};
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, Draft};
 pub(crate) use durable::DurableLog;
 pub(crate) use following::{BeforeClose, LOOK_EVERY, Sight, StoreLink};
 pub(crate) use open::StoreParts;
 pub(crate) use rewriting::Decided;
+pub(crate) use snapshots::{Looked, Sought};
 
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::{EventId, NewEvent, RecordedEvent};

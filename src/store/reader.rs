@@ -10,6 +10,7 @@ use crate::log::{
 };
 use crate::options::Options;
 use crate::position::Place;
+use crate::snapshot::furthest_witness;
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock, sleep};
 
@@ -124,7 +125,7 @@ fn open(storage: &Arc<dyn Storage>, options: &Options, audience: &Arc<Audience>)
         let said = read_live(&**storage);
         // A writer may have come or gone while the log was read, so both moments count. One that came and went in between
         // is told by `live`, in which each leaves its mark.
-        let witness = SavedTable::read(&**storage).map(|table| table.witness());
+        let witness = furthest_witness(&**storage, SavedTable::read(&**storage).as_ref());
         let opened = open_for_reading(&**storage, options, witness.as_ref(), Lookup::of_store);
         let has_changed = read_live(&**storage) != said;
         let was_changing = has_changed || was_locked || storage.is_locked().unwrap_or(false);

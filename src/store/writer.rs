@@ -17,6 +17,7 @@ use crate::name::StreamName;
 use crate::options::{Durability, Options};
 use crate::position::{Place, Position, Version};
 use crate::receipt::{Receipt, StreamReceipt};
+use crate::snapshot::furthest_witness;
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock, Sender};
 use std::collections::VecDeque;
@@ -103,7 +104,7 @@ impl Writer {
     ) -> Result<Writer, Error> {
         let mut facts = None;
         let saved = SavedTable::read(&**storage);
-        let witness = saved.as_ref().map(SavedTable::witness);
+        let witness = furthest_witness(&**storage, saved.as_ref());
         let mut keeper = Keeper::new(saved.as_ref());
         let derived = Derived { storage: storage.clone(), mode: options.read_mode, saved };
         let lookup = |store| Lookup::with_derived(store, derived.clone());

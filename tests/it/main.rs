@@ -107,6 +107,7 @@ mod regressions;
 #[cfg(feature = "cli")]
 mod replaying;
 mod schemas;
+mod snapshots;
 mod streams;
 mod subscriptions;
 mod support;

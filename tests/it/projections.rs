@@ -456,6 +456,14 @@ fn snapshots(disk: &SimulatedDisk) -> Vec<String> {
     disk.file_names().into_iter().filter(|path| path.starts_with("snapshots/")).collect()
 }
 
+/// Of which versions there are snapshots, those written last first.
+fn versions_saved(disk: &SimulatedDisk) -> Vec<u32> {
+    let store = EventStore::options().open_simulated_read_only(disk).expect("it can be read");
+    let snapshots = store.snapshots().expect("they can be listed");
+    assert!(snapshots.iter().all(|snapshot| snapshot.fault().is_none()), "{snapshots:?}");
+    snapshots.iter().map(|snapshot| snapshot.schema()).collect()
+}
+
 #[test]
 fn a_state_of_another_version_or_query_is_not_looked_at() {
     fn saved<P: Projection>(disk: &SimulatedDisk) -> (u64, u64) {
@@ -471,17 +479,17 @@ fn a_state_of_another_version_or_query_is_not_looked_at() {
     add(&store, &name("a"), events(1..10));
     store.close().expect("it closes");
     assert_eq!(saved::<Older>(&disk), (0, 9));
-    disk.write_file("snapshots/projection-sums-1.7.txt", b"somebody's notes");
+    disk.write_file("snapshots/notes-1.7.txt", b"somebody's notes");
     assert_eq!(saved::<Older>(&disk), (9, 9));
     assert_eq!(saved::<Sums>(&disk), (0, 9));
-    let mine = ["snapshots/projection-sums-1.7.txt", "snapshots/projection-sums-2.0"];
-    assert_eq!(snapshots(&disk), mine, "what is older goes, and nothing else");
+    assert_eq!(versions_saved(&disk), [2], "what is older goes");
     assert_eq!(saved::<Narrower>(&disk), (0, 9), "of the same version, and another query");
     assert_eq!(saved::<Sums>(&disk), (0, 9), "the other way round");
     assert_eq!(saved::<Newer>(&disk), (0, 9));
-    assert_eq!(snapshots(&disk), ["snapshots/projection-sums-1.7.txt", "snapshots/projection-sums-3.0"]);
+    assert_eq!(versions_saved(&disk), [3]);
     assert_eq!(saved::<Sums>(&disk), (0, 9), "an older program folds anew and removes nothing");
-    assert_eq!(snapshots(&disk).len(), 3);
+    assert_eq!(versions_saved(&disk), [3, 2]);
+    assert!(snapshots(&disk).contains(&"snapshots/notes-1.7.txt".to_owned()), "nothing else goes");
 }
 
 #[test]
@@ -566,16 +574,26 @@ fn a_saved_state_of_another_log_is_no_worse_than_none() {
         disk
     });
     let file = |disk: &SimulatedDisk, path: &String| disk.read_file(path).expect("it is there");
+    let mut refused = 0;
     for (mine, theirs) in [(&one, &other_one), (&other_one, &one), (&begun, &one), (&one, &begun), (&one, &foreign)] {
         let copy = mine.kill();
         for path in &snapshots(theirs) {
             copy.write_file(path, &file(theirs, path));
         }
-        let store = small_segments().open_simulated(&copy).expect("a store");
+        let store = match small_segments().open_simulated(&copy) {
+            Ok(store) => store,
+            // Of the store it says it is of, the other one has gone further: so much seems lost here.
+            Err(error) => {
+                assert!(!std::ptr::eq(theirs, &foreign) && error.kind() == ErrorKind::Damaged, "{error:?}");
+                refused += 1;
+                continue;
+            }
+        };
         check(&store, &sums(&store), "with the states of another log");
         let folded = store.fold::<Sums>(Position::new(3)).expect("it folds");
         assert_eq!(*folded, Sums::of(&store, Position::new(3)));
     }
+    assert_eq!(refused, 1, "only what goes further is a loss");
 }
 
 fn written() -> Options {

@@ -431,7 +431,7 @@ const FLOORS: [&[&str]; 13] = [
     &["storage"],
     &["segment"],
     &["log"],
-    &["index"],
+    &["index", "snapshot"],
     &["store"],
     &["inspect", "backup", "compaction", "subscription", "consumer", "health"],
     &["modelling"],
@@ -683,7 +683,13 @@ fn removes_only_in_the_log(path: &str, text: &str) -> Complaints {
     }
     let is_log = path.starts_with("src/log/") || path.starts_with("src/segment/");
     // Derived files, and what a backup does not need any more.
-    let others = ["src/index/terms_file.rs", "src/index/check.rs", "src/projection/saved.rs", "src/backup/manifest.rs"];
+    let others = [
+        "src/index/terms_file.rs",
+        "src/index/check.rs",
+        "src/snapshot/catalog.rs",
+        "src/snapshot/file.rs",
+        "src/backup/manifest.rs",
+    ];
     let may_remove = is_log || others.contains(&path);
     let code = Code::without_tests(path, text);
     let mut complaints = Vec::new();

@@ -1,0 +1,485 @@
+//! Snapshots of aggregates: taken up by whoever loads a stream, and written behind the answer.
+
+use super::aggregate::Aggregate;
+use super::behind::Behind;
+use super::caught::caught;
+use super::load::{AggregateStream, At, Last, Loaded};
+use super::registry::Registry;
+use super::snapshots::{Newest, Snapshots};
+use super::states::States;
+use crate::error::{Error, ErrorKind};
+use crate::event::RecordedEvent;
+use crate::mutant::Mutant;
+use crate::name::StreamName;
+use crate::position::Version;
+use crate::snapshot::{Head, LastEvent, SnapshotFault, SnapshotSource};
+use crate::store::{BeforeClose, Desk, Draft, EventStore, Looked, Sought, StreamEvents};
+use crate::store::{SnapshotCheck, SnapshotInfo, SnapshotOutcome};
+use crate::sync::{Arc, Mutex};
+use std::any::type_name;
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A state from a snapshot, and the events behind it; none where nothing behind it is asked for.
+pub(super) type Resumed<A> = (Loaded<A>, Option<StreamEvents>);
+
+impl<A: Aggregate> AggregateStream<A> {
+    /// Saves a state that was loaded from this stream, on the calling thread, whatever the policies say. `Ok(true)` guarantees
+    /// that it survives a loss of power, and that everything in it does. `Ok(false)`: nothing was written, since there is a
+    /// snapshot that goes as far or further, the state is that of no event of this stream, or the store is in memory.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("bot.scorebook");
+    /// # use scorebook::{Aggregate, EventContext, EventStore, Snapshots, StreamName, Version};
+    /// # scorebook::events! {
+    /// #     /// What happens to a counter.
+    /// #     pub enum Counted {
+    /// #         /// It went up by so many.
+    /// #         Up(u32) = "counted_up", 1;
+    /// #     }
+    /// # }
+    /// #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// struct Counter(u32);
+    ///
+    /// impl Aggregate for Counter {
+    /// #     type Event = Counted;
+    /// #     type Command = u32;
+    /// #     type Refusal = ();
+    /// #     fn new(_: &StreamName) -> Counter { Counter(0) }
+    /// #     fn decide(&self, count: &u32) -> Result<Vec<Counted>, ()> { Ok(vec![Counted::Up(*count)]) }
+    /// #     fn apply(&mut self, Counted::Up(count): &Counted, _: &EventContext<'_>) { self.0 += count; }
+    ///     // …
+    ///     fn snapshots() -> Option<Snapshots<Counter>> {
+    ///         Some(Snapshots::json(1).by_hand())
+    ///     }
+    /// }
+    ///
+    /// let store = EventStore::open(&path)?;
+    /// let counter = store.aggregate::<Counter>(&StreamName::new("counter-1")?);
+    /// counter.execute(7).wait().expect("nothing is refused");
+    /// let loaded = counter.load()?;
+    /// assert!(counter.save_snapshot(&loaded)?);
+    /// assert!(!counter.save_snapshot(&loaded)?, "there is one that goes as far");
+    /// store.close()?;
+    ///
+    /// let store = EventStore::open(&path)?;
+    /// let loaded = store.aggregate::<Counter>(&StreamName::new("counter-1")?).load()?;
+    /// assert_eq!((loaded.state().0, loaded.snapshot()), (7, Some(Version::FIRST)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written, and the snapshots there are stay.
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the aggregate has no [snapshots](Aggregate::snapshots).
+    /// * [`Encode`](ErrorKind::Encode): the state cannot be written. [`TooLarge`](ErrorKind::TooLarge): it has 1 GiB or more.
+    /// * [`Full`](ErrorKind::Full), [`Io`](ErrorKind::Io): the file could not be written.
+    /// * [`Poisoned`](ErrorKind::Poisoned), [`OutcomeUnknown`](ErrorKind::OutcomeUnknown): a write or sync of the log failed.
+    /// * [`ReadOnly`](ErrorKind::ReadOnly), [`Closed`](ErrorKind::Closed).
+    pub fn save_snapshot(&self, loaded: &Loaded<A>) -> Result<bool, Error> {
+        let (snapshots, desk) = (self.snapshots_or_refuse()?, self.store().desk()?);
+        if !self.store().has_a_desk() {
+            return Ok(false);
+        }
+        save(&desk, &self.source(), &snapshots, loaded)
+    }
+
+    /// The state of the newest snapshot that can be used, as it was saved; nothing is replayed.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("bot.scorebook");
+    /// # use scorebook::{Aggregate, EventContext, EventStore, Snapshots, StreamName, Version};
+    /// # scorebook::events! {
+    /// #     /// What happens to a counter.
+    /// #     pub enum Counted {
+    /// #         /// It went up by so many.
+    /// #         Up(u32) = "counted_up", 1;
+    /// #     }
+    /// # }
+    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// # struct Counter(u32);
+    /// # impl Aggregate for Counter {
+    /// #     type Event = Counted;
+    /// #     type Command = u32;
+    /// #     type Refusal = ();
+    /// #     fn new(_: &StreamName) -> Counter { Counter(0) }
+    /// #     fn decide(&self, count: &u32) -> Result<Vec<Counted>, ()> { Ok(vec![Counted::Up(*count)]) }
+    /// #     fn apply(&mut self, Counted::Up(count): &Counted, _: &EventContext<'_>) { self.0 += count; }
+    /// #     fn snapshots() -> Option<Snapshots<Counter>> { Some(Snapshots::json(1).by_hand()) }
+    /// # }
+    /// let store = EventStore::open(&path)?;
+    /// let counter = store.aggregate::<Counter>(&StreamName::new("counter-1")?);
+    /// for count in [7, 4] {
+    ///     counter.execute(count).wait().expect("nothing is refused");
+    ///     counter.save_snapshot(&counter.load()?)?;
+    /// }
+    /// counter.execute(5).wait().expect("nothing is refused");
+    /// assert_eq!(counter.latest_snapshot()?.map(|loaded| loaded.state().0), Some(11));
+    /// assert_eq!(counter.snapshot_at_or_before(Version::FIRST)?.map(|loaded| loaded.state().0), Some(7));
+    /// assert_eq!(counter.delete_snapshots()?, 2);
+    /// assert!(counter.latest_snapshot()?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the aggregate has no [snapshots](Aggregate::snapshots).
+    /// * Those of [`load`](Self::load).
+    pub fn latest_snapshot(&self) -> Result<Option<Loaded<A>>, Error> {
+        let snapshots = self.snapshots_or_refuse()?;
+        Ok(self.resume(&snapshots, None)?.map(|(loaded, _)| loaded))
+    }
+
+    /// The same of the newest that goes up to a version or less far.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`latest_snapshot`](Self::latest_snapshot).
+    pub fn snapshot_at_or_before(&self, version: Version) -> Result<Option<Loaded<A>>, Error> {
+        let snapshots = self.snapshots_or_refuse()?;
+        Ok(self.resume(&snapshots, Some(At::Version(version)))?.map(|(loaded, _)| loaded))
+    }
+
+    /// Removes all snapshots of this stream and aggregate, in all schemas; how many there were. Only speed is lost. Those that
+    /// are due are saved again.
+    ///
+    /// # Errors
+    ///
+    /// * [`Io`](ErrorKind::Io): some could not be removed.
+    /// * [`ReadOnly`](ErrorKind::ReadOnly), [`Closed`](ErrorKind::Closed): none was removed.
+    pub fn delete_snapshots(&self) -> Result<u64, Error> {
+        self.store().kept::<Behind>().iter().for_each(|behind| behind.settle());
+        self.store().delete_snapshots_of(&self.source())
+    }
+
+    /// Holds each snapshot of this stream against what its events fold to: replays them from the first, and compares what the
+    /// two states are serialized to. Changes nothing.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("bot.scorebook");
+    /// # use scorebook::{Aggregate, EventContext, EventStore, SnapshotOutcome, Snapshots, StreamName, Version};
+    /// # scorebook::events! {
+    /// #     /// What happens to a counter.
+    /// #     pub enum Counted {
+    /// #         /// It went up by so many.
+    /// #         Up(u32) = "counted_up", 1;
+    /// #     }
+    /// # }
+    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// # struct Counter(u32);
+    /// # impl Aggregate for Counter {
+    /// #     type Event = Counted;
+    /// #     type Command = u32;
+    /// #     type Refusal = ();
+    /// #     fn new(_: &StreamName) -> Counter { Counter(0) }
+    /// #     fn decide(&self, count: &u32) -> Result<Vec<Counted>, ()> { Ok(vec![Counted::Up(*count)]) }
+    /// #     fn apply(&mut self, Counted::Up(count): &Counted, _: &EventContext<'_>) { self.0 += count; }
+    /// #     fn snapshots() -> Option<Snapshots<Counter>> { Some(Snapshots::bincode(1)) }
+    /// # }
+    /// let store = EventStore::open(&path)?;
+    /// let counter = store.aggregate::<Counter>(&StreamName::new("counter-1")?);
+    /// counter.execute(7).wait().expect("nothing is refused");
+    /// counter.save_snapshot(&counter.load()?)?;
+    /// let checks = counter.verify_snapshots()?;
+    /// assert_eq!(checks[0].snapshot().version(), Version::FIRST);
+    /// assert_eq!(checks[0].outcome(), &SnapshotOutcome::Same);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the aggregate has no [snapshots](Aggregate::snapshots), or the
+    ///   registry of the store has not its events.
+    /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
+    pub fn verify_snapshots(&self) -> Result<Vec<SnapshotCheck>, Error> {
+        let _ = self.snapshots_or_refuse()?;
+        let registry = self.store().registry_for::<A::Event>()?;
+        self.verify_snapshots_with(&registry)
+    }
+
+    /// The same, where events are read by a registry; of an aggregate without snapshots there is nothing to say.
+    pub(super) fn verify_snapshots_with(&self, registry: &Registry) -> Result<Vec<SnapshotCheck>, Error> {
+        let Some(snapshots) = A::snapshots() else { return Ok(Vec::new()) };
+        let source = self.source();
+        let is_ours = |info: &SnapshotInfo| info.source() == Some(&source) && info.schema() == snapshots.schema();
+        let found = self.store().snapshots()?.into_iter().filter(is_ours);
+        found.map(|info| self.check_snapshot(&snapshots, registry, info)).collect()
+    }
+
+    fn check_snapshot(
+        &self,
+        snapshots: &Snapshots<A>,
+        registry: &Registry,
+        info: SnapshotInfo,
+    ) -> Result<SnapshotCheck, Error> {
+        let outcome = match self.store().state_of_snapshot(&info)? {
+            Err(fault) => SnapshotOutcome::NotUsed(fault),
+            Ok(bytes) => match read(snapshots, self.stream(), &bytes) {
+                Err(_) => SnapshotOutcome::NotUsed(SnapshotFault::Shape),
+                Ok(saved) => self.compare(snapshots, registry, (info.version(), &saved, &bytes))?,
+            },
+        };
+        Ok(SnapshotCheck::new(info, outcome))
+    }
+
+    fn compare(
+        &self,
+        snapshots: &Snapshots<A>,
+        registry: &Registry,
+        (version, saved, bytes): (Version, &A, &[u8]),
+    ) -> Result<SnapshotOutcome, Error> {
+        let whence = || format!("folding stream {} up to version {version}", self.stream());
+        let replay =
+            || Loaded::new(self.stream()).fold(self.store(), registry, self.stream(), Some(At::Version(version)));
+        let replayed: Loaded<A> = match caught(whence, replay) {
+            Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Closed) => return Err(error),
+            Err(error) => return Ok(SnapshotOutcome::Unchecked(error.to_string())),
+            Ok(replayed) => replayed,
+        };
+        if replayed.version() != version {
+            return Ok(SnapshotOutcome::Unchecked(format!("the stream ends with version {}", replayed.version())));
+        }
+        let compare =
+            || snapshots.is_same((saved, bytes), replayed.state()).map_err(|fault| unwritten(self.stream(), fault));
+        let is_same = caught(whence, compare)?;
+        Ok(if is_same { SnapshotOutcome::Same } else { SnapshotOutcome::Differs })
+    }
+
+    /// The nearest snapshot that can be used, and the events behind it.
+    pub(super) fn resume(&self, snapshots: &Snapshots<A>, at: Option<At>) -> Result<Option<Resumed<A>>, Error> {
+        let source = self.source();
+        // What was deleted is in no state of what came behind.
+        let deleted = match Mutant::ResumesWhatWasDeleted.is_on() {
+            true => Version::NONE,
+            false => self.store().deleted_up_to(self.stream().as_str())?,
+        };
+        self.store().find_snapshot(
+            &sought(&source, snapshots),
+            |name| deleted < name.version && !matches!(at, Some(At::Version(version)) if version < name.version),
+            |head, state| {
+                if matches!(at, Some(At::Time(time)) if time < head.last.time) {
+                    return Ok(Looked::Left);
+                }
+                let events = match self.behind(head, at)? {
+                    Looked::Taken(events) => events,
+                    Looked::Left => return Ok(Looked::Left),
+                    Looked::PassedOver(fault) => return Ok(Looked::PassedOver(fault)),
+                };
+                let state = match state() {
+                    Ok(state) => state,
+                    Err(fault) => return Ok(Looked::PassedOver(fault)),
+                };
+                Ok(match read(snapshots, self.stream(), &state) {
+                    Ok(state) => Looked::Taken((Loaded::resumed(state, head), events)),
+                    Err(_) => Looked::PassedOver(SnapshotFault::Shape),
+                })
+            },
+        )
+    }
+
+    /// The events behind a snapshot, where the log holds the one that it ends with.
+    fn behind(&self, head: &Head, at: Option<At>) -> Result<Looked<Option<StreamEvents>>, Error> {
+        let is_last =
+            |event: &RecordedEvent| LastEvent::of(event) == head.last || Mutant::TrustsAStateOfAnotherLog.is_on();
+        let mut read = self.store().read(self.stream());
+        if let Some(At::Version(version)) = at {
+            read = read.to(version);
+        }
+        let mut events = read.clone().from(head.version).iter();
+        match events.next() {
+            Some(Ok(event)) if event.version() == head.version => {
+                return Ok(if is_last(&event) {
+                    Looked::Taken(Some(events))
+                } else {
+                    Looked::PassedOver(SnapshotFault::AnotherLog)
+                });
+            }
+            // The event is not read by its version any more.
+            Some(Ok(_)) => {}
+            Some(Err(error)) if error.kind() == ErrorKind::BelowFloor => {}
+            Some(Err(error)) if error.kind() != ErrorKind::StreamNotFound => return Err(error),
+            Some(Err(_)) | None => return Ok(Looked::PassedOver(SnapshotFault::AnotherLog)),
+        }
+        match self.store().event_at(head.last.position) {
+            Ok(event) if is_last(&event) => {}
+            Ok(_) => return Ok(Looked::PassedOver(SnapshotFault::AnotherLog)),
+            // It was removed on purpose, with what the state was folded from.
+            Err(error) if error.kind() == ErrorKind::EventNotFound => {}
+            Err(error) if error.kind() == ErrorKind::Closed => return Err(error),
+            Err(_) => return Ok(Looked::Left),
+        }
+        if at == Some(At::Version(head.version)) {
+            return Ok(Looked::Taken(None));
+        }
+        // Nothing may be missing between the state and the first event that is kept.
+        let Some(next) = head.version.next() else { return Ok(Looked::Left) };
+        let events = read.from(next);
+        match events.iter().next() {
+            Some(Ok(event)) if event.version() == next => Ok(Looked::Taken(Some(events.iter()))),
+            Some(Err(error)) if error.kind() != ErrorKind::BelowFloor => Err(error),
+            Some(_) => Ok(Looked::Left),
+            None => Ok(Looked::Taken(None)),
+        }
+    }
+
+    /// Has a state saved behind the answer, where that is due; `replayed` is how long the load took that has folded it.
+    pub(super) fn save_where_due(&self, loaded: &Loaded<A>, replayed: Option<Duration>) {
+        let Some(snapshots) = A::snapshots() else { return };
+        let Ok(desk) = self.store().desk() else { return };
+        if loaded.version() == Version::NONE || !self.store().has_a_desk() {
+            return;
+        }
+        self.attend_the_close(&snapshots);
+        let source = self.source();
+        if !is_due(&desk, &source, &snapshots, loaded, replayed) || desk.is_resting() {
+            return;
+        }
+        let (key, loaded) = (source.key(), loaded.clone());
+        let deed = move || {
+            // Another may have been saved while this one waited.
+            if is_due(&desk, &source, &snapshots, &loaded, replayed) {
+                // Where it cannot be written it is due again; only speed is lost.
+                let _ = save(&desk, &source, &snapshots, &loaded);
+            }
+        };
+        if self.store().has_threads() {
+            self.store().kept_or(Behind::default).add(key, Box::new(deed));
+        } else {
+            deed();
+        }
+    }
+
+    /// Sees to it that the store waits for what is being saved before it is closed, and that what is to be saved then is.
+    fn attend_the_close(&self, snapshots: &Snapshots<A>) {
+        let Ok(opening) = self.store().opening() else { return };
+        let attended = self.store().kept_or(|| Attended::<A>(Mutex::new(None), PhantomData));
+        let mut attended = attended.0.lock();
+        if attended.replace(opening) == Some(opening) {
+            return;
+        }
+        drop(attended);
+        if snapshots.is_at_close() {
+            self.store().before_close(Arc::new(AtClose::<A>(PhantomData)));
+        }
+        self.store().before_close(self.store().kept_or(Behind::default));
+    }
+
+    fn source(&self) -> SnapshotSource {
+        SnapshotSource::Aggregate { name: type_name::<A>().to_owned(), stream: self.stream().clone() }
+    }
+
+    fn snapshots_or_refuse(&self) -> Result<Snapshots<A>, Error> {
+        A::snapshots().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("{} says of no snapshots how they are written", type_name::<A>()),
+            )
+        })
+    }
+}
+
+impl Registry {
+    /// Holds the snapshots of all streams whose category has an aggregate against what their events fold to; those of others,
+    /// of projections and in other schemas are left out. Changes nothing. See
+    /// [`AggregateStream::verify_snapshots`](crate::AggregateStream::verify_snapshots).
+    ///
+    /// ```
+    /// use scorebook::{EventStore, Registry};
+    /// let store = EventStore::open_in_memory()?;
+    /// assert_eq!(Registry::default().verify_snapshots(&store)?, []);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
+    pub fn verify_snapshots(&self, store: &EventStore) -> Result<Vec<SnapshotCheck>, Error> {
+        let found = store.snapshots()?;
+        let streams: BTreeSet<&StreamName> =
+            found.iter().filter_map(|info| info.source().and_then(SnapshotSource::stream)).collect();
+        let mut checks = Vec::new();
+        for stream in streams {
+            if let Some(fold) = self.fold_of(stream.category()) {
+                checks.extend(fold.verify_snapshots(store, self, stream)?);
+            }
+        }
+        Ok(checks)
+    }
+}
+
+/// In which opening of the store somebody attends to its close.
+struct Attended<A>(Mutex<Option<u64>>, PhantomData<fn() -> A>);
+
+/// Saves what is kept in memory before a store is closed.
+struct AtClose<A>(PhantomData<fn() -> A>);
+
+impl<A: Aggregate> BeforeClose for AtClose<A> {
+    fn before_close(&self, store: &EventStore) {
+        let (Some(snapshots), Ok(desk), Some(states)) = (A::snapshots(), store.desk(), store.kept::<States<A>>())
+        else {
+            return;
+        };
+        for (stream, loaded) in states.all() {
+            let source = SnapshotSource::Aggregate { name: type_name::<A>().to_owned(), stream };
+            if desk.newest(&sought(&source, &snapshots)).is_some_and(|(newest, _)| loaded.version() <= newest) {
+                continue;
+            }
+            // The next opening replays what is missing.
+            let _ = save(&desk, &source, &snapshots, &loaded);
+        }
+    }
+}
+
+fn sought<'a, A>(source: &'a SnapshotSource, snapshots: &Snapshots<A>) -> Sought<'a> {
+    Sought { source, schema: snapshots.schema(), shape: 0, codec: snapshots.codec() }
+}
+
+/// Whether a state is to be saved by now; `replayed` is how long its load took.
+fn is_due<A: Aggregate>(
+    desk: &Desk,
+    source: &SnapshotSource,
+    snapshots: &Snapshots<A>,
+    loaded: &Loaded<A>,
+    replayed: Option<Duration>,
+) -> bool {
+    let (version, folded_bytes) = desk.newest(&sought(source, snapshots)).unwrap_or((Version::NONE, 0));
+    snapshots.is_due(loaded.version(), loaded.folded_bytes(), Newest { version, folded_bytes }, replayed)
+}
+
+/// Writes a state down; whether that was done, and not needless.
+fn save<A: Aggregate>(
+    desk: &Desk,
+    source: &SnapshotSource,
+    snapshots: &Snapshots<A>,
+    loaded: &Loaded<A>,
+) -> Result<bool, Error> {
+    let Some(stream) = source.stream().filter(|_| loaded.version() != Version::NONE) else { return Ok(false) };
+    let write = || snapshots.write(loaded.state()).map_err(|fault| unwritten(stream, fault));
+    let state = caught(|| format!("while the state of stream {stream} was written"), write)?;
+    let draft = Draft {
+        source,
+        schema: snapshots.schema(),
+        shape: 0,
+        codec: snapshots.codec(),
+        position: loaded.position(),
+        version: loaded.version(),
+        folded_bytes: loaded.folded_bytes(),
+        state: &state,
+        replaces: false,
+    };
+    desk.save(&draft, |event| event.stream() == stream.as_str() && loaded.ends_with(&Last::of(event)))
+}
+
+fn unwritten(stream: &StreamName, fault: super::payload::Cause) -> Error {
+    Error::with_source(ErrorKind::Encode, format!("writing the state of stream {stream}"), fault)
+}
+
+fn read<A: Aggregate>(snapshots: &Snapshots<A>, stream: &StreamName, state: &[u8]) -> Result<A, Error> {
+    let whence = || format!("while a snapshot of stream {stream} was read");
+    caught(whence, || snapshots.read(state).map_err(|fault| Error::with_source(ErrorKind::Decode, whence(), fault)))
+}
