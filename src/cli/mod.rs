@@ -51,6 +51,7 @@ mod rfc3339;
 mod salvage;
 mod scope;
 mod simulate;
+mod snapshots;
 mod state;
 mod states;
 mod stats;
@@ -222,6 +223,7 @@ enum Command {
     /// The projections that this program has: version, up to where each is saved, and how many events that lacks.
     Projections,
     Projection(projection::Arguments),
+    Snapshots(snapshots::Arguments),
     Delete(delete::Arguments),
     Undelete(delete::Undelete),
     Truncate(truncate::Arguments),
@@ -267,6 +269,7 @@ fn obey(cli: Cli, linked: Linked) -> Result<(), Failure> {
         Command::Parked(arguments) => parked::run(&tool, &arguments),
         Command::Projections => projections::run(&tool),
         Command::Projection(arguments) => projection::run(&tool, &arguments),
+        Command::Snapshots(arguments) => snapshots::run(&tool, &arguments),
         Command::Delete(arguments) => delete::run(&tool, &arguments),
         Command::Undelete(arguments) => delete::undelete(&tool, &arguments),
         Command::Truncate(arguments) => truncate::run(&tool, &arguments),

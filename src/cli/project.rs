@@ -3,7 +3,7 @@
 use crate::cli::Tool;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Progress;
-use scorebook::{Error, EventStore, Position, Projection, ProjectionCheck, StateHash};
+use scorebook::{Error, EventStore, Position, Projection, ProjectionCheck, SnapshotCheck, StateHash};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ pub(crate) trait AnyProjection {
 
     /// Folds it anew from the first event and saves what that comes to.
     fn rebuild(&self, store: &EventStore) -> Result<State, Error>;
+
+    /// Holds what is saved of it against what its events fold to.
+    fn verify_snapshots(&self, store: &EventStore) -> Result<Vec<SnapshotCheck>, Error>;
 
     /// Folds it twice, in one go and in pieces, and holds what is saved against that.
     fn check(&self, store: &EventStore) -> Result<ProjectionCheck, Error>;
@@ -72,6 +75,10 @@ impl<P: Projection> AnyProjection for Of<P> {
         view.save()?;
         let state = view.state();
         Ok(State { position: state.position(), hash: state.hash()? })
+    }
+
+    fn verify_snapshots(&self, store: &EventStore) -> Result<Vec<SnapshotCheck>, Error> {
+        store.verify_projection_snapshots::<P>()
     }
 
     fn check(&self, store: &EventStore) -> Result<ProjectionCheck, Error> {

@@ -647,6 +647,8 @@ const READING: &[&[&str]] = &[
     &["tail", "--from", "beginning", "--query", "type=numbered"],
     &["consumers"],
     &["projections"],
+    &["snapshots"],
+    &["snapshots", "verify"],
     &["verify"],
 ];
 

@@ -334,6 +334,53 @@ fn projections_are_listed_checked_and_folded_anew() {
 }
 
 #[test]
+fn snapshots_are_listed_verified_and_removed() {
+    let place = Place::new();
+    with_a_consumer(&place);
+    assert_eq!(place.run(&["snapshots"]).is(0).lines().len(), 0);
+    // Somebody has saved what its events do not fold to, for this program.
+    let store = EventStore::open(place.store()).expect("the store");
+    let wrong = store.projection::<Points>().expect("it can be projected");
+    wrong.reached(store.head().expect("a head")).wait().expect("it is folded");
+    store.close().expect("closed");
+    let before = place.files();
+    let listed = place.run(&["snapshots", "list"]).is(0).object();
+    assert_eq!(
+        (&listed["projection"], &listed["stream"], &listed["schema"]),
+        (&json!("points"), &Value::Null, &json!(1))
+    );
+    assert_eq!((&listed["position"], &listed["codec"], &listed["state"]), (&json!(4), &json!("json"), &json!("sound")));
+    // The stock command knows nothing of it, and the program that does replays its events.
+    assert_eq!(place.run(&["snapshots", "verify"]).is(0).object(), listed);
+    let verified = place.linked(&["snapshots", "verify"]).is(1);
+    verified.says("1 snapshot is in doubt");
+    assert_eq!(verified.object()["state"], json!("differs"));
+    let planned = place.run(&["snapshots", "delete", "--projection", "points", "--dry-run"]).is(0).object();
+    assert_eq!(
+        (&planned["snapshots"], &planned["bytes"], &planned["done"]),
+        (&json!(1), &listed["bytes"], &json!(false))
+    );
+    place.run(&["snapshots", "delete"]).is(2).says("--all");
+    place.run(&["snapshots", "delete", "--all"]).is(2).says("say --yes to go ahead");
+    for others in [&["--projection", "other"][..], &["--stream", "game-1"], &["--faulty"]] {
+        let none = place.run(&[&["snapshots", "delete", "--yes"], others].concat()).is(0).object();
+        assert_eq!(none["snapshots"], json!(0), "{others:?}");
+    }
+    assert!(place.files() == before, "nothing was changed");
+
+    let path = place.store().join(listed["path"].as_str().expect("a path"));
+    let mut bytes = std::fs::read(&path).expect("it can be read");
+    *bytes.last_mut().expect("a byte") ^= 1;
+    std::fs::write(&path, bytes).expect("it can be written");
+    let listed = place.run(&["snapshots"]).is(0).object();
+    assert_eq!(listed["state"], json!("not used: its bytes do not verify"));
+    place.run(&["snapshots", "verify"]).is(1).says("1 snapshot is in doubt");
+    let removed = place.run(&["snapshots", "delete", "--faulty", "--yes"]).is(0).object();
+    assert_eq!((&removed["snapshots"], &removed["done"]), (&json!(1), &json!(true)));
+    assert_eq!(place.run(&["snapshots"]).is(0).lines().len(), 0);
+}
+
+#[test]
 fn a_program_that_is_linked_brings_projections_of_its_own() {
     let place = Place::new();
     with_a_consumer(&place);
