@@ -5,7 +5,8 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use scorebook::{
-    Aggregate, Codec, Durability, Event, EventContext, EventStore, ExpectedVersion, Faults, StreamName, Version,
+    Aggregate, Codec, Durability, Event, EventContext, EventStore, ExpectedVersion, Faults, Snapshots, StreamName,
+    Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ scorebook::events! {
 }
 
 /// So many states of it are kept.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Game<const KEPT: usize> {
     points: BTreeMap<u64, u64>,
 }
@@ -66,6 +67,36 @@ impl<const KEPT: usize> Aggregate for Game<KEPT> {
     }
 }
 
+/// None of its states are kept, and one is saved every 500 events.
+#[derive(Clone, Serialize, Deserialize)]
+struct Saved(Game<0>);
+
+impl Aggregate for Saved {
+    type Event = GameEvent;
+    type Command = u64;
+    type Refusal = ();
+
+    fn new(stream: &StreamName) -> Saved {
+        Saved(Game::new(stream))
+    }
+
+    fn decide(&self, _: &u64) -> Result<Vec<GameEvent>, ()> {
+        Ok(Vec::new())
+    }
+
+    fn apply(&mut self, event: &GameEvent, context: &EventContext<'_>) {
+        self.0.apply(event, context);
+    }
+
+    fn states_kept() -> usize {
+        0
+    }
+
+    fn snapshots() -> Option<Snapshots<Saved>> {
+        Some(Snapshots::json(1))
+    }
+}
+
 fn guessed(player: u64) -> GameEvent {
     let (word, letters) = ("otterhound".to_owned(), vec![1, 2, 3, 5, 8]);
     GameEvent::Guessed(Guessed { player, word, points: 7, is_right: player.is_multiple_of(3), letters })
@@ -88,7 +119,24 @@ fn aggregates(criterion: &mut Criterion) {
     group.bench_function("load/500-events", |bencher| {
         bencher.iter(|| game.load().expect("a state").state().points.len());
     });
-    let game = store.aggregate::<Game<100>>(&stream);
+    // Twenty times as long, as long as can be behind its last snapshot, and with none.
+    let stream = StreamName::new("game-9999").expect("a name");
+    for player in (0..9_999).step_by(99) {
+        let events = (player..player + 99).map(|player| guessed(player % 8).encode().expect("JSON"));
+        store.append(&stream, ExpectedVersion::Any, events.collect::<Vec<_>>()).wait().expect("a receipt");
+    }
+    let saved = store.aggregate::<Saved>(&stream);
+    let state = saved.state_at(Version::new(9_500)).expect("a state");
+    assert!(saved.save_snapshot(&state).expect("it can be saved"));
+    group.bench_function("load/9999-events/snapshot-of-9500", |bencher| {
+        bencher.iter(|| saved.load().expect("a state").state().0.points.len());
+    });
+    let game = store.aggregate::<Game<0>>(&stream);
+    group.bench_function("load/9999-events", |bencher| {
+        bencher.iter(|| game.load().expect("a state").state().points.len());
+    });
+
+    let game = store.aggregate::<Game<100>>(&StreamName::new("game-500").expect("a name"));
     group.throughput(Throughput::Elements(1));
     group.bench_function("load/kept", |bencher| {
         bencher.iter(|| game.load().expect("a state").state().points.len());

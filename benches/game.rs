@@ -7,7 +7,7 @@
 #![allow(clippy::print_stdout, reason = "a bench talks to whoever runs it")]
 #![allow(missing_docs, reason = "a bench has no users")]
 
-use scorebook::game::{Ask, Bot, BotSetup, Caller, EnglishWords, GameConfig, GameId, Mode, PlayerId, Words};
+use scorebook::game::{Ask, Bot, BotSetup, Caller, EnglishWords, Game, GameConfig, GameId, Mode, PlayerId, Words};
 use scorebook::{Durability, EventStore};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// The events of the one long game.
 const LONG: u64 = 500;
+/// Those of one that is longer than any.
+const LONGEST: u64 = 10_000;
 /// How many games are unfinished.
 const MANY: u64 = 1_000;
 
@@ -43,6 +45,8 @@ fn main() {
             }
         }
     });
+    println!("a game loaded by whoever opens the store, best and worst of 20");
+    loads(&directory.path().join("longest"));
     println!();
     println!("commands a second, each a word that was said");
     println!("{:<10} {:>8} {:>12} {:>14}", "", "threads", "commands/s", "median µs");
@@ -128,6 +132,42 @@ fn comes_back(path: &Path, what: &str, prepare: impl FnOnce(&Evening)) {
     }
     let (best, worst) = (times.iter().min().expect("five"), times.iter().max().expect("five"));
     println!("{what:<40} {:>8.1} to {:.1} ms", best.as_secs_f64() * 1e3, worst.as_secs_f64() * 1e3);
+}
+
+/// A game as long as no game is, loaded from its last snapshot and from its first event.
+fn loads(path: &Path) {
+    let evening = Evening::new(path, Durability::Written);
+    let game = evening.begin(1, Mode::TwoPlayer);
+    evening.guess_until(game, (1, 2), LONGEST);
+    evening.bot.store().close().expect("a clean end");
+    let load = |what: &str| {
+        let mut times = Vec::new();
+        let mut begun_with = None;
+        for _ in 0..20 {
+            let store = EventStore::open(path).expect("a store");
+            let begin = Instant::now();
+            let loaded = store.aggregate::<Game>(&game.stream()).load().expect("a state");
+            times.push(begin.elapsed());
+            begun_with = loaded.snapshot();
+            store.close().expect("a clean end");
+        }
+        let (best, worst) = (times.iter().min().expect("some"), times.iter().max().expect("some"));
+        let what = format!("{LONGEST} events, {what} {}", begun_with.map_or(0, |version| version.get()));
+        println!("{what:<40} {:>8.2} to {:.2} ms", best.as_secs_f64() * 1e3, worst.as_secs_f64() * 1e3);
+    };
+    load("from a snapshot of");
+    let store = EventStore::open(path).expect("a store");
+    for snapshot in store.snapshots().expect("they can be listed") {
+        println!("{:<40} {:>8} bytes", format!("the snapshot of {}", snapshot.version()), snapshot.bytes());
+        store.delete_snapshot(&snapshot).expect("it can be removed");
+    }
+    store.close().expect("a clean end");
+    let read_only = EventStore::open_read_only(path).expect("a store");
+    let begin = Instant::now();
+    let loaded = read_only.aggregate::<Game>(&game.stream()).load().expect("a state");
+    assert_eq!(loaded.snapshot(), None);
+    let took = begin.elapsed().as_secs_f64() * 1e3;
+    println!("{:<40} {took:>8.2} ms", format!("{LONGEST} events, from the first"));
 }
 
 /// Each thread is the two players of a game.

@@ -1,13 +1,13 @@
 //! How long a game has been played.
 
 use super::moment::Moment;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The time of a game: it stands still while the game is paused.
 ///
 /// Everything that a game keeps of times is in milliseconds played. So no deadline has to be moved when it is resumed, and a
 /// game that was held up is in the state of one that was not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Clock {
     /// When the last event happened.
     last: Moment,

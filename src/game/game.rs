@@ -17,9 +17,12 @@ use super::race;
 use super::refusal::Refusal;
 use super::side::{Pending, Side};
 use super::word::WordPair;
-use scorebook::{Aggregate, EventContext, StreamName};
-use serde::Serialize;
+use scorebook::{Aggregate, EventContext, Snapshots, StreamName};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// One more whenever a field of the state changes, or what the fold makes of it.
+const STATE_SCHEMA: u32 = 1;
 
 /// A game, as an aggregate of the stream `game-{id}`.
 ///
@@ -43,7 +46,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// assert_eq!(game.load()?.state().team_of(8.into()), Some(team));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Game {
     pub(super) id: Option<GameId>,
     #[serde(flatten)]
@@ -77,14 +80,14 @@ pub struct Game {
 }
 
 /// What a game is from its first event on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct About {
     pub(super) guild: GuildId,
     pub(super) creator: PlayerId,
 }
 
 /// How far a game is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It does not exist.
@@ -102,7 +105,7 @@ pub enum Phase {
 }
 
 /// A team that went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elimination {
     /// The team.
     pub team: TeamId,
@@ -483,5 +486,9 @@ impl Aggregate for Game {
 
     fn apply(&mut self, event: &GameEvent, _context: &EventContext<'_>) {
         self.fold(event);
+    }
+
+    fn snapshots() -> Option<Snapshots<Game>> {
+        Some(Snapshots::json(STATE_SCHEMA))
     }
 }

@@ -4,11 +4,11 @@ use super::clock::Played;
 use super::ids::{PlayerId, TeamId};
 use super::payload::{EliminationReason, PlayerStats, TeamScore};
 use super::word::{Word, WordPair};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A team in a game: its round, its words, and what it has reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     pub(super) team: TeamId,
     /// Why it is out, if it is.
@@ -33,7 +33,7 @@ pub struct Side {
 }
 
 /// A word that waits for the partner's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// Who said it.
     pub player: PlayerId,
@@ -44,14 +44,14 @@ pub struct Pending {
 }
 
 /// A match in a round that goes on for others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Match {
     pub(super) guess_count: u32,
     pub(super) at: Played,
 }
 
 /// How a round of a team went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundResult {
     /// The round.
     pub round_number: u32,
@@ -66,7 +66,7 @@ pub struct RoundResult {
 }
 
 /// What a player did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Tally {
     guesses: u32,
     matches: u32,

@@ -176,6 +176,42 @@ fn a_game_comes_back_from_a_store_as_it_was() {
     }
 }
 
+/// A state that is saved and read back goes on as the one it was.
+#[test]
+fn every_state_of_a_game_is_read_back_as_it_was_saved() {
+    for (mode, seed) in evenings().step_by(2) {
+        let evening = Evening::play(mode, seed, 120);
+        for (count, state) in
+            evening.seen.iter().chain([&(0, Game::new(&evening.table.game.id().expect("an id").stream()))])
+        {
+            let saved = serde_json::to_vec(state).expect("JSON");
+            let read: Game = serde_json::from_slice(&saved).expect("what was written can be read");
+            assert_eq!(read, *state, "{mode}, seed {seed}, after {count} events");
+        }
+    }
+}
+
+/// Where this changes, or what a field of it means, `STATE_SCHEMA` in `src/game/game.rs` is to be one more.
+#[test]
+fn the_saved_state_of_a_game_has_these_fields() {
+    let mut table = Table::started(GameConfig::of(Mode::Race), 2);
+    table.hit(team(1));
+    let saved = serde_json::to_value(&table.game).expect("JSON");
+    let keys = |value: &serde_json::Value| {
+        let keys: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();
+        keys.join(" ")
+    };
+    assert_eq!(
+        keys(&saved),
+        "away clock config config_version creator eliminations finished guild id is_round_quiet last_play phase \
+         quiet_rounds round round_began round_ended sides started started_at teams waiting winners"
+    );
+    assert_eq!(
+        keys(saved["sides"].as_object().expect("sides").values().next().expect("a side")),
+        "dealt guess_count matched matches out pending round round_began rounds score tallies team total_guesses words"
+    );
+}
+
 /// "every game ends": who plays ends it, or time does.
 #[test]
 fn every_game_ends() {
