@@ -209,14 +209,16 @@ impl EventStore {
         Ok(file.and_then(|file| file.ok_or(SnapshotFault::Damaged)).and_then(|file| file.state()))
     }
 
-    /// Whether the log holds the event that a state ends with. An event that was removed is none.
+    /// Whether the log holds the event that a state ends with, or has held one there that was removed on purpose.
     pub(crate) fn holds_last_of(&self, head: &Head) -> Result<bool, Error> {
         if Mutant::TrustsAStateOfAnotherLog.is_on() {
             return Ok(true);
         }
         let last = self.read_all().to(head.position).backwards().limit(1).into_iter().next();
         match last.transpose() {
-            Ok(last) => Ok(last.is_some_and(|last| LastEvent::of(&last) == head.last)),
+            Ok(Some(last)) if head.last.position <= last.position() => Ok(LastEvent::of(&last) == head.last),
+            // A compaction may have taken it: then nobody says that it was another one.
+            Ok(_) => self.is_removed(head.last.position),
             Err(error) if error.kind() == ErrorKind::Closed => Err(error),
             Err(_) => Ok(false),
         }

@@ -7,13 +7,14 @@ use super::support::{
 use crate::model::{Chance, Choices, forget_derived, seed};
 use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{
-    CrashChoice, DiskFault, DiskOperation, SimulatedDisk, backup_simulated, restore_simulated, verify_backup_simulated,
-    verify_simulated,
+    CrashChoice, DiskFault, DiskOperation, SimulatedDisk, backup_simulated, restore_simulated, salvage_simulated,
+    verify_backup_simulated, verify_simulated,
 };
 use scorebook::{
-    Consumer, ErrorKind, EventStore, Followed, Going, LeftBecause, NewEvent, Options, Position, Query, RecordedEvent,
-    Retention, Scope, SegmentAct, Start, Staying, StreamName, Until, Version,
+    Consumer, ErrorKind, EventContext, EventStore, Followed, Going, LeftBecause, NewEvent, Options, Position,
+    Projection, Query, RecordedEvent, Retention, Saving, Scope, SegmentAct, Start, Staying, StreamName, Until, Version,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
@@ -879,4 +880,57 @@ fn a_salvage_copies_what_is_left_with_the_gaps_it_has() {
     let report = verify_simulated(&copy);
     drop(copied);
     assert!(report.expect("it can be read").is_sound());
+}
+
+/// How many events there ever were.
+#[derive(Clone, Serialize, Deserialize)]
+struct Ever(u64);
+
+impl Projection for Ever {
+    type Event = RecordedEvent;
+    const NAME: &'static str = "ever";
+    const VERSION: u32 = 1;
+
+    fn query() -> Query {
+        Query::all()
+    }
+
+    fn new() -> Ever {
+        Ever(0)
+    }
+
+    fn apply(&mut self, _: &RecordedEvent, _: &EventContext<'_>) {
+        self.0 += 1;
+    }
+
+    fn saving() -> Saving {
+        Saving::AtClose
+    }
+}
+
+#[test]
+fn a_saved_state_outlives_the_events_it_was_folded_from() {
+    let disk = SimulatedDisk::new(41);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    let (a, b) = (name("game-1"), name("game-2"));
+    for number in 0..100 {
+        add(&store, &a, [kilobyte(number)]);
+    }
+    let view = store.projection::<Ever>().expect("a view");
+    view.reached(Position::new(100)).wait().expect("it follows");
+    view.save().expect("it is saved");
+    drop(view);
+    for number in 0..40 {
+        add(&store, &b, [kilobyte(number)]);
+    }
+    store.tombstone(&a, Any, "over").wait().expect("it is finished");
+    let compacted = store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    assert_eq!(compacted.events_removed(), 100);
+    store.flush().expect("flushed");
+    // Nothing is saved again.
+    std::mem::forget(store);
+    let store = small_segments().open_simulated(&disk.kill()).expect("it opens");
+    let view = store.projection::<Ever>().expect("a view");
+    view.reached(Position::new(140)).wait().expect("it follows");
+    assert_eq!(view.state().0, 140, "what is gone was folded in before");
 }
