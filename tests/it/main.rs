@@ -97,6 +97,7 @@ mod modelling;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod once;
+mod other_reader;
 mod process;
 mod projection_mishaps;
 mod projections;
