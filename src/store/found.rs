@@ -16,6 +16,8 @@ use crate::sync::Arc;
 pub(super) struct Found {
     plan: Plan,
     is_backwards: bool,
+    /// The lowest position within the bounds.
+    first: Position,
     /// What is looked through, rising, and which of that may hold any.
     parts: Vec<Part>,
     candidates: Candidates,
@@ -93,6 +95,7 @@ impl Found {
         Found {
             plan,
             is_backwards: bounds.is_backwards,
+            first,
             candidates,
             parts,
             at: None,
@@ -131,6 +134,9 @@ impl Found {
                 (Some(rest), true) => part.to = rest,
                 (None, _) => part.to = part.from,
             }
+            if !part.is_inside && !self.is_backwards {
+                offsets.drain(..below(&part.segment, &offsets, self.first));
+            }
             offsets.reverse();
             self.is_page_new = true;
             self.page = offsets;
@@ -158,4 +164,11 @@ impl Found {
         let ahead = if is_near && !self.is_backwards { AHEAD_NEAR } else { AHEAD_FAR };
         named.segment.event_near(named.offset, &mut self.chunk, ahead)
     }
+}
+
+/// How many of these rising offsets stand before the first of a position at least, as far as their headers say so: a mark
+/// may lie many events before it, and whoever follows asks for the last one alone.
+fn below(segment: &Segment, offsets: &[u32], first: Position) -> usize {
+    // Where a header cannot be read nothing is known of what follows it, and nothing of that is left out.
+    offsets.partition_point(|offset| segment.position_at(*offset).is_some_and(|position| position < first))
 }
