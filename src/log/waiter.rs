@@ -45,12 +45,12 @@ impl Waiter {
         let (waker, is_asleep) = (state.waker.take(), state.is_asleep);
         drop(state);
         if is_asleep {
-            self.called.notify_all();
+            self.called.notify_one();
         }
         waker
     }
 
-    /// Sleeps until it is called, or the time is over. Whether it was called.
+    /// Sleeps, which one thread does at a time, until it is called, or the time is over. Whether it was called.
     pub(crate) fn sleep(&self, limit: Option<Duration>) -> bool {
         let mut state = self.state.lock();
         let mut is_time_left = true;
@@ -78,7 +78,7 @@ impl Waiter {
         state.heirs.append(heirs);
         state.is_called = true;
         drop(state);
-        self.called.notify_all();
+        self.called.notify_one();
         true
     }
 

@@ -74,24 +74,26 @@ impl std::fmt::Debug for Seats {
     }
 }
 
-#[derive(Clone)]
 struct Seated {
     waiter: Arc<Waiter>,
-    plan: Arc<Plan>,
+    /// What else an event must have; none where the term says it all.
+    plan: Option<Arc<Plan>>,
 }
 
 /// What a seat is called for.
 #[derive(Clone)]
 pub(crate) struct CalledFor {
-    pub(crate) plan: Arc<Plan>,
+    /// None where an event with one of the terms meets it for sure.
+    plan: Option<Arc<Plan>>,
     /// See [`Plan::telling_terms`].
-    pub(crate) terms: Option<Arc<[Term]>>,
+    terms: Option<Arc<[Term]>>,
 }
 
 impl CalledFor {
     pub(crate) fn new(plan: Plan) -> CalledFor {
         let terms = plan.telling_terms().map(Arc::from);
-        CalledFor { plan: Arc::new(plan), terms }
+        let has_one_demand_each = plan.items().iter().all(|item| item.len() == 1);
+        CalledFor { plan: (!has_one_demand_each).then(|| Arc::new(plan)), terms }
     }
 }
 
@@ -194,13 +196,10 @@ impl Seats {
     /// Calls those who wait for an event with this term, if it is what they ask for.
     fn call(&mut self, term: Term, terms: &[Term], calls: &mut Calls) {
         let Some(seated) = self.by_term.get_mut(&term) else { return };
-        seated.retain(|seated| {
-            let is_met = seated.plan.is_met_by(terms) || Mutant::WakesEverybody.is_on();
-            if is_met {
-                calls.push(seated.waiter.clone());
-            }
-            !is_met
-        });
+        let is_met = |seated: &mut Seated| {
+            seated.plan.as_ref().is_none_or(|plan| plan.is_met_by(terms)) || Mutant::WakesEverybody.is_on()
+        };
+        seated.extract_if(.., is_met).for_each(|seated| calls.push(seated.waiter));
         if seated.is_empty() {
             self.by_term.remove(&term);
         }
