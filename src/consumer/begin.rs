@@ -86,7 +86,7 @@ impl Runtime {
         let left = if Mutant::ForgetsWhatWasLeft.is_on() { &[][..] } else { &known.left };
         for position in left {
             if let Some(event) = readable(store, *position)? {
-                let key = runtime.consumer.partition.key_of(&event)?;
+                let key = runtime.consumer.rules.partition.key_of(&event)?;
                 runtime.state.lock().flow.offer(*position, key, event, now);
             }
         }

@@ -100,7 +100,7 @@ impl ConsumerControl {
                 last_error: state.last_error.clone(),
                 tripped_for: state.flow.broken_until().map(|until| until.saturating_sub(now)),
                 without_progress_for: now.saturating_sub(counts.last_progress.unwrap_or(state.begun)),
-                stalled_after: runtime.consumer.stalled_after,
+                stalled_after: runtime.consumer.rules.stalled_after,
             });
         }
         if info.position < head {

@@ -8,6 +8,7 @@ use crate::name::stream_name_fault;
 use crate::options::Durability;
 use crate::query::Query;
 use crate::subscription::Start;
+use crate::sync::Arc;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -35,16 +36,12 @@ use std::time::Duration;
 #[must_use = "a consumer does nothing until somebody joins or runs it"]
 pub struct Consumer {
     pub(super) name: String,
-    pub(super) query: Query,
-    pub(super) type_prefix: String,
+    pub(super) query: Arc<Query>,
     pub(super) start: Start,
-    pub(super) partition: PartitionBy,
     pub(super) durability: Durability,
     pub(super) skips_lost: bool,
     pub(super) member: Option<String>,
-    pub(super) stop_within: Duration,
-    pub(super) stalled_after: Duration,
-    pub(super) rules: Rules,
+    pub(super) rules: Arc<Rules>,
 }
 
 impl Consumer {
@@ -53,35 +50,31 @@ impl Consumer {
     pub fn new(name: &str, query: Query, start: Start) -> Consumer {
         Consumer {
             name: name.to_owned(),
-            query,
-            type_prefix: String::new(),
+            query: Arc::new(query),
             start,
-            partition: PartitionBy::STREAM,
             durability: Durability::Written,
             skips_lost: false,
             member: None,
-            stop_within: Duration::from_secs(5),
-            stalled_after: Duration::from_secs(60),
-            rules: Rules::default(),
+            rules: Rules::usual(),
         }
     }
 
     /// Only events whose types begin so; the others it looks at and passes by. Default: all that the query asks for.
     pub fn type_prefix(mut self, prefix: &str) -> Consumer {
-        prefix.clone_into(&mut self.type_prefix);
+        prefix.clone_into(&mut self.rules_mut().type_prefix);
         self
     }
 
     /// What is kept in order. Default: the events of each stream.
     pub fn partition_by(mut self, partition: PartitionBy) -> Consumer {
-        self.partition = partition;
+        self.rules_mut().partition = partition;
         self
     }
 
     /// How many events may be taken from the log and not be done: 1 to 1,000,000, for each checkpoint names them; less
     /// counts as 1, more as that. Default: 1,000.
     pub fn buffer(mut self, events: usize) -> Consumer {
-        self.rules.buffer = events.clamp(1, 1_000_000);
+        self.rules_mut().buffer = events.clamp(1, 1_000_000);
         self
     }
 
@@ -89,14 +82,14 @@ impl Consumer {
     ///
     /// Where there are fewer, they are handed out when the first of them has waited for `longest_wait`.
     pub fn batch(mut self, events: usize, longest_wait: Duration) -> Consumer {
-        self.rules.batch = events.max(1);
-        self.rules.batch_wait = longest_wait;
+        self.rules_mut().batch = events.max(1);
+        self.rules_mut().batch_wait = longest_wait;
         self
     }
 
     /// How many members there may be at a time: at least 1. Default: 64.
     pub fn members_max(mut self, members: usize) -> Consumer {
-        self.rules.members_max = members.max(1);
+        self.rules_mut().members_max = members.max(1);
         self
     }
 
@@ -109,52 +102,52 @@ impl Consumer {
 
     /// A checkpoint is written at the latest when so many events are done: at least 1. Default: 100.
     pub fn checkpoint_every(mut self, events: u64) -> Consumer {
-        self.rules.checkpoint_every = events.max(1);
+        self.rules_mut().checkpoint_every = events.max(1);
         self
     }
 
     /// A checkpoint is written at the latest when the first thing that is not in the last one has been done for this long,
     /// whatever is done meanwhile. Default: 1 s.
     pub fn checkpoint_after(mut self, age: Duration) -> Consumer {
-        self.rules.checkpoint_after = age;
+        self.rules_mut().checkpoint_after = age;
         self
     }
 
     /// How often an event is handed out at most before [`after_last`](Self::after_last) holds: at least once. Default: 5.
     pub fn attempts_max(mut self, attempts: u32) -> Consumer {
-        self.rules.attempts_max = attempts.max(1);
+        self.rules_mut().attempts_max = attempts.max(1);
         self
     }
 
     /// The pauses between attempts. Default: from 100 ms to 30 s, each twice the one before, a fifth of it left to chance.
     pub fn backoff(mut self, backoff: Backoff) -> Consumer {
-        self.rules.backoff = backoff;
+        self.rules_mut().backoff = backoff;
         self
     }
 
     /// What becomes of an event when its last attempt has failed. Default: [`Park`](Verdict::Park);
     /// [`Retry`](Verdict::Retry) tries for ever.
     pub fn after_last(mut self, verdict: Verdict) -> Consumer {
-        self.rules.after_last = verdict;
+        self.rules_mut().after_last = verdict;
         self
     }
 
     /// How long a member may have an event before that counts as a failure and the event goes to others. Default: no limit.
     pub fn time_limit(mut self, limit: Duration) -> Consumer {
-        self.rules.time_limit = Some(limit);
+        self.rules_mut().time_limit = Some(limit);
         self
     }
 
     /// How many events may be parked before the consumer is paused: at least 1. Default: 10,000.
     pub fn parked_max(mut self, events: usize) -> Consumer {
-        self.rules.parked_max = events.max(1);
+        self.rules_mut().parked_max = events.max(1);
         self
     }
 
     /// When a handler that keeps failing is left alone for a while. Default: after 20 failures in a row, for a second at
     /// first and a minute at most.
     pub fn breaker(mut self, breaker: Breaker) -> Consumer {
-        self.rules.breaker = breaker;
+        self.rules_mut().breaker = breaker;
         self
     }
 
@@ -174,14 +167,18 @@ impl Consumer {
 
     /// How long closing the store waits for a handler that is at work. Default: 5 s.
     pub fn stop_within(mut self, limit: Duration) -> Consumer {
-        self.stop_within = limit;
+        self.rules_mut().stop_within = limit;
         self
     }
 
     /// After how long without progress a consumer that lags behind counts as stalled. Default: a minute.
     pub fn stalled_after(mut self, limit: Duration) -> Consumer {
-        self.stalled_after = limit;
+        self.rules_mut().stalled_after = limit;
         self
+    }
+
+    fn rules_mut(&mut self) -> &mut Rules {
+        Arc::make_mut(&mut self.rules)
     }
 
     /// Its name.
@@ -198,7 +195,7 @@ impl Consumer {
 
     /// Whether an event that the query asks for is handed out.
     pub(super) fn hands_out(&self, event: &RecordedEvent) -> bool {
-        event.event_type().starts_with(&self.type_prefix)
+        event.event_type().starts_with(&self.rules.type_prefix)
     }
 
     /// What is written down of it.
@@ -212,10 +209,10 @@ impl Consumer {
         let mut definition = json!({
             "query": described(&self.query),
             "start": start,
-            "partition_by": self.partition.to_string(),
+            "partition_by": self.rules.partition.to_string(),
         });
-        if !self.type_prefix.is_empty() {
-            definition["type_prefix"] = json!(self.type_prefix);
+        if !self.rules.type_prefix.is_empty() {
+            definition["type_prefix"] = json!(self.rules.type_prefix);
         }
         definition.to_string()
     }

@@ -1,5 +1,7 @@
 //! The rules a consumer hands out events by.
 
+use super::partition::PartitionBy;
+use crate::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What becomes of an event that a handler failed on.
@@ -77,6 +79,9 @@ impl Breaker {
 /// All of them.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
+    /// Events of other types are passed by.
+    pub(super) type_prefix: String,
+    pub(super) partition: PartitionBy,
     pub(super) buffer: usize,
     pub(super) members_max: usize,
     pub(super) attempts_max: u32,
@@ -89,12 +94,24 @@ pub(super) struct Rules {
     pub(super) checkpoint_after: Duration,
     pub(super) parked_max: usize,
     pub(super) breaker: Breaker,
+    pub(super) stop_within: Duration,
+    pub(super) stalled_after: Duration,
+}
+
+impl Rules {
+    /// Those of most consumers, which are there once.
+    pub(super) fn usual() -> Arc<Rules> {
+        static USUAL: OnceLock<Arc<Rules>> = OnceLock::new();
+        USUAL.get_or_init(Arc::default).clone()
+    }
 }
 
 impl Default for Rules {
     fn default() -> Rules {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         Rules {
+            type_prefix: String::new(),
+            partition: PartitionBy::STREAM,
             buffer: 1_000,
             members_max: 64,
             attempts_max: 5,
@@ -107,6 +124,8 @@ impl Default for Rules {
             checkpoint_after: Duration::from_secs(1),
             parked_max: 10_000,
             breaker: Breaker::new(20, Backoff::new(Duration::from_secs(1), Duration::from_secs(60))),
+            stop_within: Duration::from_secs(5),
+            stalled_after: Duration::from_secs(60),
         }
     }
 }

@@ -243,7 +243,7 @@ impl Runtime {
             while events.len() < room {
                 match pull.step() {
                     Ok(Some(Followed::Event(event))) if self.consumer.hands_out(&event) => {
-                        match self.consumer.partition.key_of(&event) {
+                        match self.consumer.rules.partition.key_of(&event) {
                             Ok(key) => events.push((key, event)),
                             Err(error) => {
                                 failure = Some((error, Position::new(event.position().get() - 1)));
@@ -301,7 +301,12 @@ impl Runtime {
 
     /// Adds one who waits to those who are called when something changes.
     pub(super) fn enroll(&self, waiter: &Arc<Waiter>) {
-        self.state().waiting.push(waiter.clone());
+        let mut state = self.state();
+        if state.waiting.is_empty() {
+            // Most consumers have one who waits, and there may be a thousand consumers.
+            state.waiting.reserve_exact(1);
+        }
+        state.waiting.push(waiter.clone());
     }
 
     pub(super) fn strike_off(&self, waiter: &Arc<Waiter>) {
@@ -331,7 +336,7 @@ impl Runtime {
     /// Waits for handlers that are at work, since it was told to stop, and writes down where it stands.
     pub(super) fn stop(&self, store: &EventStore, told: Duration) {
         let own = usize::from(super::run::is_at_work_for(self));
-        let left = || self.consumer.stop_within.saturating_sub(store.elapsed().saturating_sub(told));
+        let left = || self.consumer.rules.stop_within.saturating_sub(store.elapsed().saturating_sub(told));
         while store.has_threads() && own < self.state().runners && !left().is_zero() {
             crate::sync::sleep(Duration::from_millis(1));
         }

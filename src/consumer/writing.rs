@@ -40,7 +40,7 @@ impl Runtime {
     }
 
     pub(super) fn take_turn(&self) -> Result<Taken, Error> {
-        self.turn.take_within(self.consumer.stop_within).ok_or_else(|| {
+        self.turn.take_within(self.consumer.rules.stop_within).ok_or_else(|| {
             let act = format!("writing for consumer {}: a commit is on its way, and does not end", self.consumer.name);
             Error::new(ErrorKind::Busy, act)
         })

@@ -70,7 +70,7 @@ impl Query {
         if let Some(fault) = event_type_fault(event_type) {
             self.refuse(ErrorKind::InvalidName, format!("event type {fault}"));
         }
-        self.add(|item| item.types.push(event_type.to_owned()))
+        self.add(|item| push(&mut item.types, event_type.to_owned()))
     }
 
     /// The last item asks for this tag; where it is told several, for all of them.
@@ -80,13 +80,13 @@ impl Query {
         if let Some(fault) = tag_fault(key, &value) {
             self.refuse(ErrorKind::InvalidName, format!("tag {fault}"));
         }
-        self.add(|item| item.tags.push((key.to_owned(), value)))
+        self.add(|item| push(&mut item.tags, (key.to_owned(), value)))
     }
 
     /// The last item asks for this stream; where it is told several, for one of them.
     #[must_use]
     pub fn in_stream(self, stream: &StreamName) -> Query {
-        self.add(|item| item.streams.push(stream.clone()))
+        self.add(|item| push(&mut item.streams, stream.clone()))
     }
 
     /// The last item asks for the streams of this category, which is the part of a name before the first `-`; where it is
@@ -99,7 +99,7 @@ impl Query {
             let fault = format!("category `{}` holds `-`, behind which it would end", category.escape_debug());
             self.refuse(ErrorKind::InvalidName, fault);
         }
-        self.add(|item| item.categories.push(category.to_owned()))
+        self.add(|item| push(&mut item.categories, category.to_owned()))
     }
 
     /// Adds the items of another query. That must not have a prefix or a position of its own, which would hold for all.
@@ -180,6 +180,14 @@ impl Query {
     fn refuse(&mut self, kind: ErrorKind, fault: String) {
         self.fault.get_or_insert_with(|| Error::new(kind, fault));
     }
+}
+
+/// Most ask for one of a kind, and there may be ten thousand queries.
+fn push<T>(asked: &mut Vec<T>, one: T) {
+    if asked.is_empty() {
+        asked.reserve_exact(1);
+    }
+    asked.push(one);
 }
 
 impl Item {

@@ -211,7 +211,8 @@ impl Seats {
             Some(terms) => {
                 for term in terms.iter() {
                     let seated = Seated { waiter: waiter.clone(), plan: called_for.plan.clone() };
-                    self.by_term.entry(*term).or_default().push(seated);
+                    // Most terms have one who waits for them, and there may be ten thousand who do.
+                    self.by_term.entry(*term).or_insert_with(|| Vec::with_capacity(1)).push(seated);
                 }
             }
         }

@@ -92,13 +92,14 @@ pub(crate) struct Pull {
     hasher: TermHasher,
     /// The store was opened for reading only: another process may write.
     is_beside_another: bool,
-    round: Option<Round>,
+    /// Apart from the rest, as is what comes next: whoever waits has neither.
+    round: Option<Box<Round>>,
     is_level: bool,
     was_level: bool,
     /// What comes next, and waits because a marker came before it.
-    next: Option<RecordedEvent>,
-    /// Whom to be called by, for the terms of this hasher.
-    called_for: Option<(TermHasher, CalledFor)>,
+    next: Option<Box<RecordedEvent>>,
+    /// What to be called for, by the terms of this hasher.
+    called_for: Option<Box<(TermHasher, CalledFor)>>,
     /// Why there is nothing more.
     end: Option<Error>,
     /// It is that the store was opened again with less than was given: where it ended then.
@@ -115,7 +116,8 @@ struct Round {
 }
 
 impl Pull {
-    pub(crate) fn begin(store: &EventStore, query: Query, start: Start) -> Pull {
+    pub(crate) fn begin(store: &EventStore, query: impl Into<Arc<Query>>, start: Start) -> Pull {
+        let query = query.into();
         let mut pull = Pull {
             link: store.link(),
             durability: Durability::Written,
@@ -134,7 +136,7 @@ impl Pull {
             called_for: None,
             end: query.fault().cloned(),
             set_back_to: None,
-            query: Arc::new(query),
+            query,
         };
         let begun = pull.begin_at(store, start);
         pull.end = pull.end.or(begun.err());
@@ -207,7 +209,7 @@ impl Pull {
         loop {
             if let Some(event) = self.next.take() {
                 self.given = event.position();
-                return Ok(Some(Followed::Event(event)));
+                return Ok(Some(Followed::Event(*event)));
             }
             if let Some(round) = &mut self.round {
                 let Some(event) = round.events.next().transpose()? else {
@@ -218,7 +220,7 @@ impl Pull {
                 if self.is_level && self.behind_after < round.given {
                     self.is_level = false;
                     let (position, head) = (self.given, round.to);
-                    self.next = Some(event);
+                    self.next = Some(Box::new(event));
                     return Ok(Some(Followed::FellBehind { position, head }));
                 }
                 self.given = event.position();
@@ -263,7 +265,7 @@ impl Pull {
         if let Some(since) = self.since {
             read = read.since(since);
         }
-        self.round = Some(Round { events: read.into_iter(), to, hole, given: 0 });
+        self.round = Some(Box::new(Round { events: read.into_iter(), to, hole, given: 0 }));
     }
 
     /// Everything up to the end of the round was given, or was not asked for.
@@ -304,13 +306,11 @@ impl Pull {
 
     /// What to be called for.
     pub(crate) fn called_for(&mut self) -> CalledFor {
-        if let Some((hasher, called_for)) = &self.called_for
-            && *hasher == self.hasher
-        {
-            return called_for.clone();
+        if let Some(known) = self.called_for.as_ref().filter(|known| known.0 == self.hasher) {
+            return known.1.clone();
         }
         let called_for = CalledFor::new(Plan::new(&self.query, &self.hasher));
-        self.called_for = Some((self.hasher, called_for.clone()));
+        self.called_for = Some(Box::new((self.hasher, called_for.clone())));
         called_for
     }
 

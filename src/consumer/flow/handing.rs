@@ -8,7 +8,7 @@ use std::time::Duration;
 impl<E: Clone> Flow<E> {
     /// Hands out what is first: at most a batch.
     pub(in crate::consumer) fn take(&mut self, member: MemberId, now: Duration) -> Option<Handed<E>> {
-        if self.is_paused || self.stop.is_some() || !self.members.contains_key(&member) {
+        if self.is_paused || self.stop.is_some() || !self.members.has(member) {
             return None;
         }
         let mut most = self.rules.batch;
@@ -50,7 +50,7 @@ impl<E: Clone> Flow<E> {
                 following.extend(behind.filter(waits));
             }
             self.deadlines.extend(deadline.map(|deadline| (deadline, next)));
-            if let Some(member) = self.members.get_mut(&member) {
+            if let Some(member) = self.members.get_mut(member) {
                 member.handed.insert(next);
             }
         }
@@ -59,7 +59,7 @@ impl<E: Clone> Flow<E> {
     }
 
     fn nothing_is_handed(&self) -> bool {
-        self.members.values().all(|member| member.handed.is_empty())
+        self.members.iter().all(|member| member.handed.is_empty())
     }
 
     /// Whether fewer events are there than a batch takes, and the longest wait for more is not over.

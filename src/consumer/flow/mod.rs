@@ -16,20 +16,23 @@
 
 mod failing;
 mod handing;
+mod members;
 mod parking;
 mod recording;
 #[cfg(test)]
 mod tests;
 
+use self::members::Members;
 use super::rules::{Rules, Verdict};
 use crate::format::ParkedFact;
 use crate::mutant::Mutant;
 use crate::position::Position;
+use crate::sync::Arc;
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-/// A member, by the number it got when it joined.
-pub(in crate::consumer) type MemberId = u64;
+pub(in crate::consumer) use self::members::{MemberId, NotJoined};
 
 /// See the module.
 ///
@@ -39,22 +42,21 @@ pub(in crate::consumer) type MemberId = u64;
 /// 3. `ready` holds the first event of each key of which none is handed out, unless that is delayed; then `delayed` has it.
 #[derive(Debug)]
 pub(in crate::consumer) struct Flow<E> {
-    pub(in crate::consumer) rules: Rules,
+    pub(in crate::consumer) rules: Arc<Rules>,
     /// Everything up to here was offered, or is not asked for.
     scanned: Position,
     items: BTreeMap<Position, Item<E>>,
-    keys: HashMap<u128, Key>,
+    keys: HashMap<u128, Key, RandomState>,
     ready: BTreeSet<Position>,
     /// Since when there is something ready.
     ready_since: Option<Duration>,
     delayed: BTreeSet<(Duration, Position)>,
     deadlines: BTreeSet<(Duration, Position)>,
-    members: BTreeMap<MemberId, Member>,
-    next_member: MemberId,
+    members: Members,
     next_delivery: u64,
     parked: BTreeMap<Position, Aside>,
     /// What is set aside of each key.
-    parked_keys: HashMap<u128, BTreeSet<Position>>,
+    parked_keys: BTreeMap<u128, BTreeSet<Position>>,
     /// What was set aside, or is not any more, and is not written down yet.
     unwritten: Vec<ParkedFact>,
     /// How many events were done since the last checkpoint, or looked at and not asked for; and since when.
@@ -90,12 +92,6 @@ struct Key {
     handed: usize,
 }
 
-#[derive(Debug, Default)]
-struct Member {
-    name: Option<String>,
-    handed: BTreeSet<Position>,
-}
-
 /// An event that is set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::consumer) struct Aside {
@@ -121,13 +117,6 @@ pub(in crate::consumer) struct Counts {
     pub(in crate::consumer) last_progress: Option<Duration>,
 }
 
-/// Why somebody may not join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::consumer) enum NotJoined {
-    TooMany,
-    Twice,
-}
-
 /// The event is not in the hands of whoever speaks of it: it took too long, or was handed out to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::consumer) struct Stale;
@@ -146,8 +135,8 @@ pub(in crate::consumer) struct Record {
 impl<E: Clone> Flow<E> {
     /// A consumer that has looked at everything up to a position, and has set these events aside. What it has looked at and
     /// is not done with is to be [offered](Self::offer) next.
-    pub(in crate::consumer) fn new(rules: Rules, scanned: Position, parked: BTreeMap<Position, Aside>) -> Flow<E> {
-        let mut parked_keys: HashMap<u128, BTreeSet<Position>> = HashMap::new();
+    pub(in crate::consumer) fn new(rules: Arc<Rules>, scanned: Position, parked: BTreeMap<Position, Aside>) -> Flow<E> {
+        let mut parked_keys: BTreeMap<u128, BTreeSet<Position>> = BTreeMap::new();
         for (position, aside) in &parked {
             parked_keys.entry(aside.key).or_default().insert(*position);
         }
@@ -155,13 +144,12 @@ impl<E: Clone> Flow<E> {
             rules,
             scanned,
             items: BTreeMap::new(),
-            keys: HashMap::new(),
+            keys: HashMap::default(),
             ready: BTreeSet::new(),
             ready_since: None,
             delayed: BTreeSet::new(),
             deadlines: BTreeSet::new(),
-            members: BTreeMap::new(),
-            next_member: 1,
+            members: Members::default(),
             next_delivery: 1,
             parked,
             parked_keys,
@@ -215,21 +203,12 @@ impl<E: Clone> Flow<E> {
     }
 
     pub(in crate::consumer) fn join(&mut self, name: Option<&str>) -> Result<MemberId, NotJoined> {
-        if name.is_some() && self.members.values().any(|member| member.name.as_deref() == name) {
-            return Err(NotJoined::Twice);
-        }
-        if self.rules.members_max <= self.members.len() {
-            return Err(NotJoined::TooMany);
-        }
-        let id = self.next_member;
-        self.next_member += 1;
-        self.members.insert(id, Member { name: name.map(str::to_owned), handed: BTreeSet::new() });
-        Ok(id)
+        self.members.join(name, self.rules.members_max)
     }
 
     /// What a member has in its hands goes to the others.
     pub(in crate::consumer) fn leave(&mut self, member: MemberId, now: Duration) {
-        let Some(left) = self.members.remove(&member) else { return };
+        let Some(left) = self.members.leave(member) else { return };
         if Mutant::KeepsWhatADeadMemberHad.is_on() {
             return;
         }
@@ -308,7 +287,7 @@ impl<E: Clone> Flow<E> {
         self.ready.clear();
         self.delayed.clear();
         self.deadlines.clear();
-        self.members.values_mut().for_each(|member| member.handed.clear());
+        self.members.iter_mut().for_each(|member| member.handed.clear());
         self.ready_since = None;
         self.scanned = position;
         (self.unrecorded, self.unrecorded_since) = (0, None);
@@ -339,11 +318,11 @@ impl<E: Clone> Flow<E> {
     }
 
     pub(in crate::consumer) fn members(&self) -> usize {
-        self.members.len()
+        self.members.count()
     }
 
     pub(in crate::consumer) fn in_flight(&self) -> usize {
-        self.members.values().map(|member| member.handed.len()).sum()
+        self.members.iter().map(|member| member.handed.len()).sum()
     }
 
     pub(in crate::consumer) fn unfinished(&self) -> usize {
@@ -409,7 +388,7 @@ impl<E: Clone> Flow<E> {
                 if let Some(deadline) = deadline {
                     self.deadlines.remove(&(deadline, position));
                 }
-                if let Some(member) = self.members.get_mut(&member) {
+                if let Some(member) = self.members.get_mut(member) {
                     member.handed.remove(&position);
                 }
             }

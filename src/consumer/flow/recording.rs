@@ -44,7 +44,7 @@ impl<E: Clone> Flow<E> {
             for position in positions {
                 let item = self.items.get(position).map(|item| item.state);
                 let Some(State::Handed { member, deadline, .. }) = item else { continue };
-                if !self.members.contains_key(&member) {
+                if !self.members.has(member) {
                     self.take_back(*position, State::Waiting, now);
                 } else if let Some(deadline) = deadline {
                     // It may have passed meanwhile, and matters again.

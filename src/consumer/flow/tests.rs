@@ -25,7 +25,7 @@ fn rules() -> Rules {
 
 /// A machine with a member that was offered events 1 and on, each with one of these keys.
 fn offered(rules: Rules, keys: &[u128]) -> (Flow<u64>, MemberId) {
-    let mut flow = Flow::new(rules, Position::BEGINNING, BTreeMap::new());
+    let mut flow = Flow::new(rules.into(), Position::BEGINNING, BTreeMap::new());
     for (number, key) in (1..).zip(keys) {
         flow.offer(Position::new(number), *key, number, ms(0));
     }
@@ -144,7 +144,7 @@ impl World {
             breaker: Breaker::new(6, Backoff::new(ms(20), ms(40))),
             ..rules()
         };
-        let flow = Flow::new(rules, Position::BEGINNING, BTreeMap::new());
+        let flow = Flow::new(rules.into(), Position::BEGINNING, BTreeMap::new());
         let (keys, list, hands) = (Vec::new(), Vec::new(), Vec::new());
         World { chance, flow, now: ms(0), keys, list, members: Vec::new(), hands, has_limit }
     }
