@@ -54,7 +54,9 @@ impl Runtime {
             parked = BTreeMap::new();
         }
         let now = store.elapsed();
-        let mut flow = Flow::new(consumer.rules.clone(), Position::BEGINNING, parked);
+        // Where nothing is left it goes on as it is written down. Else some of that may not be there any more, which is news.
+        let scanned = if known.left.is_empty() { known.scanned } else { Position::BEGINNING };
+        let mut flow = Flow::new(consumer.rules.clone(), scanned, parked);
         flow.set_paused(known.paused.is_some() && !Mutant::RunsOnWhenPaused.is_on());
         let runtime = Runtime {
             link: store.link(),

@@ -209,3 +209,25 @@ fn a_member_that_leaves_in_the_middle_of_a_commit_does_not_have_its_events_hande
         assert_eq!(position(&store), 3);
     });
 }
+
+#[test]
+fn who_joins_again_and_does_nothing_writes_nothing() {
+    wherever_it_lasts(|home| {
+        let store = home.open();
+        add(&store, &name("a"), events(1..4));
+        let mut member = store.join(&counting()).expect("it joins");
+        assert_eq!(drain(&mut member), [1, 2, 3]);
+        drop(member);
+        let written = || {
+            let consumer = store.consumer("counting").info().expect("it is there");
+            (consumer.position().get(), consumer.updated(), store.stats().expect("it is open").log_bytes())
+        };
+        let before = written();
+        assert_eq!(before.0, 3, "it leaves a checkpoint");
+        for _ in 0..3 {
+            let mut member = store.join(&counting()).expect("it joins");
+            assert!(member.try_next().expect("nothing fails").is_none());
+        }
+        assert_eq!(written(), before);
+    });
+}
