@@ -44,6 +44,8 @@ pub struct CompactionPlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentPlan {
     sequence: u32,
+    stands_from: u32,
+    generation: u32,
     bytes: u64,
     events: u64,
     bytes_going: u64,
@@ -82,7 +84,28 @@ pub struct StreamPlan {
     events_going: u64,
     bytes_going: u64,
     why: Option<Going>,
+    begins_with: Option<Version>,
     staying: BTreeMap<Staying, u64>,
+}
+
+impl fmt::Display for SegmentAct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SegmentAct::Rewrite { row: 1 } => f.write_str("written anew"),
+            SegmentAct::Rewrite { row } => write!(f, "one of {row} that become one"),
+            SegmentAct::Leave(because) => write!(f, "left: {because}"),
+        }
+    }
+}
+
+impl fmt::Display for LeftBecause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LeftBecause::Active => "active",
+            LeftBecause::NothingGoes => "nothing goes",
+            LeftBecause::TooLittleGoes => "too little goes",
+        })
+    }
 }
 
 /// So many hundredths of a segment go before it is written anew, where nothing else is said.
@@ -132,7 +155,8 @@ impl Compaction {
         Compaction { share: 0, ..self }
     }
 
-    /// Finds out what is to be done. Reads all segments that have ended, and changes nothing.
+    /// Finds out what is to be done. Reads the whole log, and changes nothing: a store that is open for reading only can be asked,
+    /// too.
     ///
     /// # Errors
     ///
@@ -157,12 +181,14 @@ impl Compaction {
             let name = StreamName::trusted(name.into());
             let begins = of_stream.last_going.and_then(Version::next).filter(|begins| first < *begins && !is_finished);
             truncations.extend(begins.map(|begins| (name.clone(), begins)));
-            streams.insert(name, of_stream.plan.clone());
+            streams.insert(name, StreamPlan { begins_with: begins, ..of_stream.plan.clone() });
         }
         truncations.sort();
         let rows = self.rows(&ended, &mut segments);
+        // What may go of these stays, so it is none of what becomes of the streams.
+        let mut scan = Scan { judge: &mut judge, streams: Vec::new() };
         for segment in self.store.unended_segments()? {
-            segments.push(SegmentPlan::active(&segment));
+            segments.push(SegmentPlan { act: SegmentAct::Leave(LeftBecause::Active), ..scan.segment(&segment)? });
         }
         let (link, forced) = (self.store.link(), self.forced);
         Ok(CompactionPlan { link, forced, now, judge: Mutex::new(judge), segments, streams, rows, truncations })
@@ -217,14 +243,16 @@ struct OfStream {
 
 impl Scan<'_> {
     fn segment(&mut self, segment: &Segment) -> Result<SegmentPlan, Error> {
+        // That of an active one moves on.
+        let end = segment.end();
         let mut bytes = Vec::new();
-        read_whole(&**segment.file(), segment.end() as usize, &mut bytes)
+        read_whole(&**segment.file(), end as usize, &mut bytes)
             .map_err(|error| Error::io(format!("reading {}", segment_name(&segment.preamble)), error))?;
         let (sequence, size) = (segment.sequence(), segment.preamble.size);
         let scanned = ScannedSegment { bytes: &bytes, base: 0, salt: segment.salt, sequence, size };
-        let mut plan = SegmentPlan::active(segment);
+        let mut plan = SegmentPlan::of_nothing(segment, end);
         let mut offset = FIRST_BATCH;
-        while offset < segment.end() {
+        while offset < end {
             let Found::Batch(batch) = scanned.at(offset) else { return Err(segment.damaged(offset)) };
             for record in batch.records().filter(|record| record.header.kind == Kind::Event) {
                 plan.events += 1;
@@ -305,14 +333,17 @@ impl fmt::Debug for CompactionPlan {
 }
 
 impl SegmentPlan {
-    fn active(segment: &Segment) -> SegmentPlan {
+    /// Of a segment up to this end, none of which was looked at.
+    fn of_nothing(segment: &Segment, end: u32) -> SegmentPlan {
         SegmentPlan {
             sequence: segment.sequence(),
-            bytes: u64::from(segment.end()),
+            stands_from: segment.preamble.stands_from(),
+            generation: segment.preamble.generation(),
+            bytes: u64::from(end),
             events: 0,
             bytes_going: 0,
             events_going: 0,
-            act: SegmentAct::Leave(LeftBecause::Active),
+            act: SegmentAct::Leave(LeftBecause::NothingGoes),
         }
     }
 
@@ -322,25 +353,38 @@ impl SegmentPlan {
         self.sequence
     }
 
+    /// The first of the sequence numbers for which it stands; the last is [its own](Self::sequence). One that compaction
+    /// did not write stands for itself alone.
+    #[must_use]
+    pub fn stands_from(&self) -> u32 {
+        self.stands_from
+    }
+
+    /// Higher than that of any segment for which it stands; 0 of one that compaction did not write.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// How many bytes it has up to its end.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How many events it has; 0 of one that was not looked at because it is active.
+    /// How many events it has.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// How many bytes the events have that may go.
+    /// How many bytes the events have that may go; those of an active one stay until it has ended.
     #[must_use]
     pub fn bytes_going(&self) -> u64 {
         self.bytes_going
     }
 
-    /// How many events may go.
+    /// How many events may go; those of an active one stay until it has ended.
     #[must_use]
     pub fn events_going(&self) -> u64 {
         self.events_going
@@ -374,6 +418,12 @@ impl StreamPlan {
     #[must_use]
     pub fn why(&self) -> Option<Going> {
         self.why
+    }
+
+    /// With which version it begins from then on, where it does not by now.
+    #[must_use]
+    pub fn begins_with(&self) -> Option<Version> {
+        self.begins_with
     }
 
     /// How many events stay that would go, by what keeps them.
