@@ -11,7 +11,7 @@ use std::path::Path;
 #[derive(Clone, Copy, clap::Args)]
 pub(crate) struct Consent {
     /// Show what would be done, and do nothing
-    #[arg(long)]
+    #[arg(long, visible_alias = "plan")]
     dry_run: bool,
     /// Do not ask
     #[arg(long)]
@@ -25,24 +25,42 @@ impl Consent {
             tool.output().facts(&facts.with("done", false))?;
             return Ok(false);
         }
-        if !self.yes {
-            ask(&format!("{plan} Go ahead?"), "nothing was changed")?;
-        }
+        self.ask(|| Ok(plan.to_owned()))?;
         Ok(true)
+    }
+
+    /// Whether nothing is wanted but to see what would be done.
+    pub(crate) fn is_out_of_the_question(self) -> bool {
+        self.dry_run
+    }
+
+    /// Fails where consent is wanted and nobody could be asked: for what takes a while before there is anything to ask.
+    pub(crate) fn can_be_given(self) -> Result<(), Failure> {
+        if self.dry_run || self.yes { Ok(()) } else { somebody_is_there() }
+    }
+
+    /// Asks whether to go ahead, unless that was said. `plan` shows what there is to show, and says it in a sentence.
+    pub(crate) fn ask(self, plan: impl FnOnce() -> Result<String, Failure>) -> Result<(), Failure> {
+        if self.yes { Ok(()) } else { ask(&format!("{} Go ahead?", plan()?), "nothing was changed") }
     }
 }
 
 /// Asks whoever sits there; nobody there is no consent. `refused` says what a no comes to.
 pub(crate) fn ask(question: &str, refused: &str) -> Result<(), Failure> {
-    if !stdin().is_terminal() || !stderr().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "nobody is there to ask: say --yes to go ahead"));
-    }
+    somebody_is_there()?;
     say(&format!("{question} [y/N]"));
     let mut answer = String::new();
     stdin().read_line(&mut answer).map_err(|error| Failure::file("reading", Path::new("standard input"), &error))?;
     match answer.trim() {
         "y" | "Y" | "yes" => Ok(()),
         _ => Err(Failure::new(Exit::Other, refused)),
+    }
+}
+
+fn somebody_is_there() -> Result<(), Failure> {
+    match stdin().is_terminal() && stderr().is_terminal() {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::Usage, "nobody is there to ask: say --yes to go ahead")),
     }
 }
 

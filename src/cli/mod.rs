@@ -11,6 +11,7 @@ mod at;
 mod backup;
 mod check;
 mod compact;
+mod compaction;
 mod consent;
 mod consumer;
 mod consumers;
@@ -50,6 +51,7 @@ mod retention;
 mod rfc3339;
 mod salvage;
 mod scope;
+mod segments;
 mod simulate;
 mod snapshots;
 mod state;
@@ -230,6 +232,9 @@ enum Command {
     Metadata(metadata::Arguments),
     Retention(retention::Arguments),
     Hold(hold::Arguments),
+    Compact(compaction::Arguments),
+    /// The segments of the log: size, events, and what of each a compaction may remove. Reads all of it.
+    Segments,
     Backup(backup::Arguments),
     Restore(backup::Restore),
     Health(health::Arguments),
@@ -276,6 +281,8 @@ fn obey(cli: Cli, linked: Linked) -> Result<(), Failure> {
         Command::Metadata(arguments) => metadata::run(&tool, &arguments),
         Command::Retention(arguments) => retention::run(&tool, &arguments),
         Command::Hold(arguments) => hold::run(&tool, &arguments),
+        Command::Compact(arguments) => compaction::run(&tool, &arguments),
+        Command::Segments => segments::run(&tool),
         Command::Backup(arguments) => backup::run(&tool, &arguments),
         Command::Restore(arguments) => backup::restore(&tool, &arguments),
         Command::Health(arguments) => health::run(&tool, &arguments),

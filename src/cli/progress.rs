@@ -1,8 +1,8 @@
 //! How far something has come that takes a while, on a terminal.
 
 use crate::cli::lines::Lines;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use scorebook::{Position, RebuildProgress};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use scorebook::{CompactionProgress, Position, RebuildProgress};
 use std::borrow::Cow;
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
@@ -63,6 +63,27 @@ impl Progress {
         bar.set_message(what);
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress { bar }
+    }
+
+    /// A bar for bytes of segments that are written anew.
+    pub(crate) fn of_segments() -> Progress {
+        if !stderr().is_terminal() {
+            return Progress { bar: ProgressBar::hidden() };
+        }
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+        let template = "{wide_bar} {bytes} of {total_bytes} done, {msg}, {elapsed}";
+        bar.set_style(ProgressStyle::with_template(template).expect("the template above is well formed"));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Progress { bar }
+    }
+
+    /// Segments are written anew so far.
+    pub(crate) fn rewritten(&self, progress: CompactionProgress) {
+        self.bar.set_length(progress.bytes_to_read());
+        self.bar.set_position(progress.bytes_read());
+        if !self.bar.is_hidden() {
+            self.bar.set_message(format!("{} written", HumanBytes(progress.bytes_written())));
+        }
     }
 
     /// A projection is folded so far.

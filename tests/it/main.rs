@@ -117,6 +117,8 @@ mod together;
 #[cfg(feature = "cli")]
 mod tool;
 #[cfg(feature = "cli")]
+mod tool_compacting;
+#[cfg(feature = "cli")]
 mod tool_following;
 #[cfg(feature = "cli")]
 mod tool_keeping;

@@ -649,6 +649,8 @@ const READING: &[&[&str]] = &[
     &["projections"],
     &["snapshots"],
     &["snapshots", "verify"],
+    &["segments"],
+    &["compact", "--plan"],
     &["verify"],
 ];
 
