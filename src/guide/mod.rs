@@ -3,7 +3,7 @@
 //! * [`first_steps`]: open, append, read, decide again after a conflict, look at it with the tool
 //! * [`modelling`]: enums of events, aggregates, commands that are executed once, several aggregates together
 //! * [`following`]: subscriptions, and consumers that have every event handled once
-//! * [`keeping`]: deleting and finishing streams, letting them begin later, and what is kept
+//! * [`keeping`]: deleting and finishing streams, letting them begin later, what is kept, and removing what is not
 //! * [`operating`]: setting up, watching, alerts worth having, maintenance, and what to do about what one sees
 //! * [`testing_a_domain`]: rules without a store, slices of real logs, power cuts
 //! * `writing_the_bot` (feature `game`): the word game behind a Discord library, from the first message to the shutdown
