@@ -31,7 +31,7 @@
 //! | P7 | what a crash left unfinished is left out without asking | `crash::every_story_stopped_at_every_operation_keeps_what_was_acknowledged` |
 //! | P8 | after a failed sync nothing is written, and reads go on | `faults::a_failed_sync_latches_and_readers_go_on` |
 //! | P9 | a full disk never bricks a store | `faults::a_full_disk_refuses_and_goes_on_by_itself` |
-//! | P10 | everything that is not the log can be deleted, and only speed is lost | `derived::no_answer_depends_on_a_derived_file`, `projections::a_saved_state_that_is_flipped_or_cut_anywhere_is_no_worse_than_none` |
+//! | P10 | everything that is not the log can be deleted, and only speed is lost | `derived::no_answer_depends_on_a_derived_file`, `projections::a_saved_state_that_is_flipped_or_cut_anywhere_is_no_worse_than_none`, `snapshots::over_any_history_states_are_what_the_events_fold_to` |
 //! | P12 | a subscription never skips, never repeats, and never ends silently | `subscriptions::history_and_then_what_comes_is_given_without_a_hole_or_a_repeat`, `consumers::whatever_happens_nothing_is_skipped_nothing_is_twice_and_no_checkpoint_is_ahead` |
 
 // The tool and the game say `scorebook::` as any other user does, and are built here nevertheless.

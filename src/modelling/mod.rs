@@ -12,10 +12,11 @@
 //! validate   rules for events that are about to be appended
 //! check      a whole log held against what is known
 //! aggregate  what a user says of an aggregate
-//! load       the state of a stream, folded from the first event or from a kept state
+//! load       the state of a stream, folded from the first event, a snapshot or a kept state
 //! states     the states that are kept
 //! snapshots  what a user says of how a state is saved, and when
-//! snapshotting  states are taken up from snapshots, and saved
+//! saving     states are taken up from snapshots, and saved
+//! verifying  snapshots are held against what their events fold to
 //! behind     what is done behind an answer
 //! execute    a command on its way: key, decision, append, and again
 //! command    a command to one aggregate
@@ -42,15 +43,16 @@ mod load;
 mod payload;
 mod raw;
 mod registry;
+mod saving;
 mod shape;
 mod snapshots;
-mod snapshotting;
 mod snowflake;
 mod soundness;
 mod states;
 mod together;
 mod upcast;
 mod validate;
+mod verifying;
 
 pub use aggregate::{Aggregate, EventContext, OnUnknown};
 pub(crate) use caught::caught;
