@@ -25,8 +25,9 @@ use crate::segment::{
     read_whole, segment_name, segment_path,
 };
 use crate::storage::{File, Storage};
-use crate::sync::Arc;
+use crate::sync::{Arc, JoinHandle, ThreadBuilder};
 use crate::time::Timestamp;
+use std::io;
 
 /// Whoever says what stays.
 pub(crate) trait Keeper {
@@ -80,7 +81,7 @@ pub(crate) fn rewrite(
     let preamble = Preamble { rewritten, ..preamble };
     let path = segment_path(&preamble);
     let file = storage.create(&path).map_err(|error| trouble(&preamble, error))?;
-    let written = Writing::new(preamble, file, keeper).write(sources);
+    let written = Writing::new(preamble, (file, storage.has_threads()), keeper).write(sources);
     if !matches!(written, Ok(Some(_))) {
         // What stays is removed by the next writer.
         let _ = storage.remove(&path);
@@ -148,6 +149,8 @@ struct Writing<'a> {
     bytes: Vec<u8>,
     begin: u32,
     synced: u32,
+    syncing: Option<JoinHandle<io::Result<()>>>,
+    has_threads: bool,
     last_checksum: u32,
     /// Positions that go and are not told of yet.
     pending: Option<Pending>,
@@ -174,7 +177,7 @@ struct Written {
 }
 
 impl<'a> Writing<'a> {
-    fn new(preamble: Preamble, file: Arc<dyn File>, keeper: &'a mut dyn Keeper) -> Writing<'a> {
+    fn new(preamble: Preamble, (file, has_threads): (Arc<dyn File>, bool), keeper: &'a mut dyn Keeper) -> Writing<'a> {
         Writing {
             preamble,
             salt: preamble.salt(),
@@ -183,6 +186,8 @@ impl<'a> Writing<'a> {
             bytes: Vec::new(),
             begin: FIRST_BATCH,
             synced: FIRST_BATCH,
+            syncing: None,
+            has_threads,
             last_checksum: 0,
             pending: None,
             next_position: Position::BEGINNING,
@@ -314,16 +319,36 @@ impl<'a> Writing<'a> {
         self.file.write_at(&self.bytes, self.begin.into()).map_err(|error| trouble(&self.preamble, error))?;
         self.begin += self.bytes.len() as u32;
         if SYNCED_AT_A_TIME <= self.begin - self.synced {
-            self.file.sync().map_err(|error| trouble(&self.preamble, error))?;
-            self.synced = self.begin;
+            self.begin_to_sync()?;
         }
         let written = self.bytes.len();
         self.bytes.clear();
         Ok(self.keeper.wrote(written))
     }
 
+    /// Has what was written made durable beside what is done next, where there are threads.
+    fn begin_to_sync(&mut self) -> Result<(), Error> {
+        self.settle()?;
+        self.synced = self.begin;
+        let file = self.file.clone();
+        let syncing = ThreadBuilder::new().name("scorebook-rewrite".to_owned());
+        match self.has_threads.then(|| syncing.spawn(move || file.sync())) {
+            Some(Ok(syncing)) => self.syncing = Some(syncing),
+            _ => self.file.sync().map_err(|error| trouble(&self.preamble, error))?,
+        }
+        Ok(())
+    }
+
+    /// Waits for that.
+    fn settle(&mut self) -> Result<(), Error> {
+        let Some(syncing) = self.syncing.take() else { return Ok(()) };
+        let synced = syncing.join().unwrap_or_else(|_| Err(io::Error::other("the thread that syncs has panicked")));
+        synced.map_err(|error| trouble(&self.preamble, error))
+    }
+
     /// Writes what frames the batches, and makes all of it durable.
-    fn finish(self) -> Result<Written, Error> {
+    fn finish(mut self) -> Result<Written, Error> {
+        self.settle()?;
         let end = self.begin;
         let size = (end as usize + FOOTER_LEN).next_multiple_of(512).max(SEGMENT_BYTES_MIN as usize) as u32;
         let preamble = Preamble { size, ..self.preamble };
@@ -355,6 +380,6 @@ fn positions_of(record: &RecordView<'_>) -> Result<Option<Range>, Error> {
     })
 }
 
-fn trouble(preamble: &Preamble, error: std::io::Error) -> Error {
+fn trouble(preamble: &Preamble, error: io::Error) -> Error {
     Error::io(format!("writing {}", segment_name(preamble)), error)
 }
