@@ -4,6 +4,7 @@ use super::scan;
 use crate::error::Error;
 use crate::index::doubtful;
 use crate::log::{Damage, RecoveryReport};
+use crate::snapshot;
 use crate::storage::Storage;
 use crate::store::StoreParts;
 use crate::sync::Arc;
@@ -51,6 +52,9 @@ pub(crate) fn verify_on(storage: &Arc<dyn Storage>) -> Result<VerifyReport, Erro
     let holes = opened.visitor.holes();
     let doubtful =
         doubtful(&**storage, &opened.segments).map_err(|error| Error::io("looking at derived files", error))?;
+    let snapshots = snapshot::doubtful(&**storage, opened.store).into_iter();
+    let doubtful = doubtful.into_iter().map(|(path, why)| (path, why.to_owned()));
+    let doubtful: Vec<_> = doubtful.chain(snapshots.map(|(path, fault)| (path, fault.to_string()))).collect();
     notes.extend(
         doubtful.iter().map(|(path, why)| format!("the derived file {path} is in doubt and not relied on: {why}")),
     );

@@ -227,6 +227,19 @@ impl Known {
     }
 }
 
+/// The paths of snapshots that do not verify, or are of another store: each with why.
+pub(crate) fn doubtful(storage: &dyn Storage, store: [u8; 16]) -> Vec<(String, SnapshotFault)> {
+    let names = storage.list(SNAPSHOTS_DIR).unwrap_or_default();
+    let names = names.iter().filter_map(|entry| FileName::parse(&entry.name));
+    let fault = |name: &FileName| match SnapshotFile::open(storage, name) {
+        Ok(None) => None,
+        Ok(Some(file)) if file.head.store != store => Some(SnapshotFault::Foreign),
+        Ok(Some(file)) => file.state().err(),
+        Err(fault) => Some(fault),
+    };
+    names.filter_map(|name| Some((name.path(), fault(&name)?))).collect()
+}
+
 /// How many snapshots are asked for how far the log was durable.
 const WITNESSES_MAX: usize = 8;
 

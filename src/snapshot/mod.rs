@@ -19,7 +19,7 @@ mod source;
 
 pub use source::{SnapshotFault, SnapshotSource};
 
-pub(crate) use catalog::{Catalog, PassedOver, furthest_witness};
+pub(crate) use catalog::{Catalog, PassedOver, doubtful, furthest_witness};
 pub(crate) use file::{BODY_BYTES_MAX, Head, LastEvent, SnapshotFile};
 pub(crate) use name::FileName;
 

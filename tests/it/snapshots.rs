@@ -2,7 +2,7 @@
 
 use super::support::{Home, add, check_says, name, small_segments, wherever_it_lasts};
 use crate::model::{Chance, Choices, seed};
-use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, SimulatedDisk, SyncFailure};
+use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, SimulatedDisk, SyncFailure, verify_simulated};
 use scorebook::{
     Aggregate, Codec, Concern, Durability, Error, ErrorKind, Event, EventContext, EventStore, ExpectedVersion, Loaded,
     NewEvent, Options, Position, Registry, SnapshotFault, SnapshotInfo, SnapshotOutcome, SnapshotSource, Snapshots,
@@ -347,8 +347,19 @@ fn what_is_damaged_foreign_or_of_another_shape_is_passed_over_and_told() {
     };
     assert_eq!(look(&disk.kill(), "as they are"), (Some(9), Vec::new()));
 
+    let notes = |disk: &SimulatedDisk| {
+        let report = verify_simulated(disk).expect("it can be verified");
+        assert!(report.is_sound(), "what is derived is no damage");
+        report.notes().iter().filter(|note| note.contains("snapshots/")).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(notes(&disk), [""; 0]);
+    let copy = disk.kill();
+    copy.flip_bit(newer, disk.read_file(newer).expect("it is there").len() as u64 - 1, 1);
+    assert!(matches!(&notes(&copy)[..], [note] if note.contains(newer) && note.contains("do not verify")));
+
     let copy = disk.kill();
     copy.write_file(newer, &disk.read_file(older).expect("it is there"));
+    assert!(matches!(&notes(&copy)[..], [note] if note.contains("belongs elsewhere")));
     assert_eq!(look(&copy, "another one of these"), (Some(5), vec![SnapshotFault::Foreign]));
 
     let foreign = SimulatedDisk::new(seed() + 1);
