@@ -7,6 +7,7 @@ use crate::format::{Kind, RecordView};
 use crate::log::Keeper;
 use crate::options::Durability;
 use crate::segment::Segment;
+use crate::snapshot::SnapshotSource;
 use crate::store::EventStore;
 use crate::sync::Arc;
 use std::ops::ControlFlow;
@@ -90,6 +91,7 @@ impl CompactionPlan {
                 break;
             }
         }
+        forget(&store, &judge)?;
         store.keep_derived()?;
         Ok(compacted)
     }
@@ -106,6 +108,21 @@ impl CompactionPlan {
         }
         Ok(())
     }
+}
+
+/// Removes the snapshots of streams that are finished: what was asked to be forgotten is not kept in another form.
+fn forget(store: &EventStore, judge: &Judge) -> Result<(), Error> {
+    if !judge.knows_finished() {
+        return Ok(());
+    }
+    for snapshot in store.snapshots()? {
+        if let Some(SnapshotSource::Aggregate { stream, .. }) = snapshot.source()
+            && judge.is_finished(stream.as_str())
+        {
+            store.delete_snapshot(&snapshot)?;
+        }
+    }
+    Ok(())
 }
 
 /// Leaves out what goes by the plan, and by what was decided since.

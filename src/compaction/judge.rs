@@ -136,7 +136,7 @@ impl Judge {
         } else {
             return Ok((number, Verdict::Stays));
         };
-        let is_last = header.version == of_stream.last && going == Going::Retention && !self.forced.last_events;
+        let is_last = header.version == of_stream.last && going != Going::Finished && !self.forced.last_events;
         let unseen = self.behind.as_ref().filter(|(_, done)| *done < header.position).map(|(staying, _)| staying);
         let held = of_type.held.as_ref().filter(|_| !Mutant::CompactsWhatIsHeld.is_on());
         let unseen = unseen.filter(|_| !Mutant::CompactsWhatIsUnseen.is_on());
@@ -179,6 +179,16 @@ impl Judge {
             let of = &self.streams[*number];
             (*number, &**name, of.first, of.is_finished)
         })
+    }
+
+    /// Whether any stream is finished.
+    pub(super) fn knows_finished(&self) -> bool {
+        self.decided.streams.values().any(|fate| fate.ended.is_some())
+    }
+
+    /// Whether a stream is.
+    pub(super) fn is_finished(&self, stream: &str) -> bool {
+        self.decided.streams.get(stream).is_some_and(|fate| fate.ended.is_some())
     }
 
     /// The numbers of a stream and, in it, of a type.

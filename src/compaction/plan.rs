@@ -144,7 +144,8 @@ impl Compaction {
         self
     }
 
-    /// Lets rules remove also the last event of a stream that is not finished. Default: that stays.
+    /// Removes also the last event of a stream that is not finished. Default: that stays. A stream that has no event left goes on
+    /// from its version; until then a read of it fails with [`BelowFloor`](crate::ErrorKind::BelowFloor).
     pub fn with_last_events(mut self) -> Compaction {
         self.forced.last_events = true;
         self

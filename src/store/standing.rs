@@ -23,7 +23,13 @@ pub(super) fn readable<'a>(view: &'a View, name: &StreamName) -> Result<(&'a Str
         let act = format!("reading stream {name}: it was deleted{}", because(&deleted.reason));
         return Err(Error::new(ErrorKind::Deleted, act));
     }
-    let stream = stream.ok_or_else(|| missing(view, name))?;
+    let stream = stream.ok_or_else(|| match fate {
+        // All it had was before the version it begins with, and a compaction was told to remove the last event, too.
+        Some(fate) if fate.truncated.is_some() && fate.version != Version::NONE => {
+            below_floor(name, Version::FIRST, fate.first())
+        }
+        _ => missing(view, name),
+    })?;
     Ok((stream, fate.map_or(Version::FIRST, Fate::first)))
 }
 

@@ -112,6 +112,7 @@ impl EventStore {
         let view = shared.0.read();
         match readable(&view, stream) {
             Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::BelowFloor => Ok(true),
             Err(error) if matches!(error.kind(), ErrorKind::StreamNotFound | ErrorKind::Deleted) => Ok(false),
             Err(error) => Err(error),
         }

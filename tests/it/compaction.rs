@@ -136,8 +136,7 @@ impl Decided {
             let behind = |is_meant: &dyn Fn(&RecordedEvent) -> bool| {
                 events[index + 1..].iter().filter(|other| other.stream() == event.stream() && is_meant(other)).count()
             };
-            let is_decided = self.finished.contains(&stream)
-                || self.first.get(&stream).is_some_and(|first| event.version().get() < *first);
+            let is_decided = self.first.get(&stream).is_some_and(|first| event.version().get() < *first);
             let rule = self.rules.iter().filter(|(scope, _)| is_for(scope, event)).min_by_key(|(scope, _)| rank(scope));
             let is_ruled_out = rule.is_some_and(|(scope, rule)| {
                 let of_type = matches!(scope, Scope::EventType(_));
@@ -146,7 +145,8 @@ impl Decided {
             });
             let is_last = behind(&|_| true) == 0;
             let is_held = self.holds.iter().any(|(scope, _)| is_for(scope, event));
-            if !is_held && (is_decided || (is_ruled_out && !is_last)) {
+            let is_finished = self.finished.contains(&stream);
+            if !is_held && (is_finished || ((is_decided || is_ruled_out) && !is_last)) {
                 going.insert(event.position().get());
             }
         }
@@ -854,6 +854,9 @@ fn what_is_old_goes_but_for_the_last_event_of_a_stream() {
     store.compaction().thoroughly().with_last_events().plan().expect("a plan").apply().expect("it is done");
     assert_eq!(texts(&store), without);
     assert_eq!(store.version(&old).expect("it goes on from there").get(), 50);
+    assert!(store.exists(&old).expect("an answer"));
+    let error = store.read(&old).into_iter().next().expect("an answer").expect_err("nothing is left");
+    check_says(&error, ErrorKind::BelowFloor, &["begins with version 51"]);
     drop(store);
     forget_derived(&disk);
     let store = small_segments().open_simulated(&disk).expect("it opens");

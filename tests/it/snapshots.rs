@@ -781,3 +781,33 @@ fn snapshots_that_are_deleted_are_gone_and_only_those() {
         assert_eq!(store.snapshots().expect_err("it is closed").kind(), ErrorKind::Closed);
     });
 }
+
+#[test]
+fn a_compaction_leaves_states_that_need_no_events_and_takes_those_of_finished_streams() {
+    say(by_hand);
+    let disk = SimulatedDisk::new(43);
+    let options = small_segments();
+    let store = options.open_simulated(&disk).expect("it opens");
+    ups(&store, "counter-1", 0..300);
+    ups(&store, "counter-2", 0..300);
+    let expected = load(&store, "counter-1").into_state();
+    assert!(save(&store, "counter-1") && save(&store, "counter-2"));
+    // The last segment, which is never looked into, holds something else.
+    ups(&store, "counter-3", 0..400);
+    store.truncate_before(&name("counter-1"), Version::new(301)).wait().expect("it begins later");
+    store.tombstone(&name("counter-2"), ExpectedVersion::Any, "asked for").wait().expect("it is finished");
+    let compacted = store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    assert_eq!(compacted.events_removed(), 599, "the last event of a stream that is not finished stays");
+    assert_eq!(listed(&store).len(), 1, "what was asked to be forgotten is in no snapshot");
+    drop(store);
+    // The snapshot speaks of a segment that is not there any more, and nothing else proves more than it.
+    for path in ["index/streams.0", "index/streams.1"] {
+        disk.remove_file(path);
+    }
+    let store = options.open_simulated(&disk).expect("it opens");
+    let loaded = load(&store, "counter-1");
+    assert_eq!((loaded.version().get(), loaded.into_state()), (300, expected));
+    assert_eq!(passed_over(&store), []);
+    ups(&store, "counter-1", 7..8);
+    assert_eq!(load(&store, "counter-1").version().get(), 301);
+}
