@@ -219,7 +219,7 @@ mod tests {
             ("more behind a deletion", 4, |bytes| bytes.push(0), Fault::Newer),
             ("a state without a schema", 2, |bytes| bytes.push(7), Fault::Newer),
             ("a codec without a schema", 2, |bytes| CODEC.put_u8(bytes, 1), Fault::Newer),
-            ("a first version that all have", 2, |bytes| bytes[BODY + 8] = 1, Fault::Senseless),
+            ("a first version that is none", 2, |bytes| bytes[BODY + 8] = 0, Fault::Senseless),
             ("a first version behind the next", 2, |bytes| bytes[BODY + 8] = 11, Fault::Senseless),
             ("metadata without a number", 6, |bytes| bytes[BODY + 10] = 0, Fault::Senseless),
         ];

@@ -2,16 +2,17 @@
 
 use super::trail::Trail;
 use super::view::{Indexed, Loss, Thinned};
-use super::{EventStore, Writer};
+use super::{EventStore, Writer, closed};
 use crate::error::{Error, ErrorKind};
 use crate::format::{Kind, Range, RecordView, Term};
 use crate::index::{Before, Extent, Fate, Keeping, SegmentTerms, forget_terms};
 use crate::log::{Keeper, rewrite};
 use crate::position::{Position, Version};
 use crate::segment::Segment;
-use crate::sync::Arc;
+use crate::sync::{Arc, AtomicU32, Mutex, MutexGuard, Ordering, current_thread};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
+use std::thread::ThreadId;
 
 /// What was decided of what is kept and what goes.
 pub(crate) struct Decided {
@@ -137,9 +138,54 @@ impl EventStore {
     }
 }
 
+/// Whoever writes segments anew, one at a time, and until the store is closed: from then on the files may be another's.
+#[derive(Default)]
+pub(super) struct Rewriting {
+    /// Held by whoever is at work. Taken before `keeper`.
+    turn: Mutex<()>,
+    /// Who that is.
+    thread: Mutex<Option<ThreadId>>,
+    has_ended: AtomicU32,
+}
+
+/// The turn of one, until it is dropped.
+struct Turn<'a> {
+    rewriting: &'a Rewriting,
+    _held: MutexGuard<'a, ()>,
+}
+
+impl Rewriting {
+    fn begin(&self) -> Result<Turn<'_>, Error> {
+        let held = self.turn.lock();
+        if self.has_ended() {
+            return Err(closed());
+        }
+        *self.thread.lock() = Some(current_thread().id());
+        Ok(Turn { rewriting: self, _held: held })
+    }
+
+    /// Ends it: whoever is at work breaks off, which is waited for. Not by itself, where it is what closes the store.
+    pub(super) fn end(&self) {
+        self.has_ended.store(1, Ordering::Release);
+        if *self.thread.lock() != Some(current_thread().id()) {
+            drop(self.turn.lock());
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire) != 0
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.rewriting.thread.lock() = None;
+    }
+}
+
 impl Writer {
     fn replace_segments(&self, row: &[Arc<Segment>], keeper: &mut dyn Keeper) -> Result<Option<Replaced>, Error> {
-        let _one_at_a_time = self.rewriting.lock();
+        let _turn = self.rewriting.begin()?;
         if let Some(failure) = self.log.failure() {
             return Err(failure);
         }
@@ -152,7 +198,8 @@ impl Writer {
             return Ok(None);
         }
         let storage = &**self.log.storage();
-        let mut counting = Counting { keeper, lost: HashMap::default(), kept: HashMap::default() };
+        let mut counting =
+            Counting { keeper, rewriting: &self.rewriting, lost: HashMap::default(), kept: HashMap::default() };
         let Some(draft) = rewrite(storage, row, self.log.options().read_mode, &mut counting)? else {
             return Ok(None);
         };
@@ -172,6 +219,9 @@ impl Writer {
         let (removed, last_position) = (draft.removed.clone(), draft.last_position());
         let positions = Range { first: first.first_position, last: last_position.max(first.first_position) };
         let events_removed = streams.values().map(|loss| loss.events).sum();
+        if self.rewriting.has_ended() {
+            return Ok(None);
+        }
         let segment = Arc::new(draft.swap_in(storage)?);
         segment.file().retire();
         let bytes = u64::from(segment.end());
@@ -226,6 +276,7 @@ fn before(sources: &[&Indexed], stream: Term) -> Result<Before, Error> {
 /// Counts what goes, and notes what stays.
 struct Counting<'a> {
     keeper: &'a mut dyn Keeper,
+    rewriting: &'a Rewriting,
     lost: HashMap<Box<str>, u64, RandomState>,
     /// The first event that stays of each stream.
     kept: HashMap<Box<str>, Position, RandomState>,
@@ -252,6 +303,6 @@ impl Keeper for Counting<'_> {
     }
 
     fn wrote(&mut self, bytes: usize) -> bool {
-        self.keeper.wrote(bytes)
+        self.keeper.wrote(bytes) && !self.rewriting.has_ended()
     }
 }

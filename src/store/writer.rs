@@ -5,6 +5,7 @@ use super::condition::{KnownKey, Once, Refusal, judge_fates};
 use super::keeper::Keeper;
 use super::recent::{Admitted, Positions, Recent};
 use super::request::Request;
+use super::rewriting::Rewriting;
 use super::view::{SharedView, View};
 use crate::error::{AppendError, Conflict, Error, ErrorKind};
 use crate::format::{BatchTerms, Fact, KeyFact, TermHasher};
@@ -33,8 +34,7 @@ pub(crate) struct Writer {
     pub(super) intake: Mutex<Intake>,
     /// Whoever writes derived files.
     pub(super) keeper: Mutex<Keeper>,
-    /// Held by whoever writes segments anew. Taken before `keeper`.
-    pub(super) rewriting: Mutex<()>,
+    pub(super) rewriting: Rewriting,
     pub(crate) report: RecoveryReport,
     /// Nothing may be built on the tail: there was no room to copy it.
     pub(crate) is_unproven: bool,
@@ -118,7 +118,7 @@ impl Writer {
         let hasher = TermHasher::new(log.store());
         keeper.note_log(&view.0.read());
         let (intake, keeper) = (Mutex::new(Intake::default()), Mutex::new(keeper));
-        let rewriting = Mutex::new(());
+        let rewriting = Rewriting::default();
         Ok(Writer { log, view, hasher, intake, keeper, rewriting, report, is_unproven, jobs })
     }
 
@@ -469,6 +469,7 @@ impl Writer {
     pub(crate) fn close(&self) -> Result<(), Error> {
         self.settle_waiting();
         let closed = self.log.close();
+        self.rewriting.end();
         if closed.is_ok() {
             self.keep_all();
         }

@@ -935,3 +935,66 @@ fn a_saved_state_outlives_the_events_it_was_folded_from() {
     view.reached(Position::new(140)).wait().expect("it follows");
     assert_eq!(view.state().0, 140, "what is gone was folded in before");
 }
+
+#[test]
+fn a_store_that_is_closed_meanwhile_has_it_break_off() {
+    wherever_it_lasts(|home| {
+        let store = home.open_with(&small_segments());
+        let (a, b) = (name("game-1"), name("game-2"));
+        for number in 0..600 {
+            add(&store, if number % 2 == 0 { &a } else { &b }, [kilobyte(number)]);
+        }
+        store.tombstone(&a, Any, "over").wait().expect("it is finished");
+        let before = all(&store);
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        let mut calls = 0;
+        let outcome = plan.apply_while(|_| {
+            calls += 1;
+            if calls == 3 {
+                store.close().expect("it closes");
+            }
+            ControlFlow::Continue(())
+        });
+        assert_eq!(outcome.map_err(|error| error.kind()).err(), Some(ErrorKind::Closed));
+        drop(store);
+        let store = home.open_with(&small_segments());
+        let left = left(&store);
+        let stays: Vec<RecordedEvent> =
+            before.iter().filter(|event| left.contains(&event.position().get())).cloned().collect();
+        assert!(before.iter().all(|event| left.contains(&event.position().get()) || event.stream() == "game-1"));
+        check(&store, &stays);
+        store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+        store.close().expect("it closes");
+    });
+}
+
+#[test]
+fn whoever_closes_waits_for_the_row_at_hand() {
+    wherever_threads_are(|home| {
+        let store = home.open_with(&small_segments());
+        let (a, b) = (name("game-1"), name("game-2"));
+        for number in 0..600 {
+            add(&store, if number % 2 == 0 { &a } else { &b }, [kilobyte(number)]);
+        }
+        store.tombstone(&a, Any, "over").wait().expect("it is finished");
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        let (begun, closing) = (AtomicBool::new(false), store.clone());
+        thread::scope(|scope| {
+            let apply = scope.spawn(|| {
+                plan.apply_while(|_| {
+                    begun.store(true, Ordering::Relaxed);
+                    ControlFlow::Continue(())
+                })
+            });
+            eventually("it has begun", || begun.load(Ordering::Relaxed));
+            closing.close().expect("it closes");
+            let outcome = apply.join().expect("no panic").map(drop).map_err(|error| error.kind());
+            assert!(matches!(outcome, Ok(()) | Err(ErrorKind::Closed)), "{outcome:?}");
+        });
+        if let Home::Disk(_) = home {
+            let store = home.open_with(&small_segments());
+            assert_eq!(versions(store.read(&b)).len(), 300);
+            check(&store, &all(&store));
+        }
+    });
+}
