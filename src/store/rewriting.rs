@@ -9,10 +9,9 @@ use crate::index::{Before, Extent, Fate, Keeping, SegmentTerms, forget_terms};
 use crate::log::{Keeper, rewrite};
 use crate::position::{Position, Version};
 use crate::segment::Segment;
-use crate::sync::{Arc, AtomicU32, Mutex, MutexGuard, Ordering, current_thread};
+use crate::sync::{Arc, AtomicU32, Mutex, MutexGuard, Ordering, ThreadId, current_thread};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use std::thread::ThreadId;
 
 /// What was decided of what is kept and what goes.
 pub(crate) struct Decided {

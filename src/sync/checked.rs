@@ -16,7 +16,7 @@ use shuttle as checker;
 
 pub(crate) use checker::sync::atomic::{AtomicU32, AtomicU64};
 pub(crate) use checker::sync::mpsc::{Receiver, Sender, channel};
-pub(crate) use checker::thread::{Builder as ThreadBuilder, JoinHandle};
+pub(crate) use checker::thread::{Builder as ThreadBuilder, JoinHandle, ThreadId};
 pub(crate) use checker::thread::{current as current_thread, yield_now as pause};
 // What a model for loom goes through keeps nothing by thread.
 #[cfg(scorebook_shuttle)]
