@@ -98,6 +98,7 @@ mod modelling;
 mod mutants;
 mod once;
 mod other_reader;
+mod other_reader_compacted;
 mod process;
 mod projection_mishaps;
 mod projections;

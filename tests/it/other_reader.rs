@@ -23,7 +23,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// What the other reader printed: a line of JSON each.
-struct Told(Vec<Value>);
+pub(crate) struct Told(Vec<Value>);
 
 impl Told {
     /// Nothing where there is no `python3`.
@@ -47,7 +47,7 @@ impl Told {
     }
 
     /// The lines that have this member.
-    fn lines(&self, member: &str) -> Vec<&Value> {
+    pub(crate) fn lines(&self, member: &str) -> Vec<&Value> {
         self.0.iter().filter(|line| line.get(member).is_some()).collect()
     }
 
@@ -55,11 +55,11 @@ impl Told {
         self.lines(member).into_iter().find(|line| line[member] == is)
     }
 
-    fn end(&self) -> &Value {
+    pub(crate) fn end(&self) -> &Value {
         self.0.last().expect("an end or a refusal")
     }
 
-    fn refusal(&self) -> Option<&Value> {
+    pub(crate) fn refusal(&self) -> Option<&Value> {
         self.end().get("refused").is_some().then(|| self.end())
     }
 }
@@ -126,6 +126,7 @@ fn check(directory: &Path) -> Option<Told> {
     let verified = verify(directory).expect("a report");
     assert_eq!(verified.is_sound(), told.refusal().is_none(), "{verified}, but: {}", told.end());
     check_events(&told, &store);
+    check_gaps(&told, &store);
     if told.refusal().is_none() {
         check_streams(&told, &store);
         check_rules(&told, &store);
@@ -135,7 +136,7 @@ fn check(directory: &Path) -> Option<Told> {
     Some(told)
 }
 
-fn check_disk(disk: &SimulatedDisk) -> Option<Told> {
+pub(crate) fn check_disk(disk: &SimulatedDisk) -> Option<Told> {
     let scratch = tempfile::tempdir().expect("a directory");
     for (path, bytes) in disk.contents() {
         let path = scratch.path().join(path);
@@ -187,6 +188,34 @@ fn check_events(told: &Told, store: &EventStore) {
         }
     }
     assert_eq!(told_events.next(), None);
+}
+
+/// What the other reader says is not held lies where the store has no events.
+fn check_gaps(told: &Told, store: &EventStore) {
+    if told.refusal().is_some() {
+        return;
+    }
+    let mut gaps = Vec::new();
+    let mut next = 1;
+    let held = store.read_all().skipping_lost().into_iter().map(|event| event.expect("an event").position().get());
+    for position in held.chain([store.head().expect("a position").get() + 1]) {
+        if next < position {
+            gaps.push((next, position - 1));
+        }
+        next = position + 1;
+    }
+    let mut told_gaps: Vec<(u64, u64)> = Vec::new();
+    for line in told.0.iter() {
+        let Some(range) = line.get("removed").or_else(|| line.get("lost")) else {
+            continue;
+        };
+        let at = |index: usize| range[index].as_u64().expect("a position");
+        match told_gaps.last_mut() {
+            Some((_, last)) if *last + 1 == at(0) => *last = at(1),
+            _ => told_gaps.push((at(0), at(1))),
+        }
+    }
+    assert_eq!(told_gaps, gaps);
 }
 
 fn check_streams(told: &Told, store: &EventStore) {
@@ -316,7 +345,7 @@ fn rich(number: u64) -> NewEvent {
 }
 
 /// Facts of every kind that the public interface can make, over several segments and sessions.
-fn all_kinds(disk: &SimulatedDisk, options: &Options) -> EventStore {
+pub(crate) fn all_kinds(disk: &SimulatedDisk, options: &Options) -> EventStore {
     let (a, b, c) = (name("game-1"), name("spiel-größe-🎲"), name("player-1"));
     let store = options.open_simulated(disk).expect("a store");
     add(&store, &a, events(1..6));
@@ -438,12 +467,12 @@ fn stores_of_every_sort_say_the_same_to_both() {
 }
 
 /// Removes what is a witness beside the log. The other reader does not know the stream table.
-fn forget(disk: &SimulatedDisk) {
+pub(crate) fn forget(disk: &SimulatedDisk) {
     disk.remove_file("live");
     forget_streams(disk);
 }
 
-fn forget_streams(disk: &SimulatedDisk) {
+pub(crate) fn forget_streams(disk: &SimulatedDisk) {
     for path in disk.file_names() {
         if path.starts_with("index/") {
             disk.remove_file(&path);

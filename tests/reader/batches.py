@@ -15,8 +15,9 @@ def crc(data, seed=0):
 class Segment:
     """A file whose preamble is valid."""
 
-    def __init__(self, sequence, data, size, store, id):
+    def __init__(self, sequence, data, size, store, id, is_rewritten):
         self.sequence, self.store = sequence, store
+        self.is_rewritten = is_rewritten  # by compaction
         self.data = data[:size]
         self.limit = size - FOOTER  # of batches
         self.written = len(data[: self.limit].rstrip(b"\0"))  # nothing but zeros from here to the limit

@@ -39,9 +39,20 @@ class Refused(Exception):
 Start = collections.namedtuple("Start", "first before end checksum")
 
 
-def read_segment(path):
+def files_of(directory):
+    """The files of segments that count, by number, each with its generation: of several the lowest."""
+    files = {}
+    for path in (directory / "log").glob("*.log"):
+        named = re.fullmatch("([0-9]{10})(?:-([1-9][0-9]*))?", path.stem)
+        sequence, generation = (int(it or 0) for it in named.groups()) if named else (0, 0)
+        if named and generation < 2**32:
+            files[sequence] = min(files.get(sequence, (generation, path)), (generation, path))
+    return sorted(files.items())
+
+
+def read_segment(sequence, of, path):
     """The segment, or nothing where it was never made ready. Gives what it is refused for beside it."""
-    sequence, data = int(path.stem), path.read_bytes()
+    data = path.read_bytes()
     is_blank = not any(data[PREAMBLE:])
     head = data[:PREAMBLE].ljust(PREAMBLE, b"\0")
     magic, checksum, format, algorithm, reserved, store, id = struct.unpack_from("<8sIHBB16s16s", head)
@@ -49,11 +60,12 @@ def read_segment(path):
     if magic != b"SCOREBK\n" or checksum != crc(head[12:]):
         refusal = Refused("damage: unreadable", sequence, 0, "the preamble does not verify")
         return None, None if is_blank else refusal
-    if (format, algorithm) != (1, 1) or reserved or generation or replaces_from or any(head[64:]):
-        raise Refused("newer", sequence, 0, f"format {format}")
-    if named != sequence or size % 512 or size < 32 * 1024:
-        return None, Refused("damage: misplaced", sequence, 0, f"the preamble is that of segment {named}")
-    segment = Segment(sequence, data.ljust(size, b"\0"), size, store, id)
+    is_row = 1 <= replaces_from <= named if generation else not replaces_from
+    if (format, algorithm) != (1, 1) or reserved or any(head[64:]) or not is_row:
+        raise Refused("newer", sequence, 0, f"format {format}, or a row of no legal numbers")
+    if (named, generation) != (sequence, of) or size % 512 or size < 32 * 1024:
+        return None, Refused("damage: misplaced", sequence, 0, f"the preamble is that of segment {named}-{generation}")
+    segment = Segment(sequence, data.ljust(size, b"\0"), size, store, id, generation > 0)
     if size <= len(data):
         return segment, None
     # Of one that is cut off and has no start record nothing counts anyway.
@@ -101,7 +113,7 @@ def witnesses_in(segment):
     at = segment.data.find(b"BTCH", PREAMBLE, segment.limit)
     while at >= 0:
         header = header_at(segment, at) if at % 8 == 0 else None
-        if header:
+        if header and not segment.is_rewritten:
             yield header.durable
         at = segment.data.find(b"BTCH", at + 1, segment.limit)
     footer = footer_of(segment)
@@ -152,18 +164,25 @@ def chain_of(segments, refusals, proven):
 
 
 def read_sealed(story, segment, end, checksum):
-    """A segment whose successor fixes its end."""
+    """A segment whose successor fixes its end, or one that compaction wrote, which says itself where it ends. Gives the end."""
+    footer = footer_of(segment)
+    if segment.is_rewritten:
+        if not footer:
+            raise Refused("damage: unreadable", segment.sequence, segment.limit, "compaction wrote it, and the footer is gone")
+        end = footer[0]
+        if end <= PREAMBLE:
+            raise Refused("damage: misplaced", segment.sequence, segment.limit, "the footer names no batch")
     story.events = story.batches = 0
     offset = PREAMBLE
     while offset < end:
         offset = judge(story, segment, offset, True, end).end
-    if story.last.checksum != checksum:
+    if not segment.is_rewritten and story.last.checksum != checksum:
         raise Refused("damage: misplaced", segment.sequence, end, "not the batch that the successor names")
-    footer = footer_of(segment)
     if footer:
         if footer != (end, story.position - 1, story.events, story.batches, xxh3_128(segment.data[PREAMBLE:end])):
             raise Refused("damage: misplaced", segment.sequence, segment.limit, "the footer does not agree")
         story.facts.append({"footer": segment.sequence, "end": end})
+    return end
 
 
 def read_last(story, segment, proven, is_end_lost):
@@ -180,11 +199,10 @@ def read_last(story, segment, proven, is_end_lost):
 
 def read_log(directory, story):
     segments, refusals = {}, {}
-    for path in sorted((directory / "log").glob("*.log")):
-        if re.fullmatch("[0-9]{10}", path.stem):
-            segment, refusal = read_segment(path)
-            segments.update({int(path.stem): segment} if segment else {})
-            refusals.update({int(path.stem): refusal} if refusal else {})
+    for sequence, (generation, path) in files_of(directory):
+        segment, refusal = read_segment(sequence, generation, path)
+        segments.update({sequence: segment} if segment else {})
+        refusals.update({sequence: refusal} if refusal else {})
     # Whose log this is says `live`, if a segment agrees; otherwise most of the segments, and the higher of as many.
     ids = [segment.store for segment in segments.values()]
     slots = live_slots(directory)[-1:]
@@ -212,12 +230,11 @@ def read_log(directory, story):
         if story.position < start_of(segment).first:
             place = end if end[0] else (segment.sequence, PREAMBLE)
             raise Refused("damage: missing", *place, "the events before the next segment")
-        if fixed is None:
+        if fixed is None and not segment.is_rewritten:
             offset, torn = read_last(story, segment, proven.get(last, 0), bool(lost))
-            end = segment.sequence, offset
         else:
-            read_sealed(story, segment, fixed, checksum)
-            end = segment.sequence, fixed
+            offset = read_sealed(story, segment, fixed, checksum)
+        end = segment.sequence, offset
     if lost:
         raise lost[0]
     clean = not torn and live == end and story.last is not None and story.last.records[0].kind == CLOSE

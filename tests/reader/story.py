@@ -32,7 +32,9 @@ class Story:
         require(batch.position == self.position, f"first position {batch.position} where {self.position} is next")
         require(batch.time >= self.time, "a batch is before the one before")
         require(batch.epoch, "an epoch of 0")
-        require((batch.offset == PREAMBLE) == (START in kinds), "a start record not at the beginning, or none there")
+        is_first, is_start = batch.offset == PREAMBLE, START in kinds
+        may_start = is_first or batch.segment.is_rewritten
+        require(may_start if is_start else not is_first, "a start record elsewhere, or none at the beginning")
         require(len(kinds) == 1 or not set(kinds) & set(MARKERS), "a marker is not alone")
         self.check_epoch(batch, kinds)
         require(KEY not in kinds[:-1], "a key is not the last of its batch")
@@ -81,7 +83,8 @@ class Story:
         elif record.kind == START:
             require(fact["start"] == self.position, f"a segment from position {fact['start']}")
         elif record.kind == SESSION:
-            require(fact["previous"] == [batch.segment.sequence, batch.offset], "a session from elsewhere")
+            here = [batch.segment.sequence, batch.offset]
+            require(batch.segment.is_rewritten or fact["previous"] == here, "a session from elsewhere")
         elif record.kind == KEY:
             require(fact["last"] <= before, "a key of events that are still to come")
         elif record.kind == CHECKPOINT:
