@@ -22,6 +22,7 @@ fn half_dead(seed: u64) -> SimulatedDisk {
     fill(&store, 50..90);
     store.tombstone(&name("gone-1"), Any, "over").wait().expect("it is finished");
     store.tombstone(&name("noise"), Any, "over").wait().expect("it is finished");
+    store.truncate_before(&name("kept-1"), Version::FIRST).wait().expect("it begins as it did");
     // What a consumer has not seen stays.
     for consumer in ["counting", "spät-1", "again"] {
         store.consumer(consumer).seek(Start::End).expect("it moves");

@@ -210,7 +210,7 @@ def about_stream(record):
     if record.kind == TRUNCATE:
         (first,) = body.fields("Q")
         state = body.rest()
-        require(not text and 2 <= first <= record.version + 1, "a truncation of no legal version")
+        require(not text and 1 <= first <= record.version + 1, "a truncation of no legal version")
         require(bool(record.schema) == bool(record.codec) and (record.schema or not state), "a state without schema or codec")
         if record.codec > 3:
             raise Newer(f"codec {record.codec} of a state")
