@@ -643,6 +643,7 @@ fn a_key_is_known_for_thirty_days_and_then_forgotten() {
     let store = small_segments().open_simulated(&disk).expect("it opens");
     assert!(asked(&store));
     disk.advance(2 * day);
+    add(&store, &a, [kilobyte(8)]);
     store.truncate_before(&a, Version::new(2)).wait().expect("it begins later");
     assert!(0 < compact(&store));
     assert!(!asked(&store), "the key is older than 30 days");
