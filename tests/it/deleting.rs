@@ -93,6 +93,8 @@ fn a_deletion_has_an_expectation_as_an_append_has() {
         let store = home.open_with(&small_segments());
         let (a, missing) = (name("game-1"), name("game-2"));
         add(&store, &a, events(1..4));
+        // After a clean opening nothing is written until something is accepted.
+        let store = home.reopen(store, &small_segments());
         let before = home.contents();
         let refused = |stream, expected| conflict(store.delete(stream, expected, "").wait());
         let of = |stream: &StreamName, expected, actual| version_conflict(stream, expected, actual);
