@@ -2,7 +2,7 @@
 
 use super::judge::{Judge, Verdict};
 use super::plan::CompactionPlan;
-use crate::error::{AppendError, Error};
+use crate::error::{AppendError, Error, ErrorKind};
 use crate::format::{Kind, RecordView};
 use crate::log::Keeper;
 use crate::options::Durability;
@@ -20,6 +20,7 @@ pub struct Compacted {
     bytes_before: u64,
     bytes_after: u64,
     events_removed: u64,
+    is_complete: bool,
 }
 
 /// How far a compaction has come.
@@ -31,7 +32,8 @@ pub struct CompactionProgress {
 }
 
 impl CompactionPlan {
-    /// Does what is planned. `Ok` guarantees that what was to go is gone and that the log is durable as it is now.
+    /// Does what is planned. `Ok` guarantees that the log is durable as it is now, and where it
+    /// [is complete](Compacted::is_complete) that what was to go is gone.
     ///
     /// Interrupted anywhere it has happened to some of the rows of segments and not to the others, and the next plan goes on
     /// from there. While it runs others append and read; who reads keeps what it has. The disk needs room for one segment more.
@@ -40,6 +42,7 @@ impl CompactionPlan {
     ///
     /// * [`Full`](crate::ErrorKind::Full): there is no room for the next segment. What was done before is done.
     /// * [`Damaged`](crate::ErrorKind::Damaged): a segment does not verify; it stays as it is.
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): rules or holds were changed since it was planned; nothing was done.
     /// * [`Poisoned`](crate::ErrorKind::Poisoned): a write or sync failed before.
     /// * [`Io`](crate::ErrorKind::Io), [`ReadOnly`](crate::ErrorKind::ReadOnly), [`Closed`](crate::ErrorKind::Closed).
     pub fn apply(&self) -> Result<Compacted, Error> {
@@ -57,13 +60,18 @@ impl CompactionPlan {
         mut watch: impl FnMut(CompactionProgress) -> ControlFlow<()>,
     ) -> Result<Compacted, Error> {
         let store = self.link.store()?;
-        self.truncate(&store)?;
         // What was decided since may keep more.
         let mut judge = Judge::new(&store, self.forced, self.now)?;
+        if !judge.has_the_same_rules(&self.judge.lock()) {
+            let act = "compacting: rules or holds were changed since this was planned; plan it again";
+            return Err(Error::new(ErrorKind::InvalidArgument, act));
+        }
+        self.truncate(&store, &judge)?;
         let end = |segment: &Arc<Segment>| u64::from(segment.end());
+        let all_segments = self.rows.iter().flatten().count() as u64;
         let bytes_to_read = self.rows.iter().flatten().map(end).sum();
         let mut progress = CompactionProgress { bytes_read: 0, bytes_to_read, bytes_written: 0 };
-        let mut compacted = Compacted::default();
+        let mut compacted = Compacted { is_complete: true, ..Compacted::default() };
         for row in &self.rows {
             let mut thinning = Thinning {
                 plan: self,
@@ -80,6 +88,7 @@ impl CompactionPlan {
             let is_over = thinning.is_over;
             let bytes: u64 = row.iter().map(end).sum();
             progress.bytes_read += bytes;
+            compacted.is_complete &= replaced.is_some();
             if let Some(replaced) = replaced {
                 compacted.segments_before += row.len() as u64;
                 compacted.segments_after += 1;
@@ -88,6 +97,7 @@ impl CompactionPlan {
                 compacted.events_removed += replaced.events_removed;
             }
             if is_over || watch(progress).is_break() {
+                compacted.is_complete &= compacted.segments_before == all_segments;
                 break;
             }
         }
@@ -97,9 +107,11 @@ impl CompactionPlan {
     }
 
     /// Has streams begin with what is kept of them.
-    fn truncate(&self, store: &EventStore) -> Result<(), Error> {
+    fn truncate(&self, store: &EventStore, judge: &Judge) -> Result<(), Error> {
         const AT_A_TIME: usize = 1_000;
-        for some in self.truncations.chunks(AT_A_TIME) {
+        // What was finished since has no beginning any more.
+        let all: Vec<_> = self.truncations.iter().filter(|(stream, _)| !judge.is_finished(stream.as_str())).collect();
+        for some in all.chunks(AT_A_TIME) {
             let mut batch = store.batch().durability(Durability::Synced);
             for (stream, first) in some {
                 batch = batch.truncate_before(stream, *first);
@@ -181,6 +193,12 @@ impl Compacted {
     #[must_use]
     pub fn bytes_after(&self) -> u64 {
         self.bytes_after
+    }
+
+    /// Whether all was done that was planned: not where it was told to break off, nor where another compaction came first.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// How many events are no longer held.

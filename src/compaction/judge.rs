@@ -181,6 +181,16 @@ impl Judge {
         })
     }
 
+    /// Whether rules and holds are what they are to another one.
+    pub(super) fn has_the_same_rules(&self, other: &Judge) -> bool {
+        self.decided.keeping == other.decided.keeping
+    }
+
+    /// The last version of a stream, by its number.
+    pub(super) fn last_of(&self, number: usize) -> Version {
+        self.streams[number].last
+    }
+
     /// Whether any stream is finished.
     pub(super) fn knows_finished(&self) -> bool {
         self.decided.streams.values().any(|fate| fate.ended.is_some())

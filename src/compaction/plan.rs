@@ -181,7 +181,10 @@ impl Compaction {
             };
             let name = StreamName::trusted(name.into());
             let begins = of_stream.last_going.and_then(Version::next).filter(|begins| first < *begins && !is_finished);
-            truncations.extend(begins.map(|begins| (name.clone(), begins)));
+            // Where the last event goes and others stay, a record says with which version the stream goes on.
+            let loses_last = of_stream.highest_going == Some(judge.last_of(number));
+            let says_last = (loses_last && !is_finished).then_some(first);
+            truncations.extend(begins.or(says_last).map(|begins| (name.clone(), begins)));
             streams.insert(name, StreamPlan { begins_with: begins, ..of_stream.plan.clone() });
         }
         truncations.sort();
@@ -239,6 +242,8 @@ struct OfStream {
     plan: StreamPlan,
     /// The last event of those that go before any that stays.
     last_going: Option<Version>,
+    /// The last event of those that go.
+    highest_going: Option<Version>,
     has_staying: bool,
 }
 
@@ -270,6 +275,7 @@ impl Scan<'_> {
                         of_stream.plan.events_going += 1;
                         of_stream.plan.bytes_going += len;
                         of_stream.plan.why = of_stream.plan.why.max(Some(why));
+                        of_stream.highest_going = Some(record.header.version);
                         if !of_stream.has_staying {
                             of_stream.last_going = Some(record.header.version);
                         }

@@ -193,7 +193,10 @@ impl Fate {
                 self.metadata = Some(Said { revision: *revision, json: json.clone(), time });
             }
             StreamDeed::Truncate { first, state } => {
-                let is_later = self.truncated.as_ref().is_none_or(|known| known.first <= *first);
+                let is_later = self
+                    .truncated
+                    .as_ref()
+                    .is_none_or(|known| known.first < *first || (known.first == *first && state.is_some()));
                 if is_later {
                     let carried = state.as_ref().and(place).map(|place| (place, *first));
                     self.truncated = Some(Truncation { first: *first, carried, time });

@@ -91,8 +91,12 @@ impl Holes {
         rest.sort_by_key(|hole| hole.range.first);
         for hole in rest {
             match self.holes.last_mut() {
-                // What was thinned reaches beyond one segment.
+                // What was thinned reaches beyond one segment: something of it is still there.
                 Some(last) if hole.range.first <= last.range.last => {
+                    debug_assert!(last.kind.is_meant() && hole.kind.is_meant(), "no doubt lies in what was removed");
+                    if last.kind != hole.kind {
+                        last.kind = HoleKind::Thinned;
+                    }
                     last.range.last = last.range.last.max(hole.range.last);
                 }
                 _ => self.add(hole.range, hole.kind),

@@ -297,8 +297,10 @@ impl StreamTable {
         extent.events -= removed;
         self.events -= removed;
         match first {
+            _ if extent.events == 0 => *extent = Extent::NOTHING,
             Some((position, segment)) => (extent.first_position, extent.first_segment) = (position, segment),
-            None => *extent = Extent::NOTHING,
+            // It cannot be read: whoever asks for it is told.
+            None => {}
         }
         if removed != 0 && extent.events == 0 {
             self.visible_streams -= 1;

@@ -38,7 +38,7 @@ pub(crate) use live::{Ends, durable_position, read_live};
 pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer, open_for_reading, open_for_writing};
 pub(crate) use recovery::{Tally, Visitor};
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
-pub(crate) use rewrite::{Keeper, rewrite};
+pub(crate) use rewrite::{Keeper, SwapFailure, rewrite};
 pub(crate) use room::Making;
 pub(crate) use sequence::Sequence;
 pub(crate) use staging::{Batch, NoRoom, Staging};
@@ -168,6 +168,11 @@ impl Log {
         let active = core.active.as_ref().filter(|_| core.is_closed)?;
         let end = Place { segment: active.segment.sequence(), offset: active.next_offset };
         (core.durable == end).then_some((end, active.last_checksum))
+    }
+
+    /// The highest generation of the segments that were found unfinished when the log was opened.
+    pub(crate) fn unfinished_generation(&self) -> u32 {
+        self.core.lock().room.unfinished
     }
 
     /// Whether this opening has written anything.

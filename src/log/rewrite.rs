@@ -59,6 +59,9 @@ pub(crate) struct Draft {
 
 /// Writes one segment that stands for a row of sealed ones, which follow on each other. None where the keeper has it stop.
 ///
+/// `used` is the highest generation that may have been given since the log was opened. None is given twice: whoever opened the log
+/// removes what it has found unfinished by its name, at any time.
+///
 /// Nothing of it counts before [`Draft::swap_in`], and nothing else has changed: what is there of it by then is removed by
 /// the next writer that opens the log, or at once where it could not be written.
 ///
@@ -71,11 +74,15 @@ pub(crate) fn rewrite(
     storage: &dyn Storage,
     sources: &[Arc<Segment>],
     mode: ReadMode,
+    used: &mut u32,
     keeper: &mut dyn Keeper,
 ) -> Result<Option<Draft>, Error> {
     let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return Ok(None) };
     let known = sources.iter().map(|source| source.preamble.generation()).max().unwrap_or(0);
-    let generation = known.max(remove_unfinished(storage, sources)?) + 1;
+    let highest = known.max(remove_unfinished(storage, sources)?).max(*used);
+    let too_large = || Error::new(ErrorKind::TooLarge, "no number is left for another generation of a segment");
+    let generation = highest.checked_add(1).ok_or_else(too_large)?;
+    *used = generation;
     let rewritten = Some(Rewritten { generation, from: first.preamble.stands_from() });
     let preamble = new_preamble(storage, last.preamble.store, last.sequence(), 0)?;
     let preamble = Preamble { rewritten, ..preamble };
@@ -95,22 +102,41 @@ pub(crate) fn rewrite(
 }
 
 /// Removes what attempts have left that were interrupted, and makes that durable: of several files of one number the first
-/// counts, and so it must be one of the log's. The highest generation there is of any of them, which is not given again:
-/// whoever opened the log may remove such a file by its name at any time.
+/// counts, and so it must be one of the log's. The highest generation there is of any of them.
+///
+/// IMPORTANT: only beside the file of the log. Where that is not there, what looks unfinished may be what counts.
 fn remove_unfinished(storage: &dyn Storage, sources: &[Arc<Segment>]) -> Result<u32, Error> {
     let entries = storage.list(LOG_DIR).map_err(|error| Error::io("listing the segments of the log", error))?;
-    let numbers = entries.iter().filter_map(|entry| parse_segment_name(&entry.name));
-    let source = |number: &FileNumber| sources.iter().find(|source| source.sequence() == number.sequence);
-    let is_unfinished =
-        |number: &FileNumber| source(number).is_some_and(|of| of.preamble.generation() < number.generation);
-    let mut unfinished: Vec<FileNumber> = numbers.filter(is_unfinished).collect();
-    let highest = unfinished.iter().map(|number| number.generation).max().unwrap_or(0);
-    super::copy::remove_files(storage, &mut unfinished)
-        .map_err(|error| Error::io("syncing the directory of the log", error))?;
+    let numbers: Vec<FileNumber> = entries.iter().filter_map(|entry| parse_segment_name(&entry.name)).collect();
+    let mut highest = 0;
+    for source in sources {
+        let own = FileNumber::from(&source.preamble);
+        if !numbers.contains(&own) {
+            let act = format!("writing {} anew: its file is not there any more", segment_name(own));
+            return Err(Error::new(ErrorKind::Damaged, act));
+        }
+        for other in numbers.iter().filter(|other| other.sequence == own.sequence && **other != own) {
+            highest = highest.max(other.generation);
+            match storage.remove(&segment_path(*other)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io(format!("removing {}", segment_name(*other)), error));
+                }
+                _ => {}
+            }
+        }
+    }
+    if highest != 0 {
+        storage.sync_dir(LOG_DIR).map_err(|error| Error::io("syncing the directory of the log", error))?;
+    }
     Ok(highest)
 }
 
 impl Draft {
+    /// Takes it away again. Where it stays the next writer removes it.
+    pub(crate) fn discard(self, storage: &dyn Storage) {
+        let _ = storage.remove(&segment_path(&self.segment.preamble));
+    }
+
     /// The last position that any of those stood for.
     pub(crate) fn last_position(&self) -> Position {
         self.segment.footer().map_or(Position::BEGINNING, |footer| footer.last_position)
@@ -120,24 +146,33 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// [`Io`](ErrorKind::Io): the outcome is not known. Both ways the log holds what it is to hold.
-    pub(crate) fn swap_in(self, storage: &dyn Storage) -> Result<Segment, Error> {
+    /// * [`SwapFailure::Refused`]: nothing has changed.
+    /// * [`SwapFailure::Unknown`]: nobody knows which of them counts, and both hold what the log is to hold. Nothing may be
+    ///   written anew before the log was opened again.
+    pub(crate) fn swap_in(self, storage: &dyn Storage) -> Result<Segment, SwapFailure> {
         for source in &self.stands_for {
             let act = || format!("keeping {} open", segment_name(&source.preamble));
-            source.file().hold().map_err(|error| Error::io(act(), error))?;
+            source.file().hold().map_err(|error| SwapFailure::Refused(Error::io(act(), error)))?;
         }
         let mut numbers: Vec<FileNumber> =
             self.stands_for.iter().map(|source| FileNumber::from(&source.preamble)).collect();
         let last = numbers.pop().expect("it stands for one at least");
-        let act = |number| move |error| Error::io(format!("removing {}", segment_name(number)), error);
+        let act = |error| SwapFailure::Unknown(Error::io(format!("removing {}", segment_name(last)), error));
         if Mutant::RemovesTheOthersFirst.is_on() {
-            super::copy::remove_files(storage, &mut numbers).map_err(act(last))?;
+            super::copy::remove_files(storage, &mut numbers).map_err(act)?;
         }
-        storage.remove(&segment_path(last)).map_err(act(last))?;
-        storage.sync_dir(LOG_DIR).map_err(act(last))?;
-        super::copy::remove_files(storage, &mut numbers).map_err(act(last))?;
+        storage.remove(&segment_path(last)).map_err(act)?;
+        storage.sync_dir(LOG_DIR).map_err(act)?;
+        // It counts from here on. Where the others stay they are passed by.
+        let _ = super::copy::remove_files(storage, &mut numbers);
         Ok(self.segment)
     }
+}
+
+/// Why a segment that was written anew does not stand for others.
+pub(crate) enum SwapFailure {
+    Refused(Error),
+    Unknown(Error),
 }
 
 struct Writing<'a> {
@@ -238,6 +273,7 @@ impl<'a> Writing<'a> {
         }
         let mut buffer = BatchBuffer::new();
         let mut first_position = self.upcoming();
+        let mut last_time = self.last_time;
         for record in batch.records() {
             let stamp = Stamp { epoch_bits: record.header.epoch_bits, ..self.stamp(batch) };
             let takes = positions_of(&record)?;
@@ -256,7 +292,8 @@ impl<'a> Writing<'a> {
             }
             // To say what is missing may take more room than what goes.
             if !buffer.is_empty() && BATCH_BYTES_MAX < buffer.len() + REMOVED_LEN + record.bytes.len() {
-                self.seal(&mut buffer, &Stamp { first_position, ..self.stamp(batch) })?;
+                let time = last_time.max(self.last_time);
+                self.seal(&mut buffer, &Stamp { first_position, time, ..self.stamp(batch) })?;
                 buffer = BatchBuffer::new();
                 let own = positions_of(&record)?.map_or(self.next_position, |range| range.first);
                 first_position = self.pending.map_or(own, |pending| pending.range.first);
@@ -266,6 +303,9 @@ impl<'a> Writing<'a> {
                 self.removed.push(pending.range);
             }
             buffer.push_copy(&record);
+            if record.header.kind == Kind::Event {
+                last_time = record.header.time;
+            }
         }
         let stamp = Stamp { first_position, ..self.stamp(batch) };
         if buffer.is_empty() { Ok(()) } else { self.seal(&mut buffer, &stamp) }

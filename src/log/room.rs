@@ -27,6 +27,8 @@ pub(super) struct Room {
     pub(super) next_sequence: u32,
     pub(super) next_size: u32,
     pub(super) leftovers: Vec<FileNumber>,
+    /// The highest generation of what was found unfinished: its files are removed by their names, at any time.
+    pub(super) unfinished: u32,
 }
 
 /// What came of making room.
@@ -57,6 +59,7 @@ impl Room {
             is_put_off: false,
             next_sequence,
             next_size,
+            unfinished: leftovers.iter().map(|number| number.generation).max().unwrap_or(0),
             leftovers,
         }
     }

@@ -369,6 +369,7 @@ impl Drop for EventStore {
 
 impl Shared {
     fn close(&self) -> Result<(), Error> {
+        self.end_rewriting();
         let mut held = self.held.lock();
         let engine = self.engine.read().clone();
         let report = match &engine {
@@ -393,7 +394,16 @@ impl Shared {
         closed
     }
 
+    /// Has whoever writes segments anew break off. Before anything else is held: what watches that may close the store, too.
+    fn end_rewriting(&self) {
+        let engine = self.engine.read().clone();
+        if let Engine::Writing(writer) = engine {
+            writer.rewriting.end();
+        }
+    }
+
     fn reopen(&self) -> Result<RecoveryReport, Error> {
+        self.end_rewriting();
         let reopened = self.open_again(&mut self.held.lock());
         self.call_everybody();
         reopened

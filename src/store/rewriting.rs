@@ -6,7 +6,7 @@ use super::{EventStore, Writer, closed};
 use crate::error::{Error, ErrorKind};
 use crate::format::{Kind, Range, RecordView, Term};
 use crate::index::{Before, Extent, Fate, Keeping, SegmentTerms, forget_terms};
-use crate::log::{Keeper, rewrite};
+use crate::log::{Keeper, SwapFailure, rewrite};
 use crate::position::{Position, Version};
 use crate::segment::Segment;
 use crate::sync::{Arc, AtomicU32, Mutex, MutexGuard, Ordering, ThreadId, current_thread};
@@ -145,6 +145,10 @@ pub(super) struct Rewriting {
     /// Who that is.
     thread: Mutex<Option<ThreadId>>,
     has_ended: AtomicU32,
+    /// The highest generation that was given.
+    generation: AtomicU32,
+    /// Why nobody knows which files count: nothing is written anew before the store is opened again.
+    failure: Mutex<Option<Error>>,
 }
 
 /// The turn of one, until it is dropped.
@@ -155,9 +159,17 @@ struct Turn<'a> {
 
 impl Rewriting {
     fn begin(&self) -> Result<Turn<'_>, Error> {
+        if *self.thread.lock() == Some(current_thread().id()) {
+            let act = "a compaction inside of what watches another one";
+            return Err(Error::new(ErrorKind::InvalidArgument, act));
+        }
         let held = self.turn.lock();
         if self.has_ended() {
             return Err(closed());
+        }
+        if let Some(failure) = &*self.failure.lock() {
+            let act = "compacting: an attempt before has failed, and the store must be opened again first";
+            return Err(Error::with_source(failure.kind(), act, failure.clone()));
         }
         *self.thread.lock() = Some(current_thread().id());
         Ok(Turn { rewriting: self, _held: held })
@@ -199,37 +211,74 @@ impl Writer {
         let storage = &**self.log.storage();
         let mut counting =
             Counting { keeper, rewriting: &self.rewriting, lost: HashMap::default(), kept: HashMap::default() };
-        let Some(draft) = rewrite(storage, row, self.log.options().read_mode, &mut counting)? else {
-            return Ok(None);
-        };
+        let mut used = self.log.unfinished_generation().max(self.rewriting.generation.load(Ordering::Relaxed));
+        let draft = rewrite(storage, row, self.log.options().read_mode, &mut used, &mut counting);
+        self.rewriting.generation.store(used, Ordering::Relaxed);
+        let Some(draft) = draft? else { return Ok(None) };
         let Counting { lost, kept, .. } = counting;
         // From here on nobody else writes down what is derived.
         let mut derived = self.keeper.lock();
         let indexed = self.view.0.read().all_indexed();
         let sources: Vec<&Indexed> =
             indexed.iter().filter(|(segment, _)| row.iter().any(|source| Arc::ptr_eq(source, segment))).collect();
-        let terms = SegmentTerms::of_rewritten(&draft.segment, self.hasher, |stream| before(&sources, stream))?;
         let (from, to) = (first.preamble.stands_from(), last.sequence());
-        let mut streams = HashMap::new();
-        for (stream, events) in lost {
-            let first = self.first_left(&indexed, &stream, (from, to), kept.get(&stream).copied())?;
-            streams.insert(stream, Loss { events, first });
-        }
+        let of_draft = || -> Result<(SegmentTerms, HashMap<Box<str>, Loss>), Error> {
+            let terms = SegmentTerms::of_rewritten(&draft.segment, self.hasher, |stream| before(&sources, stream))?;
+            let loss = |(stream, events): (Box<str>, u64)| {
+                let first = self.first_left(&indexed, &stream, (from, to), kept.get(&stream).copied())?;
+                Ok((stream, Loss { events, first }))
+            };
+            Ok((terms, lost.into_iter().map(loss).collect::<Result<_, Error>>()?))
+        };
+        let (terms, streams) = match of_draft() {
+            Ok(of_draft) if !self.rewriting.has_ended() => of_draft,
+            otherwise => {
+                draft.discard(storage);
+                return otherwise.map(|_| None);
+            }
+        };
         let (removed, last_position) = (draft.removed.clone(), draft.last_position());
         let positions = Range { first: first.first_position, last: last_position.max(first.first_position) };
         let events_removed = streams.values().map(|loss| loss.events).sum();
-        if self.rewriting.has_ended() {
-            return Ok(None);
-        }
-        let segment = Arc::new(draft.swap_in(storage)?);
+        let segment = match draft.swap_in(storage) {
+            Ok(segment) => Arc::new(segment),
+            Err(SwapFailure::Refused(error)) => return Err(error),
+            Err(SwapFailure::Unknown(error)) => {
+                *self.rewriting.failure.lock() = Some(error.clone());
+                return Err(error);
+            }
+        };
         segment.file().retire();
         let bytes = u64::from(segment.end());
-        let thinned = Thinned { positions, removed, streams };
-        self.view.0.write().replace(segment, Arc::new(terms), &thinned);
+        let terms = Arc::new(terms);
+        let mut thinned = Thinned { positions, removed, streams };
+        while !self.replace_in_view(&segment, &terms, &thinned) {
+            let indexed = self.view.0.read().all_indexed();
+            for (stream, loss) in thinned.streams.iter_mut().filter(|(_, loss)| loss.first.is_none()) {
+                let last = self.view.0.read().table.visible(stream).map(|known| *known.extent());
+                let last = last.map(|extent| (extent.last_position, extent.last_segment));
+                // Where it cannot be read, whoever reads it is told.
+                loss.first = self.first_left(&indexed, stream, (from, to), None).unwrap_or(None).or(last);
+            }
+        }
         derived.forget_place();
         drop(derived);
         row.iter().for_each(|source| forget_terms(storage, source));
         Ok(Some(Replaced { bytes, events_removed }))
+    }
+
+    /// Takes the segment into the view, unless events have come to a stream of which nothing was left.
+    fn replace_in_view(&self, segment: &Arc<Segment>, terms: &Arc<SegmentTerms>, thinned: &Thinned) -> bool {
+        let mut view = self.view.0.write();
+        let has_come = |stream: &str, loss: &Loss| {
+            let events = view.table.visible(stream).map_or(0, |known| known.extent().events);
+            loss.first.is_none() && loss.events < events
+        };
+        let is_as_it_was = !thinned.streams.iter().any(|(stream, loss)| has_come(stream, loss));
+        if is_as_it_was {
+            view.replace(segment.clone(), terms.clone(), thinned);
+        }
+        is_as_it_was
     }
 
     /// The first event that is left of a stream some of whose events go, and its segment.
@@ -250,12 +299,16 @@ impl Writer {
         if let Some(kept) = kept {
             return Ok(Some((kept, to)));
         }
+        if extent.last_segment <= to {
+            return Ok(None);
+        }
         let behind = indexed.partition_point(|(segment, _)| segment.sequence() <= to);
         for (segment, terms) in &indexed[behind..] {
             if terms.part(segment, term)?.is_some() {
                 let offset = terms.slice(segment, term, 0, 1)?.first().copied();
                 let position = offset.and_then(|offset| segment.position_at(offset));
-                return Ok(position.map(|position| (position, segment.sequence())));
+                let position = position.ok_or_else(|| segment.damaged(offset.unwrap_or(0)))?;
+                return Ok(Some((position, segment.sequence())));
             }
         }
         Ok(None)

@@ -2,7 +2,7 @@
 
 use super::EventStore;
 use super::standing::{is_readable, readable};
-use super::trail::Stretch;
+use super::trail::{Stretch, Trail};
 use super::view::{Indexed, SharedView, View};
 use crate::error::{Error, ErrorKind};
 use crate::index::{Extent, Fate, Stream};
@@ -272,24 +272,32 @@ impl Draft {
         let Extent { version, events, first_position, last_position, first_segment, last_segment } = self.extent;
         let term = shared.0.read().terms.hasher().stream(self.name.as_str());
         let indexed = self.indexed;
-        let within = |sequence: u32| {
-            let missing = || {
-                Error::new(ErrorKind::Damaged, format!("reading stream {}: it is not in segment {sequence}", self.name))
-            };
-            Stretch::within(&indexed, sequence, term)?.ok_or_else(missing)
+        let missing = |sequence: u32| {
+            Error::new(ErrorKind::Damaged, format!("reading stream {}: it is not in segment {sequence}", self.name))
         };
-        let (first, last) = (within(first_segment)?, within(last_segment)?);
+        let within = |sequence: u32| Stretch::within(&indexed, sequence, term);
+        let first = within(first_segment)?.ok_or_else(|| missing(first_segment))?;
+        let behind = last_position.next().unwrap_or(last_position);
+        let last = match within(last_segment)? {
+            // Where the last events were removed there may be others before them.
+            None if shared.0.read().table.holes().any_between(Position::BEGINNING, behind) => {
+                Trail::new(indexed.clone(), term, last_segment).next()?
+            }
+            last => last,
+        };
+        let last = last.ok_or_else(|| missing(last_segment))?;
         // More may have come in since.
         let behind = version.next().map_or(Ok(last.events()), |next| last.index_of(next))?;
+        let last_event = last.event(behind.saturating_sub(1))?;
         Ok(StreamInfo {
             first_time: first.event(0)?.time(),
-            last_time: last.event(behind.saturating_sub(1))?.time(),
+            last_time: last_event.time(),
             name: self.name,
             version,
             first_version: self.first_version,
             count: events,
             first_position,
-            last_position,
+            last_position: last_event.position(),
         })
     }
 }

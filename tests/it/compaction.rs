@@ -999,3 +999,138 @@ fn whoever_closes_waits_for_the_row_at_hand() {
         }
     });
 }
+
+#[test]
+fn an_attempt_that_failed_takes_nothing_with_it() {
+    for operation in [DiskOperation::Remove, DiskOperation::SyncDirectory] {
+        let first = SimulatedDisk::new(43);
+        let (events, going) = half_dead(&first);
+        let mut failed = 0;
+        for number in 1..20 {
+            let disk = first.crash(&CrashChoice::KeepAll);
+            let store = small_segments().open_simulated(&disk).expect("it opens");
+            disk.fail(DiskFault::new(operation, io::ErrorKind::Other).nth(number));
+            for _ in 0..3 {
+                let done = store.compaction().thoroughly().plan().and_then(|plan| plan.apply());
+                failed += u64::from(done.is_err());
+            }
+            disk.heal();
+            let _ = store.append(&name("game-2"), Any, [kilobyte(1)]).wait();
+            for crashed in [disk.crash(&CrashChoice::KeepAll), disk.crash(&CrashChoice::LoseAll)] {
+                let store = small_segments().open_simulated(&crashed).expect("it opens");
+                let left = left(&store);
+                let is_kept = |event: &RecordedEvent| left.contains(&event.position().get());
+                assert!(events.iter().all(|event| is_kept(event) || going.contains(&event.position().get())));
+                store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+            }
+        }
+        assert!(0 < failed, "{operation:?} never failed");
+    }
+}
+
+#[test]
+fn an_unfinished_segment_is_not_written_again_under_its_name() {
+    let first = SimulatedDisk::new(47);
+    let (events, going) = half_dead(&first);
+    for stop in 3..14 {
+        let disk = first.crash(&CrashChoice::KeepAll);
+        disk.stop_at(stop);
+        if let Ok(store) = small_segments().open_simulated(&disk) {
+            let _ = store.compaction().thoroughly().plan().and_then(|plan| plan.apply());
+            std::mem::forget(store);
+        }
+        let disk = disk.crash(&CrashChoice::KeepAll);
+        let store = small_segments().open_simulated(&disk).expect("it opens");
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        let broken = plan.apply_while(|_| ControlFlow::Break(())).expect("it breaks off");
+        assert!(!broken.is_complete() || plan.is_empty());
+        let done = store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+        assert!(done.is_complete());
+        // What was found unfinished is removed by its name when room is made.
+        for number in 0..60 {
+            add(&store, &name("game-9"), [kilobyte(number)]);
+        }
+        drop(store);
+        let store = small_segments().open_simulated(&disk).expect("it opens");
+        let stays: Vec<u64> =
+            events.iter().map(|event| event.position().get()).filter(|at| !going.contains(at)).collect();
+        let left = left(&store);
+        assert!(stays.iter().all(|position| left.contains(position)), "stopped at {stop}");
+    }
+}
+
+#[test]
+fn rules_that_have_changed_since_a_plan_want_another() {
+    everywhere(|home| {
+        let store = home.open_with(&small_segments());
+        let a = name("game-1");
+        for number in 0..100 {
+            add(&store, &a, [kilobyte(number)]);
+        }
+        let retain = |rule: Retention| store.batch().retain(&Scope::Everything, rule).commit().wait().expect("a rule");
+        retain(Retention::forever().newest(3));
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        retain(Retention::forever());
+        let error = plan.apply().expect_err("it is of before");
+        check_says(&error, ErrorKind::InvalidArgument, &["plan it again"]);
+        assert_eq!(versions(store.read(&a)).len(), 100, "nothing was done");
+        let held = store.compaction().thoroughly().plan().expect("a plan");
+        store.batch().hold(&Scope::Stream(a.clone()), "court").commit().wait().expect("a hold");
+        assert_eq!(held.apply().expect_err("it is of before").kind(), ErrorKind::InvalidArgument);
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        let inside = plan.apply_while(|_| {
+            let again = store.compaction().thoroughly().plan().expect("a plan");
+            assert!(again.is_empty() || again.apply().is_err());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(inside.expect("it is done").events_removed(), 0);
+    });
+}
+
+#[test]
+fn what_was_thinned_beyond_a_segment_is_not_gone() {
+    everywhere(|home| {
+        let store = home.open_with(&small_segments());
+        let streams: Vec<StreamName> = (0..4).map(|number| name(&format!("game-{number}"))).collect();
+        for number in 0..600 {
+            add(&store, &streams[number % 4], [kilobyte(number as u64)]);
+        }
+        // Here and there first, so that it is remembered as a whole, and then more of some of it.
+        for stream in &streams[..3] {
+            store.tombstone(stream, Any, "over").wait().expect("it is finished");
+            store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+            let mut live = store.subscribe(Query::all(), Start::Beginning);
+            let mut seen = BTreeSet::new();
+            while let Some(item) = live.try_next().expect("nothing fails") {
+                seen.extend(item.event().map(|event| event.position().get()));
+            }
+            assert_eq!(seen, left(&store));
+        }
+    });
+}
+
+#[test]
+fn a_list_of_streams_knows_those_of_which_the_end_was_removed() {
+    let disk = SimulatedDisk::new(53);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    let (a, b) = (name("game-1"), name("player-1"));
+    let old = NewEvent::json("kept", &1).expect("JSON");
+    add(&store, &a, [old]);
+    for number in 0..60 {
+        add(&store, &b, [kilobyte(number)]);
+    }
+    add(&store, &a, [kilobyte(1)]);
+    for number in 0..60 {
+        add(&store, &b, [kilobyte(number)]);
+    }
+    let kept = Scope::event_type("kept").expect("a type");
+    store.batch().hold(&kept, "court").commit().wait().expect("a hold");
+    store.tombstone(&a, Any, "over").wait().expect("it is finished");
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    for store in [store, small_segments().open_simulated(&disk.kill()).expect("it opens")] {
+        let listed = store.streams().with_deleted().list().expect("a list");
+        assert_eq!(listed.iter().map(|info| info.name().as_str()).collect::<Vec<_>>(), ["game-1", "player-1"]);
+        assert_eq!(listed[0].last_position().get(), 1);
+        std::mem::forget(store);
+    }
+}
