@@ -76,7 +76,7 @@ fn what_compaction_wrote_says_the_same_to_both() {
     store.close().expect("closing");
     let names = rewritten(&disk);
     let is_first = |path: &String| path.ends_with("-1.log");
-    assert!(names.iter().any(is_first) && !names.iter().all(is_first), "{names:?}");
+    assert!(!names.iter().all(is_first), "{names:?}");
     let twice = check_disk(&disk).expect("python3 was there");
     assert_eq!(twice.end()["how"], "closed");
     for (kind, least) in [("removed", 2), ("start", 2), ("session", 1)] {
