@@ -24,8 +24,8 @@ pub struct Compaction {
 
 /// What a compaction will do.
 ///
-/// It is of the moment it was made: what is decided later may keep more than it says, and never less. It does not keep the
-/// store open.
+/// It is of the moment it was made. Where rules or holds change, another is wanted; what else happens later may keep more than
+/// it says, and never less. It does not keep the store open.
 pub struct CompactionPlan {
     pub(super) link: StoreLink,
     pub(super) forced: Forced,
