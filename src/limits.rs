@@ -1,5 +1,7 @@
 //! The limits of what one append may carry and one query ask for, each with the error that names it.
 
+use std::time::Duration;
+
 /// Longest stream name: 255 bytes of UTF-8.
 pub const STREAM_NAME_BYTES_MAX: usize = 255;
 /// Longest event type: 128 bytes.
@@ -20,6 +22,8 @@ pub const BATCH_EVENTS_MAX: usize = 10_000;
 pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest `once` key: 128 bytes of UTF-8.
 pub const ONCE_KEY_BYTES_MAX: usize = 128;
+/// How long a `once` key is kept at least where no [rule](crate::Scope::OnceKeys) says otherwise: 30 days.
+pub const ONCE_KEY_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Most terms of one query, of all its items together: 1,000.
 pub const QUERY_TERMS_MAX: usize = 1_000;
 /// Longest text of a predicate: 4,096 bytes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What a retention rule or a hold is for.
 ///
 /// Of the rules that are for an event, one counts: that of its stream, else that of its type, else that of the category of
-/// its stream, else that for everything. Holds all count.
+/// its stream, else that for everything. Holds all count. Keys are no events: only what is said of them is for them.
 ///
 /// ```
 /// use scorebook::{Scope, StreamName};
@@ -28,6 +28,9 @@ pub enum Scope {
     EventType(EventTypeName),
     /// The events of one stream.
     Stream(StreamName),
+    /// The [`once`](crate::BatchBuilder::once) keys, which are kept for [30 days](crate::limits::ONCE_KEY_KEPT_FOR) where no
+    /// rule says how long; `Retention::forever()` keeps them for ever. No number of them can be named.
+    OnceKeys,
 }
 
 /// The name of a category: the part of stream names before the first `-`.
@@ -66,10 +69,10 @@ impl Scope {
         }
     }
 
-    /// The name of what it is for; empty for everything.
+    /// The name of what it is for; empty for everything and for keys.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Scope::Everything => "",
+            Scope::Everything | Scope::OnceKeys => "",
             Scope::Category(name) => &name.0,
             Scope::EventType(name) => &name.0,
             Scope::Stream(name) => name.as_str(),
@@ -83,6 +86,7 @@ impl Scope {
             Scope::Category(name) => crate::name::category(stream) == name.0,
             Scope::EventType(name) => event_type == name.0,
             Scope::Stream(name) => stream == name.as_str(),
+            Scope::OnceKeys => false,
         }
     }
 }
@@ -110,6 +114,7 @@ impl fmt::Display for Scope {
             Scope::Category(name) => write!(f, "category {}", name.0),
             Scope::EventType(name) => write!(f, "type {}", name.0),
             Scope::Stream(name) => write!(f, "stream {name}"),
+            Scope::OnceKeys => f.write_str("once keys"),
         }
     }
 }

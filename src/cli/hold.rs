@@ -12,7 +12,7 @@ use scorebook::Hold;
 /// What is kept whatever the rules say, or holds or releases something.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What is held: everything, category:NAME, type:NAME or stream:NAME; all holds are listed where there is none
+    /// What is held: everything, category:NAME, type:NAME, stream:NAME or once-keys; all holds are listed where there is none
     #[arg(requires = "label")]
     scope: Option<GivenScope>,
     /// What the hold is known by, such as the number of a case

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// else that for everything.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What the rule is for: everything, category:NAME, type:NAME or stream:NAME; all rules are listed where there is none
+    /// What the rule is for: everything, category:NAME, type:NAME, stream:NAME or once-keys; all rules are listed where there is none
     scope: Option<GivenScope>,
     /// Keep so many of the newest events of each stream
     #[arg(long, value_name = "N", requires = "scope", value_parser = clap::value_parser!(u64).range(1..))]

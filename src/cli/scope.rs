@@ -14,10 +14,11 @@ impl FromStr for GivenScope {
     fn from_str(text: &str) -> Result<GivenScope, String> {
         let scope = match text.split_once(':') {
             None if text == "everything" => Ok(Scope::Everything),
+            None if text == "once-keys" => Ok(Scope::OnceKeys),
             Some(("category", name)) => Scope::category(name),
             Some(("type", name)) => Scope::event_type(name),
             Some(("stream", name)) => StreamName::new(name).map(Scope::Stream),
-            _ => return Err("it must be everything, category:NAME, type:NAME or stream:NAME".to_owned()),
+            _ => return Err("it must be everything, category:NAME, type:NAME, stream:NAME or once-keys".to_owned()),
         };
         scope.map(GivenScope).map_err(|error| error.to_string())
     }
@@ -30,6 +31,7 @@ pub(crate) fn print(scope: &Scope) -> String {
         Scope::Category(name) => format!("category:{}", name.as_str()),
         Scope::EventType(name) => format!("type:{}", name.as_str()),
         Scope::Stream(name) => format!("stream:{name}"),
+        Scope::OnceKeys => "once-keys".to_owned(),
     }
 }
 
@@ -39,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_scope_is_printed_as_it_is_given() {
-        for text in ["everything", "category:game", "type:word_refused", "stream:game-42:a"] {
+        for text in ["everything", "once-keys", "category:game", "type:word_refused", "stream:game-42:a"] {
             let GivenScope(scope) = text.parse().expect("a scope");
             assert_eq!(print(&scope), text);
         }

@@ -12,7 +12,6 @@ use crate::time::Timestamp;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::fmt;
-use std::time::Duration;
 
 /// Why an event goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,9 +72,6 @@ pub(super) struct Forced {
     pub(super) beyond_consumers: bool,
     pub(super) last_events: bool,
 }
-
-/// How long the record of a `once` key stays.
-const KEY_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Says of every record what becomes of it, by what was decided at one moment.
 pub(super) struct Judge {
@@ -149,7 +145,8 @@ impl Judge {
     pub(super) fn keeps_fact(&self, record: &RecordView<'_>) -> bool {
         if record.header.kind == Kind::Key {
             let age = self.now.nanos().saturating_sub(record.header.time.nanos());
-            return u128::try_from(age).is_ok_and(|age| age <= KEY_KEPT_FOR.as_nanos()) || age < 0;
+            let age = u128::try_from(age).unwrap_or(0);
+            return self.decided.keeping.age_of_keys().is_none_or(|kept| age <= kept.as_nanos());
         }
         match Fact::decode(record) {
             Ok(Some(Fact::Consumer(fact))) => {

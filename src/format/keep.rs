@@ -97,7 +97,12 @@ impl KeepFact {
             (Kind::Retention, state) if label.is_empty() => take_rule(&mut rest, state)?,
             _ => return Err(Fault::Newer),
         };
-        if rest.is_empty() { Ok(KeepFact { scope, time, deed }) } else { Err(Fault::Newer) }
+        let names_so_many = matches!(&deed, KeepDeed::Retain(rule) if rule.events().is_some());
+        match rest.is_empty() {
+            true if scope == Scope::OnceKeys && names_so_many => Err(Fault::Senseless),
+            true => Ok(KeepFact { scope, time, deed }),
+            false => Err(Fault::Newer),
+        }
     }
 }
 
@@ -126,6 +131,7 @@ fn number_of(scope: &Scope) -> u32 {
         Scope::Category(_) => 2,
         Scope::EventType(_) => 3,
         Scope::Everything => 4,
+        Scope::OnceKeys => 5,
     }
 }
 
@@ -135,6 +141,7 @@ fn scope_of(number: u32, name: String) -> Result<Scope, Fault> {
         2 => Scope::category(name),
         3 => Scope::event_type(name),
         4 if name.is_empty() => Ok(Scope::Everything),
+        5 if name.is_empty() => Ok(Scope::OnceKeys),
         _ => return Err(Fault::Newer),
     };
     scope.map_err(|_| Fault::Senseless)
@@ -144,10 +151,10 @@ fn scope_of(number: u32, name: String) -> Result<Scope, Fault> {
 mod tests {
     use super::*;
 
-    fn scopes() -> [Scope; 4] {
+    fn scopes() -> [Scope; 5] {
         let stream = StreamName::new("game-42").expect("a name");
         let (category, of_type) = (Scope::category("game").expect("a name"), Scope::event_type("won").expect("a name"));
-        [Scope::Stream(stream), category, of_type, Scope::Everything]
+        [Scope::Stream(stream), category, of_type, Scope::Everything, Scope::OnceKeys]
     }
 
     fn deeds() -> Vec<KeepDeed> {
@@ -172,6 +179,9 @@ mod tests {
     fn a_record_about_what_is_kept_comes_back_as_it_was() {
         for scope in scopes() {
             for deed in deeds() {
+                if scope == Scope::OnceKeys && matches!(&deed, KeepDeed::Retain(rule) if rule.events().is_some()) {
+                    continue;
+                }
                 let fact = KeepFact { scope: scope.clone(), time: Timestamp::from_nanos(-5), deed };
                 assert_eq!(changed(&fact, |_| {}), Ok(fact));
             }
@@ -184,11 +194,14 @@ mod tests {
         let fact = |deed| KeepFact { scope: scopes()[1].clone(), time: Timestamp::EPOCH, deed };
         let hold = fact(KeepDeed::Hold("why".into()));
         let rule = fact(KeepDeed::Retain(Retention::forever().newest(7)));
+        let keys = KeepFact { scope: Scope::OnceKeys, ..fact(KeepDeed::Retain(Retention::forever())) };
         type Change = fn(&mut Vec<u8>);
-        let cases: [(&str, &KeepFact, Change, Fault); 9] = [
+        let cases: [(&str, &KeepFact, Change, Fault); 11] = [
             ("a name that none may have", &hold, |bytes| bytes[NAME] = b'-', Fault::Senseless),
-            ("a scope that is not known", &hold, |bytes| bytes[NAME + 15] = 5, Fault::Newer),
+            ("a scope that is not known", &hold, |bytes| bytes[NAME + 15] = 6, Fault::Newer),
             ("everything with a name", &hold, |bytes| bytes[NAME + 15] = 4, Fault::Newer),
+            ("keys with a name", &hold, |bytes| bytes[NAME + 15] = 5, Fault::Newer),
+            ("so many keys", &keys, |bytes| bytes[NAME + 16] = 7, Fault::Senseless),
             ("a state that is not known", &hold, |bytes| bytes[NAME + 19] = 3, Fault::Newer),
             ("a hold with a rule", &hold, |bytes| bytes.push(0), Fault::Newer),
             ("a rule that keeps nothing", &rule, |bytes| bytes[NAME + 20] = 0, Fault::Senseless),

@@ -339,6 +339,7 @@ mod tests {
             (Scope::Everything, Retention::forever()),
             (Scope::event_type("won").expect("a name"), Retention::forever().newest(7)),
             (Scope::category("game").expect("a name"), Retention::forever().newer_than(month)),
+            (Scope::OnceKeys, Retention::forever().newer_than(month)),
         ];
         let keeping = Keeping {
             holds: [((Scope::Stream(stream), "case 12".to_owned()), time)].into(),

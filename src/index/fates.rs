@@ -2,10 +2,12 @@
 //! kept.
 
 use crate::format::{Fact, KeepDeed, KeepFact, StreamDeed, StreamFact};
+use crate::limits::ONCE_KEY_KEPT_FOR;
 use crate::position::{Place, Version};
 use crate::retention::{Retention, Scope};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// All that was decided. Most streams have no entry.
 #[derive(Debug, Default)]
@@ -212,6 +214,14 @@ impl Keeping {
         // Rising: everything, category, type, stream. The last that is for it counts.
         let mut rules = self.rules.iter().rev();
         rules.find(|(scope, _)| scope.is_for(stream, event_type)).map(|(scope, (rule, _))| (scope, *rule))
+    }
+
+    /// How long a `once` key is kept; `None` for ever.
+    pub(crate) fn age_of_keys(&self) -> Option<Duration> {
+        if self.holds.keys().any(|(scope, _)| *scope == Scope::OnceKeys) {
+            return None;
+        }
+        self.rules.get(&Scope::OnceKeys).map_or(Some(ONCE_KEY_KEPT_FOR), |(rule, _)| rule.age())
     }
 
     fn apply(&mut self, fact: &KeepFact) {

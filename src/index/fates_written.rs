@@ -91,6 +91,7 @@ fn written_scope(scope: &Scope) -> WrittenScope {
         Scope::Category(_) => 1,
         Scope::EventType(_) => 2,
         Scope::Stream(_) => 3,
+        Scope::OnceKeys => 4,
     };
     (number, scope.name().to_owned())
 }
@@ -101,6 +102,7 @@ fn read_scope((number, name): WrittenScope) -> Option<Scope> {
         1 => Scope::category(name).ok(),
         2 => Scope::event_type(name).ok(),
         3 => StreamName::new(name).ok().map(Scope::Stream),
+        4 => Some(Scope::OnceKeys),
         _ => None,
     }
 }

@@ -141,7 +141,8 @@ impl<'a> BatchBuilder<'a> {
     /// conflict. The same means the same streams, types, schemas, payloads, metadata and tags in the same order; ids, times
     /// and conditions may differ.
     ///
-    /// The key is stored with the events, so this holds across crashes and openings.
+    /// The key is stored with the events, so this holds across crashes and openings. A compaction keeps it for
+    /// [30 days](crate::limits::ONCE_KEY_KEPT_FOR), or for what a rule for [`Scope::OnceKeys`](crate::Scope::OnceKeys) says.
     ///
     /// ```
     /// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};

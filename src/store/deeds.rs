@@ -93,7 +93,8 @@ impl BatchBuilder<'_> {
         self.keep(scope, Some(label), KeepDeed::Release(label.to_owned()))
     }
 
-    /// Sets the rule for what is kept, in place of the one before. Without a rule everything is kept.
+    /// Sets the rule for what is kept, in place of the one before. Without a rule everything is kept, but for `once` keys:
+    /// these are kept for [30 days](crate::limits::ONCE_KEY_KEPT_FOR).
     pub fn retain(self, scope: &Scope, rule: Retention) -> Self {
         self.keep(scope, None, KeepDeed::Retain(rule))
     }
@@ -116,6 +117,10 @@ impl BatchBuilder<'_> {
         let checked = match label {
             Some("") => Err(Error::new(ErrorKind::InvalidArgument, "the label of a hold is empty")),
             Some(label) => check_text("a label", label),
+            None if *scope == Scope::OnceKeys && matches!(&deed, KeepDeed::Retain(rule) if rule.events().is_some()) => {
+                let act = "keeping so many of the newest once keys: how long they are kept can be said alone";
+                Err(Error::new(ErrorKind::InvalidArgument, act))
+            }
             None => Ok(()),
         };
         let fact = KeepFact { scope: scope.clone(), time: self.store.clock(), deed };

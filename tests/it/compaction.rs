@@ -11,8 +11,9 @@ use scorebook::testing::{
     verify_backup_simulated, verify_simulated,
 };
 use scorebook::{
-    Consumer, ErrorKind, EventContext, EventStore, Followed, Going, LeftBecause, NewEvent, Options, Position,
-    Projection, Query, RecordedEvent, Retention, Saving, Scope, SegmentAct, Start, Staying, StreamName, Until, Version,
+    BatchBuilder, Consumer, ErrorKind, EventContext, EventStore, Followed, Going, LeftBecause, NewEvent, Options,
+    Position, Projection, Query, RecordedEvent, Retention, Saving, Scope, SegmentAct, Start, Staying, StreamName,
+    Until, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,6 +119,7 @@ fn is_for(scope: &Scope, event: &RecordedEvent) -> bool {
         Scope::Category(category) => category.as_str() == event.category(),
         Scope::EventType(event_type) => event_type.as_str() == event.event_type(),
         Scope::Stream(stream) => stream.as_str() == event.stream(),
+        Scope::OnceKeys => false,
     }
 }
 
@@ -125,7 +127,7 @@ impl Decided {
     /// The positions of the events that may go, as the documentation says it: slowly.
     fn going(&self, events: &[RecordedEvent]) -> BTreeSet<u64> {
         let rank = |scope: &Scope| match scope {
-            Scope::Stream(_) => 0,
+            Scope::OnceKeys | Scope::Stream(_) => 0,
             Scope::EventType(_) => 1,
             Scope::Category(_) => 2,
             _ => 3,
@@ -605,6 +607,53 @@ fn what_a_consumer_has_not_seen_stays_and_its_checkpoint_stands() {
         let next = member.try_next().expect("nothing fails").expect("an event");
         assert_eq!(next.events()[0].event().version().get(), 150, "what is gone is passed by");
     });
+}
+
+#[test]
+fn a_key_is_known_for_as_long_as_is_said() {
+    // What is said of keys, and how many days they are known at least and at most.
+    type Says = fn(BatchBuilder<'_>) -> BatchBuilder<'_>;
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let cases: [(&str, Says, u32, u32); 5] = [
+        ("nothing", |batch| batch.clear_retention(&Scope::OnceKeys), 29, 31),
+        (
+            "for everything a day",
+            |batch| batch.retain(&Scope::Everything, Retention::forever().newer_than(DAY)),
+            29,
+            31,
+        ),
+        ("a day", |batch| batch.retain(&Scope::OnceKeys, Retention::forever().newer_than(DAY)), 0, 2),
+        ("for ever", |batch| batch.retain(&Scope::OnceKeys, Retention::forever()), 4_000, u32::MAX),
+        ("held", |batch| batch.hold(&Scope::OnceKeys, "an inquiry"), 4_000, u32::MAX),
+    ];
+    for (what, says, known, forgotten) in cases {
+        let disk = SimulatedDisk::new(18);
+        let options = small_segments();
+        let store = options.open_simulated(&disk).expect("it opens");
+        says(store.batch()).commit().wait().expect("it is said");
+        let a = name("game-1");
+        let asked = |store: &EventStore| {
+            let batch = store.batch().append(&a, Any, [kilobyte(7)]).once("interaction-1");
+            batch.commit().wait().expect("accepted").is_repeat()
+        };
+        assert!(!asked(&store));
+        for day in [known, forgotten].into_iter().filter(|days| *days != u32::MAX) {
+            for number in 0..40 {
+                add(&store, &name("player-1"), [kilobyte(number)]);
+            }
+            add(&store, &a, [kilobyte(9)]);
+            let after = store.version(&a).expect("a version");
+            store.truncate_before(&a, after).wait().expect("it begins later");
+            store.truncate_before(&name("player-1"), Version::new(40)).wait().expect("it begins later");
+            disk.advance(DAY * day);
+            let plan = store.compaction().thoroughly().plan().expect("a plan");
+            assert!(0 < plan.apply().expect("it is done").segments_after(), "{what}");
+            assert_eq!(asked(&store), day == known, "{what}: after {day} days");
+        }
+    }
+    let store = EventStore::open_in_memory().expect("it opens");
+    let so_many = store.batch().retain(&Scope::OnceKeys, Retention::forever().newest(7)).commit().wait();
+    assert_eq!(so_many.unwrap_err().into_error().kind(), ErrorKind::InvalidArgument);
 }
 
 #[test]

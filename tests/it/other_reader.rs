@@ -253,6 +253,7 @@ fn check_rules(told: &Told, store: &EventStore) {
         Scope::Category(name) => json!(["category", name.as_str()]),
         Scope::EventType(name) => json!(["type", name.as_str()]),
         Scope::Stream(name) => json!(["stream", name.as_str()]),
+        Scope::OnceKeys => json!(["keys", ""]),
     };
     let mut said: Vec<String> = Vec::new();
     for hold in store.holds().expect("holds") {
@@ -365,7 +366,12 @@ pub(crate) fn all_kinds(disk: &SimulatedDisk, options: &Options) -> EventStore {
     follow(&store, &a);
     let (games, won) = (Scope::category("game").expect("a name"), Scope::event_type("won").expect("a name"));
     let rule = Retention::forever().newest(100).newer_than(Duration::from_secs(3_600));
-    let batch = store.batch().retain(&games, rule).retain(&won, Retention::forever()).hold(&Scope::Everything, "all");
+    let batch = store
+        .batch()
+        .retain(&games, rule)
+        .retain(&won, Retention::forever())
+        .hold(&Scope::Everything, "all")
+        .retain(&Scope::OnceKeys, Retention::forever());
     let batch = batch.hold(&Scope::Stream(a.clone()), "case 12").hold(&games, "case 13").append(&a, Any, [event(9)]);
     batch.commit().wait().expect("all of it");
     disk.advance(Duration::from_secs(1));

@@ -158,7 +158,7 @@ def digest_of(events):
 
 ACTS = {1: "defined", 2: "moved", 3: "paused", 4: "resumed", 5: "deleted"}
 PARKED_STATES = {1: "parked", 2: "handed out", 3: "dropped"}
-SCOPES = {1: "stream", 2: "category", 3: "type", 4: "all"}
+SCOPES = {1: "stream", 2: "category", 3: "type", 4: "all", 5: "keys"}
 
 
 def named(table, number, what):
@@ -235,7 +235,7 @@ def rule(record):
     scope = named(SCOPES, scope, "scope")
     if state not in (1, 2):
         raise Newer(f"state {state}")
-    require(bool(name) == (scope != "all"), "a scope with the wrong name")
+    require(bool(name) == (scope not in ("all", "keys")), "a scope with the wrong name")
     fact = {"scope": scope, "name": name, "time": time, "holds": state == 1}
     if record.kind == HOLD:
         body.end()
@@ -243,6 +243,7 @@ def rule(record):
         return {"hold": label, **fact}
     newest, age = body.fields("QQ")
     body.end()
+    require(scope != "keys" or state == 2 or newest == 2**64 - 1, "so many keys")
     require(newest if state == 1 else not newest and not age, "limits of no legal value")
     limits = [None if it == UNLIMITED or state == 2 else it for it in (newest, age)]
     return {"retention": limits, **fact}
