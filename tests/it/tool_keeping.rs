@@ -61,9 +61,20 @@ fn something_is_said_about_a_stream() {
     let place = Place::new();
     with_a_game(&place);
     place.run(&["metadata", "game-42"]).is(3).says("nothing is said about stream game-42");
-    let said = place.run(&["metadata", "game-42", "--set", r#"{"guild":77}"#, "--revision", "0"]).is(0).lines();
+    let set = ["metadata", "game-42", "--set", r#"{"guild":77}"#, "--revision", "0"];
+    place.run(&set).is(2).says("nobody is there to ask");
+    let planned = place.run(&[&set[..], &["--dry-run"]].concat()).is(0).lines();
+    assert_eq!(
+        (fact(&planned, "done"), fact(&planned, "metadata")),
+        ("false".to_owned(), r#"{"guild":77}"#.to_owned())
+    );
+    place.run(&["metadata", "game-42"]).is(3);
+    let said = place.run(&[&set[..], &["--yes"]].concat()).is(0).lines();
     assert_eq!((fact(&said, "revision"), fact(&said, "metadata")), ("1".to_owned(), r#"{"guild":77}"#.to_owned()));
-    place.run(&["metadata", "game-42", "--set", "1", "--revision", "0"]).is(6).says("has revision 1, expected 0");
+    place
+        .run(&["metadata", "game-42", "--set", "1", "--revision", "0", "--yes"])
+        .is(6)
+        .says("has revision 1, expected 0");
     place.run(&["metadata", "game-42", "--set", "{"]).is(2);
     assert_eq!(fact(&place.run(&["metadata", "game-42"]).is(0).lines(), "revision"), "1");
 }
