@@ -119,7 +119,7 @@ pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
 pub use options::{Durability, MetadataField, Options, ReadMode};
 pub use store::{Stats, Status, StoreId};
 
-pub use backup::{BackupInfo, BackupReport, RestoreReport, Until, restore, verify_backup};
+pub use backup::{BackupInfo, BackupPlan, BackupReport, RestoreReport, Until, plan_restore, restore, verify_backup};
 pub use compaction::{Compacted, Compaction, CompactionPlan, CompactionProgress};
 pub use compaction::{Going, LeftBecause, SegmentAct, SegmentPlan, Staying, StreamPlan};
 pub use health::{Concern, Health, Thresholds};

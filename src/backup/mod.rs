@@ -2,9 +2,11 @@
 
 mod manifest;
 mod piece;
+mod planned;
 mod restore;
 mod take;
 
+pub use planned::{BackupPlan, plan_restore};
 pub use restore::{RestoreReport, Until, restore};
 pub use take::{BackupInfo, BackupReport, verify_backup};
 

@@ -30,9 +30,9 @@ pub enum Until {
 /// What was restored.
 #[derive(Clone, Debug)]
 pub struct RestoreReport {
-    position: Position,
-    segments: u64,
-    bytes: u64,
+    pub(super) position: Position,
+    pub(super) segments: u64,
+    pub(super) bytes: u64,
 }
 
 /// Makes a store of a backup in a directory that is absent or empty. The store keeps its id; what is appended to it has a
@@ -60,12 +60,7 @@ pub fn restore(source: impl AsRef<Path>, destination: impl AsRef<Path>, until: U
 /// The same from any storage to any that is empty.
 pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until) -> Result<RestoreReport, Error> {
     let manifest = Manifest::read(from)?.ok_or_else(|| no_backup(from))?;
-    if let Until::Position(position) = until
-        && manifest.position < position
-    {
-        let act = format!("restoring up to position {position}: the backup ends with {}", manifest.position);
-        return Err(Error::new(ErrorKind::InvalidArgument, act));
-    }
+    check_reach(&manifest, until)?;
     let act = |error| Error::io(format!("restoring to {}", to.describe()), error);
     to.create_dir(LOG_DIR).map_err(act)?;
     let mut report = RestoreReport { position: Position::BEGINNING, segments: 0, bytes: 0 };
@@ -110,6 +105,17 @@ pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until
     Ok(report)
 }
 
+/// Fails where a backup ends before a position that is asked for.
+pub(super) fn check_reach(manifest: &Manifest, until: Until) -> Result<(), Error> {
+    match until {
+        Until::Position(position) if manifest.position < position => {
+            let act = format!("restoring up to position {position}: the backup ends with {}", manifest.position);
+            Err(Error::new(ErrorKind::InvalidArgument, act))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The batches of a segment, all of which verify.
 fn batches<'a>(preamble: &Preamble, bytes: &'a [u8]) -> impl Iterator<Item = BatchView<'a>> {
     let scanned = scanned(preamble, 0, bytes);
@@ -144,7 +150,7 @@ fn settle(to: &Arc<dyn Storage>, position: Position) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Damaged, act))
 }
 
-fn legible(held: &Held, bytes: &[u8]) -> Result<Preamble, Error> {
+pub(super) fn legible(held: &Held, bytes: &[u8]) -> Result<Preamble, Error> {
     let preamble = Preamble::decode(bytes).ok();
     preamble.filter(|preamble| held.is_of(preamble) && held.end <= preamble.size).ok_or_else(|| {
         Error::new(ErrorKind::Damaged, format!("reading {} of a backup: its preamble is not its own", held.path()))
@@ -152,7 +158,7 @@ fn legible(held: &Held, bytes: &[u8]) -> Result<Preamble, Error> {
 }
 
 /// Where a segment is cut off: before the first batch that goes too far.
-fn cut(preamble: &Preamble, held: &Held, bytes: &[u8], until: Until) -> Result<u32, Error> {
+pub(super) fn cut(preamble: &Preamble, held: &Held, bytes: &[u8], until: Until) -> Result<u32, Error> {
     if until == Until::Everything {
         return Ok(held.end);
     }

@@ -136,7 +136,7 @@ pub(crate) fn backup_on(store: &EventStore, to: &dyn Storage) -> Result<BackupRe
 }
 
 /// Fails where a backup of this log must not be written.
-fn check_destination(to: &dyn Storage, log: &DurableLog, before: Option<&Manifest>) -> Result<(), Error> {
+pub(super) fn check_destination(to: &dyn Storage, log: &DurableLog, before: Option<&Manifest>) -> Result<(), Error> {
     let refuse = |what: &str| {
         let act = format!("backing up to {}: {what}; nothing was done", to.describe());
         Err(Error::new(ErrorKind::InvalidArgument, act))

@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// Copy nothing: read all of the backup and say what it holds
     #[arg(long)]
     verify: bool,
+    /// Copy nothing: say how much would be copied
+    #[arg(long, conflicts_with = "verify")]
+    dry_run: bool,
 }
 
 /// Makes a store of a backup, in the directory that `--dir` names: absent or empty.
@@ -28,6 +31,9 @@ pub(crate) struct Restore {
     /// Up to this position or time, down to the last whole batch: digits, an RFC 3339 time, a date, or an age such as 2h
     #[arg(long, value_name = "P|TIME", default_value = "end")]
     to: Whence,
+    /// Make nothing: read all of what is needed, and say what it would come to
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
@@ -35,6 +41,11 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
         return tool.output().facts(&facts(&scorebook::verify_backup(&arguments.destination)?));
     }
     let store = tool.open_read_only()?;
+    if arguments.dry_run {
+        let plan = store.plan_backup(&arguments.destination)?;
+        let facts = Facts::default().with("segments_to_copy", plan.segments()).with("bytes_to_copy", plan.bytes());
+        return tool.output().facts(&facts.with("done", false));
+    }
     let report = store.backup(&arguments.destination)?;
     let facts = facts(report.info()).with("segments_copied", report.segments_copied());
     tool.output().facts(&facts.with("bytes_copied", report.bytes_copied()))
@@ -47,10 +58,13 @@ pub(crate) fn restore(tool: &Tool, arguments: &Restore) -> Result<(), Failure> {
         Whence::Position(position) => Until::Position(position),
         Whence::Time(time) => Until::Time(time),
     };
-    let report = scorebook::restore(&arguments.source, &tool.dir, until)?;
-    let facts =
-        Facts::default().with("directory", tool.dir.to_string_lossy()).with("position", report.position().get());
-    tool.output().facts(&facts.with("segments", report.segments()).with("bytes", report.bytes()))
+    let report = match arguments.dry_run {
+        true => scorebook::plan_restore(&arguments.source, until)?,
+        false => scorebook::restore(&arguments.source, &tool.dir, until)?,
+    };
+    let facts = Facts::default().with("directory", tool.dir.to_string_lossy());
+    let facts = facts.with("position", report.position().get()).with("segments", report.segments());
+    tool.output().facts(&facts.with("bytes", report.bytes()).with("done", !arguments.dry_run))
 }
 
 fn facts(info: &BackupInfo) -> Facts {

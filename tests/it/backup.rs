@@ -11,8 +11,8 @@ use scorebook::testing::{
     verify_simulated,
 };
 use scorebook::{
-    Durability, ErrorKind, EventStore, Options, Position, RecordedEvent, Standing, Start, Until, restore, verify,
-    verify_backup,
+    Durability, ErrorKind, EventStore, Options, Position, RecordedEvent, RestoreReport, Standing, Start, Until,
+    plan_restore, restore, verify, verify_backup,
 };
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,6 +116,37 @@ fn restored_to_every_position_it_holds_what_was_there_down_to_the_last_whole_bat
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     let text = format!("restoring up to position {}: the backup ends with {count}", count + 1);
     assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn a_plan_of_a_backup_and_of_a_restoration_is_what_comes_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = |name: &str| directory.path().join(name);
+    let options = EventStore::options().segment_bytes_max(32 * 1024);
+    let store = options.open(place("a.scorebook")).expect("it opens");
+    for round in 0..3 {
+        busy(&store);
+        let plan = store.plan_backup(place("backup")).expect("a plan");
+        assert_eq!(plan, store.plan_backup(place("backup")).expect("a plan"), "nothing was done");
+        let report = store.backup(place("backup")).expect("a backup");
+        assert_eq!((plan.segments(), plan.bytes()), (report.segments_copied(), report.bytes_copied()), "round {round}");
+        assert_eq!(store.plan_backup(place("backup")).expect("a plan").bytes(), 0);
+    }
+    let head = store.head().expect("a head").get();
+    for position in (0..=head).step_by(3).chain([head]) {
+        let until = Until::Position(Position::new(position));
+        let plan = plan_restore(place("backup"), until).expect("a plan");
+        let to = place(&format!("restored-{position}.scorebook"));
+        let report = restore(place("backup"), &to, until).expect("restored");
+        let told = |report: &RestoreReport| (report.position(), report.segments(), report.bytes());
+        assert_eq!(told(&plan), told(&report), "up to {position}");
+        std::fs::remove_dir_all(to).expect("removed");
+    }
+    let beyond = plan_restore(place("backup"), Until::Position(Position::new(head + 1)));
+    assert_eq!(beyond.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(plan_restore(place("none"), Until::Everything).unwrap_err().kind(), ErrorKind::StoreNotFound);
+    std::fs::write(place("file"), "of somebody else").expect("written");
+    assert!(store.plan_backup(place("file")).is_err());
 }
 
 #[test]

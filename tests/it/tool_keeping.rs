@@ -116,7 +116,12 @@ fn a_backup_is_taken_beside_a_writer_verified_and_restored() {
     let store = EventStore::open(place.store()).expect("the store");
     let backup = place.store().with_file_name("backup");
     let backup = backup.to_str().expect("a path");
+    let planned = place.run(&["backup", backup, "--dry-run"]).is(0).lines();
+    assert!(!place.store().with_file_name("backup").exists(), "nothing is done");
     let taken = place.run(&["backup", backup]).is(0).lines();
+    assert_eq!(fact(&planned, "bytes_to_copy"), fact(&taken, "bytes_copied"));
+    let planned = place.run(&["backup", backup, "--dry-run"]).is(0).lines();
+    assert_eq!((fact(&planned, "segments_to_copy"), fact(&planned, "bytes_to_copy")), ("0".to_owned(), "0".to_owned()));
     assert_eq!((fact(&taken, "position"), fact(&taken, "number")), ("6".to_owned(), "1".to_owned()));
     let again = place.run(&["backup", backup]).is(0).lines();
     assert_eq!((fact(&again, "bytes_copied"), fact(&again, "number")), ("0".to_owned(), "2".to_owned()));
@@ -124,7 +129,10 @@ fn a_backup_is_taken_beside_a_writer_verified_and_restored() {
     store.close().expect("closed");
     let restored = place.store().with_file_name("restored");
     let restored = restored.to_str().expect("a path");
+    let planned = place.run(&["--dir", restored, "restore", backup, "--to", "3", "--dry-run"]).is(0).lines();
+    assert!(!place.store().with_file_name("restored").exists(), "nothing is done");
     let done = place.run(&["--dir", restored, "restore", backup, "--to", "3"]).is(0).lines();
+    assert_eq!((fact(&planned, "position"), fact(&planned, "bytes")), (fact(&done, "position"), fact(&done, "bytes")));
     // They were imported as one batch: none of it is whole by then.
     assert_eq!(fact(&done, "position"), "0");
     place.run(&["--dir", restored, "restore", backup]).is(1).says("is not empty");
