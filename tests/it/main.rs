@@ -100,6 +100,7 @@ mod once;
 mod other_reader;
 mod other_reader_compacted;
 mod process;
+mod process_keeping;
 mod projection_mishaps;
 mod projections;
 mod query;

@@ -4,6 +4,7 @@
 //! then does what it reads on its standard input, one line each, and answers on its standard output.
 
 use super::aggregates;
+use super::process_keeping;
 use super::support::{Home, add, event, kilobyte, name, number, positions, read, small_segments};
 use crate::model::{Chance, Choices, Fate, Ledger, Storm};
 use scorebook::ExpectedVersion::Any;
@@ -138,6 +139,7 @@ fn the_other_process() {
                 Storm::new(count, life).rage(directory, &tell).expect("nothing fails");
             }
             "execute" => aggregates::work(directory, count, &tell),
+            "keep" => process_keeping::work(directory, count, &tell),
             other => panic!("what is `{other}`?"),
         }
     }
