@@ -124,7 +124,7 @@ pub use compaction::{Compacted, Compaction, CompactionPlan, CompactionProgress};
 pub use compaction::{Going, LeftBecause, SegmentAct, SegmentPlan, Staying, StreamPlan};
 pub use health::{Concern, Health, Thresholds};
 pub use inspect::{RebuiltIndex, SalvageReport, StoreInfo, VerifyReport, inspect, rebuild_index, salvage, verify};
-pub use store::{ExactEvent, ExactImport};
+pub use store::{ExactEvent, ExactFact, ExactImport, ExactRecord, ExactSnapshot, Export, ExportedRecord, Imported};
 pub use store::{Hold, Standing, StreamMetadata};
 
 #[cfg(doctest)]

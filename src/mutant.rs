@@ -188,6 +188,10 @@ mutants! {
     OverlooksWhatWasRemoved,
     /// A table of streams counts although it was saved before a compaction.
     TrustsATableFromBefore,
+    /// An export leaves out `once` keys.
+    ForgetsKeysOnTheWay,
+    /// An exact import takes in facts that do not go on from what came before.
+    ImportsWithoutJudging,
     /// Waiting for a projection to reach a position ends before that is folded in.
     ReachesWhatIsNotFolded,
     /// Of a projection's two copies one gets only every other chunk.

@@ -69,6 +69,7 @@ fn with_holes() -> SimulatedDisk {
         stream: stream("a-1"),
         version: Version::new(version),
         time: Timestamp::from_nanos(5),
+        epoch: None,
         event: NewEvent::bytes("t", []).id(EventId::from_bytes([9; 16])).occurred(Timestamp::from_nanos(-1)),
     };
     import.append(vec![exact(7, 3), exact(8, 4)]).expect("events with holes");

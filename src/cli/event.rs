@@ -60,11 +60,7 @@ fn whole(event: &RecordedEvent) -> Result<Facts, Failure> {
         facts.with_json(&key, value.get(), vec![text.unwrap_or_else(|| value.get().to_owned())])
     });
     let place = event.place();
-    Ok(facts
-        .with("epoch", event.epoch())
-        .with("segment", place.segment)
-        .with("byte", place.offset)
-        .with("record_bytes", event.record_bytes()))
+    Ok(facts.with("segment", place.segment).with("byte", place.offset).with("record_bytes", event.record_bytes()))
 }
 
 /// The columns of a list of events.

@@ -7,7 +7,7 @@
 
 use crate::cli::Tool;
 use crate::cli::entry::{Entry, refused_line};
-use crate::cli::exact;
+use crate::cli::exact::{self, Snapshots};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::lines::Lines;
 use crate::cli::output::{counted, say};
@@ -32,14 +32,17 @@ const VERSIONS: usize = 100_000;
 ///
 /// `id`, `occurred`, `schema`, `metadata` and `tags` are kept; `position` and `time` are given anew; `version` is a
 /// claim: it must be the next one of its stream, else it is a conflict. A bad line stops: the batches before it are
-/// in, nothing of its own batch is.
+/// in, nothing of its own batch is. What an export says besides events is taken in with `--exact` alone.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The events, a line each; standard input where there is none or it is `-`
     file: Option<PathBuf>,
-    /// Fill an empty store with positions, versions, ids and times just as they were exported
+    /// Fill an empty store with everything just as it was exported
     #[arg(long)]
     exact: bool,
+    /// Pass over what is no event
+    #[arg(long, conflicts_with = "exact")]
+    events_only: bool,
     /// Go on with this line
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     from_line: u64,
@@ -49,19 +52,43 @@ pub(crate) struct Arguments {
 #[derive(Debug, Default)]
 pub(crate) struct Imported {
     pub(crate) events: u64,
+    /// What was no event.
+    facts: u64,
+    snapshots: Snapshots,
     pub(crate) batches: u64,
+}
+
+impl Imported {
+    pub(crate) fn exactly(imported: scorebook::Imported, snapshots: Snapshots) -> Imported {
+        let (events, facts, batches) = (imported.events(), imported.facts(), imported.batches());
+        Imported { events, facts, snapshots, batches }
+    }
 }
 
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (events, batches) = (counted(self.events, "event", "events"), counted(self.batches, "batch", "batches"));
-        write!(f, "{events} in {batches}")
+        write!(f, "{events} in {batches}")?;
+        if self.facts != 0 {
+            write!(f, ", with {}", counted(self.facts, "other fact", "other facts"))?;
+        }
+        let Snapshots { taken, left } = self.snapshots;
+        if taken + left != 0 {
+            write!(f, "; {}", counted(taken, "snapshot", "snapshots"))?;
+        }
+        if left != 0 {
+            write!(f, ", and {left} that are not this store's left out")?;
+        }
+        Ok(())
     }
 }
 
 pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
     let mut lines = Lines::open(arguments.file.as_deref())?;
     lines.skip_to(arguments.from_line)?;
+    if arguments.events_only {
+        lines = lines.passing_over_others();
+    }
     if arguments.exact {
         exact::refuse_unless_empty(&tool.dir)?;
     }
@@ -71,6 +98,9 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
         false => import(&store, &mut lines)?,
     };
     say(&format!("taken in: {imported}"));
+    if lines.passed_over() != 0 {
+        say(&format!("passed over: {}", counted(lines.passed_over(), "line", "lines")));
+    }
     Ok(store.close()?)
 }
 

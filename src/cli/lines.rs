@@ -1,7 +1,9 @@
 //! Input taken line by line: numbered, as text, blank ones passed over.
 
+use crate::cli::carried;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::ndjson::Line;
+use scorebook::{ExactFact, ExactSnapshot};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,29 @@ pub(crate) struct Lines {
     bytes: u64,
     /// How many bytes there are in all, where that is known.
     bytes_total: Option<u64>,
+    passes_over_others: bool,
+    passed_over: u64,
+}
+
+/// What a line of an export says.
+pub(crate) enum Record {
+    Event(Box<Line>),
+    Fact(ExactFact),
+    Snapshot(Box<ExactSnapshot>),
+}
+
+impl Record {
+    /// The first key tells what it is.
+    fn parse(text: &str) -> Result<Record, String> {
+        let first = text.trim_ascii_start().strip_prefix('{').map_or("", str::trim_ascii_start);
+        if first.starts_with("\"fact\"") {
+            return ExactFact::from_json(text).map(Record::Fact).map_err(|error| error.to_string());
+        }
+        if first.starts_with("\"snapshot\"") {
+            return carried::parse(text).map(|snapshot| Record::Snapshot(Box::new(snapshot)));
+        }
+        Line::parse(text).map(|line| Record::Event(Box::new(line)))
+    }
 }
 
 impl Lines {
@@ -41,7 +66,16 @@ impl Lines {
 
     /// Lines of whatever can be read.
     pub(crate) fn new(reader: Box<dyn BufRead>, name: &Path, bytes_total: Option<u64>) -> Lines {
-        Lines { reader, name: name.to_owned(), number: 0, buffer: Vec::new(), bytes: 0, bytes_total }
+        Lines {
+            reader,
+            name: name.to_owned(),
+            number: 0,
+            buffer: Vec::new(),
+            bytes: 0,
+            bytes_total,
+            passes_over_others: false,
+            passed_over: 0,
+        }
     }
 
     /// Passes over everything before line `number`, without looking at it.
@@ -50,15 +84,45 @@ impl Lines {
         Ok(())
     }
 
-    /// The event of the next line that is not blank.
+    /// The event of the next line that is not blank. What an export holds besides events is refused, unless it is to be passed
+    /// over.
     pub(crate) fn next_event(&mut self) -> Result<Option<Line>, Failure> {
+        loop {
+            let what = match self.next_record()? {
+                None => return Ok(None),
+                Some(Record::Event(line)) => return Ok(Some(*line)),
+                Some(_) if self.passes_over_others => {
+                    self.passed_over += 1;
+                    continue;
+                }
+                Some(Record::Fact(fact)) => format!("`{}`", fact.kind()),
+                Some(Record::Snapshot(_)) => "a snapshot".to_owned(),
+            };
+            let advice = "`import --exact` takes it in, and `import --events-only` passes over it";
+            return Err(self.fault(&format!("{what} is no event: {advice}")));
+        }
+    }
+
+    /// What the next line says that is not blank.
+    pub(crate) fn next_record(&mut self) -> Result<Option<Record>, Failure> {
         while self.fill()? {
             let text = self.text()?;
             if !text.trim_ascii().is_empty() {
-                return Line::parse(text).map(Some).map_err(|fault| self.fault(&fault));
+                return Record::parse(text).map(Some).map_err(|fault| self.fault(&fault));
             }
         }
         Ok(None)
+    }
+
+    /// Passes over whatever is no event.
+    pub(crate) fn passing_over_others(mut self) -> Lines {
+        self.passes_over_others = true;
+        self
+    }
+
+    /// How many lines were passed over that were no events.
+    pub(crate) fn passed_over(&self) -> u64 {
+        self.passed_over
     }
 
     /// The last line that was read, for messages: `line 7`.

@@ -9,6 +9,7 @@
 mod append;
 mod at;
 mod backup;
+mod carried;
 mod check;
 mod compact;
 mod compaction;

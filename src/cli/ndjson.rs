@@ -22,6 +22,7 @@ pub(crate) struct Line {
     /// The event has it too; here it can be asked for.
     pub(crate) id: Option<EventId>,
     pub(crate) time: Option<Timestamp>,
+    pub(crate) epoch: Option<u32>,
     pub(crate) event: NewEvent,
 }
 
@@ -47,6 +48,7 @@ struct Keys<'a> {
     event_type: Option<String>,
     schema: Option<u32>,
     time: Option<String>,
+    epoch: Option<u32>,
     occurred: Option<String>,
     data: Option<&'a RawValue>,
     data_base64: Option<String>,
@@ -65,6 +67,7 @@ impl<'a> Keys<'a> {
             "type" => self.event_type = Some(typed(key, value)?),
             "schema" => self.schema = Some(typed(key, value)?),
             "time" => self.time = Some(typed(key, value)?),
+            "epoch" => self.epoch = Some(typed(key, value)?),
             "occurred" => self.occurred = Some(typed(key, value)?),
             "data" => self.data = Some(value),
             "data_base64" => self.data_base64 = Some(typed(key, value)?),
@@ -108,6 +111,7 @@ impl<'a> Keys<'a> {
             version: self.version.map(Version::new),
             id,
             time: time_of("time", self.time.as_deref())?,
+            epoch: self.epoch,
             event,
         })
     }
@@ -229,6 +233,7 @@ pub(crate) fn write(event: &RecordedEvent, line: &mut String) -> Result<(), Stri
     push(line, format_args!(",\"type\":{}", quoted(event.event_type())));
     push(line, format_args!(",\"schema\":{}", event.schema()));
     push(line, format_args!(",\"time\":\"{}\"", rfc3339::print(event.time())));
+    push(line, format_args!(",\"epoch\":{}", event.epoch()));
     if let Some(occurred) = event.occurred() {
         push(line, format_args!(",\"occurred\":\"{}\"", rfc3339::print(occurred)));
     }
@@ -317,7 +322,11 @@ mod tests {
         write(&event, &mut printed).expect("metadata");
         let time = format!(",\"time\":\"{}\"", rfc3339::print(event.time()));
         let id = format!(",\"id\":\"{}\"", event.id());
-        printed.replace(&time, "").replace(&id, "").replace(r#""position":1,"stream":"s","version":1,"#, "")
+        printed
+            .replace(&time, "")
+            .replace(",\"epoch\":1", "")
+            .replace(&id, "")
+            .replace(r#""position":1,"stream":"s","version":1,"#, "")
     }
 
     fn check_same(text: &str) {
@@ -369,7 +378,7 @@ mod tests {
     #[test]
     fn what_a_line_claims_is_read() {
         let line = Line::parse(
-            r#"{"position":7,"stream":"game-42","version":3,"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","type":"t","schema":1,"time":"2016-01-19T00:21:19.000000001Z","data":1}"#,
+            r#"{"position":7,"stream":"game-42","version":3,"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","type":"t","schema":1,"time":"2016-01-19T00:21:19.000000001Z","epoch":5,"data":1}"#,
         );
         let line = line.expect("a line");
         assert_eq!(line.position, Some(Position::new(7)));
@@ -377,6 +386,7 @@ mod tests {
         assert_eq!(line.version, Some(Version::new(3)));
         assert_eq!(line.id.expect("an id").to_string(), "67e55044-10b1-426f-9247-bb680e5fe0c8");
         assert_eq!(line.time, Some(Timestamp::from_nanos(1_453_162_879_000_000_001)));
+        assert_eq!(line.epoch, Some(5));
         assert_eq!(line.event.event_type(), "t");
     }
 

@@ -1,5 +1,6 @@
 //! A batch that is being put together, and sealed for the place where it will stand.
 
+use super::Fault;
 use super::batch::{ALIGNMENT, BATCH_HEADER_LEN, BatchHeader, BatchView};
 use super::control::Range;
 use super::event::{self, encode_event};
@@ -96,6 +97,17 @@ impl BatchBuffer {
             epoch: stamp.epoch,
         };
         record::place(&mut self.bytes[start..], &placement);
+    }
+
+    /// Where the next record will begin.
+    pub(crate) fn end(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The record that begins there, as whoever reads it takes it apart, but for its placement.
+    pub(crate) fn record_at(&self, start: usize) -> Result<RecordView<'_>, Fault> {
+        let bytes = self.bytes.get(start..).ok_or(Fault::Senseless)?;
+        RecordView::verify_body(RecordHeader::decode(bytes)?, bytes)
     }
 
     /// How many events it holds.

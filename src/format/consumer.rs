@@ -172,7 +172,7 @@ impl ConsumerFact {
 }
 
 impl CheckpointAct {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             CheckpointAct::Defined(text) | CheckpointAct::Paused(text) => text,
             CheckpointAct::Moved | CheckpointAct::Resumed | CheckpointAct::Deleted => "",

@@ -35,7 +35,7 @@ pub(crate) use key::KeyFact;
 pub(crate) use live::{LIVE_LEN, Live, LiveState};
 pub(crate) use preamble::{PREAMBLE_LEN, Preamble, PreambleFault, Rewritten};
 pub(crate) use record::{Kind, RECORD_HEADER_LEN, RecordHeader, RecordView};
-pub(crate) use stream::{StreamDeed, StreamFact};
+pub(crate) use stream::{CarriedState, StreamDeed, StreamFact};
 pub(crate) use term::{BatchTerms, Term, TermHasher};
 
 /// The number of the format this crate writes.

@@ -105,7 +105,7 @@ impl<'a> Published<'a> {
 
     /// The batches of facts, in order.
     pub(crate) fn batches(&self) -> impl Iterator<Item = PublishedBatch<'a>> + use<'a> {
-        let has_facts = |entry: &&Entry| !(entry.events.is_empty() && entry.facts.is_empty());
+        let has_facts = |entry: &&Entry| !(entry.events.is_empty() && entry.facts.is_empty() && entry.key.is_none());
         let of_entry = |entry: &'a Entry| {
             let Entry { events, facts, terms, key, .. } = entry;
             PublishedBatch { events, facts, terms, key: *key }

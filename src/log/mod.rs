@@ -41,7 +41,7 @@ pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
 pub(crate) use rewrite::{Keeper, SwapFailure, rewrite};
 pub(crate) use room::Making;
 pub(crate) use sequence::Sequence;
-pub(crate) use staging::{Batch, NoRoom, Staging};
+pub(crate) use staging::{Batch, NoRoom, PLACED_EPOCH_LEN, Staging};
 pub(crate) use survey::Witness;
 pub(crate) use ticket::{Answers, Outcome, Ticket, wake};
 pub(crate) use waiter::{Calls, Waiter};

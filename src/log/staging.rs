@@ -20,6 +20,9 @@ use crate::sync::{Arc, MutexGuard};
 use crate::time::Timestamp;
 use std::time::Duration;
 
+/// What it takes to begin an epoch within a segment.
+pub(crate) const PLACED_EPOCH_LEN: usize = CONTROL_BATCH_LEN + SESSION_BATCH_LEN;
+
 /// Why a batch cannot be staged now.
 pub(crate) enum NoRoom {
     /// Room must be made first: ask for it, and come back when it is there.
@@ -145,10 +148,26 @@ impl<'a> Staging<'a> {
         }
     }
 
-    /// Makes sure that the next bytes go where they may, and says what a batch placed by the caller is stamped with.
-    pub(crate) fn begin_placed(&mut self, len: usize) -> Stamp {
-        self.prepare(len);
-        self.stamp(self.last_time())
+    /// Makes sure that the next bytes go where they may, and says what a batch placed by the caller is stamped with. A batch
+    /// of an epoch above the one that is going on begins that, as if the store had been closed and opened again: there must
+    /// be room for [`PLACED_EPOCH_LEN`] more.
+    pub(crate) fn begin_placed(&mut self, len: usize, epoch: Option<u32>) -> Stamp {
+        let Some(epoch) = epoch else {
+            self.prepare(len);
+            return self.stamp(self.last_time());
+        };
+        if !self.core.epoch_begun {
+            self.core.sequence.epoch = self.core.sequence.epoch.max(epoch.saturating_sub(1));
+        }
+        self.prepare(len + PLACED_EPOCH_LEN);
+        if self.core.sequence.epoch < epoch {
+            self.control(Kind::Close, &[]);
+            self.core.sequence.epoch = epoch;
+            let end = self.place();
+            self.control(Kind::Session, &encode_session(end));
+            self.group().must_sync = true;
+        }
+        Stamp { epoch, ..self.stamp(self.last_time()) }
     }
 
     /// Stages a batch whose records were placed by the caller, who vouches that they go on from what is there. `next` is

@@ -10,6 +10,7 @@ use crate::position::{Place, Position, Version};
 use crate::snapshot::{BODY_BYTES_MAX, Catalog, Head, LastEvent, SnapshotSource};
 use crate::storage::Storage;
 use crate::sync::Arc;
+use crate::time::Timestamp;
 
 /// The files of a store that is open for writing, for states of folds. It does not keep the store open: what is saved once
 /// that is closed is refused.
@@ -61,6 +62,16 @@ impl Desk {
     /// Writes a state down, of which everything is durable then. `is_last` says whether an event is the last that the state
     /// knows of. False where nothing was written: there is a newer one, or there is no event to know the log by.
     pub(crate) fn save(&self, draft: &Draft<'_>, is_last: impl Fn(&RecordedEvent) -> bool) -> Result<bool, Error> {
+        self.save_at(draft, None, is_last)
+    }
+
+    /// The same for a state that was written down before, at some time.
+    pub(super) fn save_at(
+        &self,
+        draft: &Draft<'_>,
+        time: Option<Timestamp>,
+        is_last: impl Fn(&RecordedEvent) -> bool,
+    ) -> Result<bool, Error> {
         let act = || format!("saving the state of {} up to position {}", draft.source, draft.position);
         if BODY_BYTES_MAX <= draft.state.len() {
             let act = format!("{}: {} bytes, the limit is {BODY_BYTES_MAX}", act(), draft.state.len());
@@ -84,7 +95,7 @@ impl Desk {
             version: draft.version,
             last: LastEvent::of(&last),
             folded_bytes: draft.folded_bytes,
-            time: self.storage.now(),
+            time: time.unwrap_or_else(|| self.storage.now()),
         };
         let saved = self.catalog.save(&*self.storage, (&head, draft.state), (self.kept, draft.replaces));
         if saved.is_err() {

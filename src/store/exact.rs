@@ -1,15 +1,14 @@
-//! Filling an empty store with events that keep their numbers: for imports, and for what was salvaged.
+//! Filling an empty store with what another one says, where everything keeps its numbers.
 
 use super::EventStore;
+use super::exact_fact::{ExactFact, members};
+use super::placed::Placed;
 use super::writer::Writer;
-use crate::error::{AppendError, Error, ErrorKind};
-use crate::event::NewEvent;
-use crate::format::{BatchBuffer, BatchView, Fact, Kind, Loss, Range, Stamp};
-use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
-use crate::log::{Batch, EventPlace, NoRoom, Ticket};
+use crate::error::{Error, ErrorKind};
+use crate::event::{NewEvent, RecordedEvent};
+use crate::limits::BATCH_EVENTS_MAX;
 use crate::name::StreamName;
-use crate::options::Durability;
-use crate::position::{POSITION_MAX, Position, Version};
+use crate::position::{Position, Version};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 
@@ -24,12 +23,28 @@ pub struct ExactEvent {
     pub version: Version,
     /// The store's time: not before that of the event before it.
     pub time: Timestamp,
+    /// The number of the opening that appended it: not below that of the event before it. `None` for that of the import.
+    pub epoch: Option<u32>,
     /// The event, with its id.
     pub event: NewEvent,
 }
 
-/// An import into an empty store that keeps positions, versions, ids and times. It knows of events alone: `once` keys do not
-/// come along, and a batch that comes again under one is accepted once more; nor do consumers.
+/// Something to be imported as it is in another store.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExactRecord {
+    /// An event.
+    Event(ExactEvent),
+    /// Anything else.
+    Fact(ExactFact),
+}
+
+/// An import into an empty store that keeps everything as it was: positions, versions, ids and times of events, and what else
+/// the log [says](EventStore::export).
+///
+/// What is taken in record by record goes in as whole batches, of up to 1,000 events: each is written when the next begins, and
+/// the last when the import is finished. Whatever is refused leaves nothing of its own batch behind, and nothing is taken in
+/// after it; the batches before it stay, and the import begins again with an empty store.
 ///
 /// ```
 /// use scorebook::{EventId, EventStore, ExactEvent, NewEvent, Position, StreamName, Timestamp, Version};
@@ -40,6 +55,7 @@ pub struct ExactEvent {
 ///     stream: StreamName::new("game-1")?,
 ///     version: Version::new(3),
 ///     time: Timestamp::from_nanos(1_700_000_000_000_000_000),
+///     epoch: None,
 ///     event: NewEvent::json("won", &8812)?.id(EventId::from_bytes([7; 16])),
 /// }])?;
 /// import.finish()?;
@@ -48,330 +64,219 @@ pub struct ExactEvent {
 /// ```
 #[must_use = "an import is synced only when it is finished"]
 pub struct ExactImport {
+    pub(super) store: EventStore,
     writer: Arc<Writer>,
+    /// What was taken in and is not written yet.
+    pending: Option<Placed>,
+    /// That of the last event that said one.
+    epoch: Option<u32>,
+    /// Something was refused.
+    has_failed: bool,
+    imported: Imported,
 }
 
-impl EventStore {
-    /// Begins an import that keeps positions, versions, ids and times. The store must be empty, and nobody else should
-    /// append until it is finished.
+/// What an exact import has brought in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    events: u64,
+    facts: u64,
+    batches: u64,
+}
+
+impl Imported {
+    /// How many events.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How much else, apart from events.
+    #[must_use]
+    pub fn facts(&self) -> u64 {
+        self.facts
+    }
+
+    /// In how many batches.
+    #[must_use]
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+}
+
+/// So many records are taken into one batch before the next begins.
+const BATCH_RECORDS: usize = 1_000;
+/// The same in bytes, far below the largest batch: 16 MiB.
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+impl ExactEvent {
+    /// An event as it is in a store.
     ///
     /// # Errors
     ///
-    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the store has events, or had some.
+    /// * [`Decode`](ErrorKind::Decode): its metadata are not a JSON object; only a log that was not written by this crate has
+    ///   such.
+    pub fn of(event: &RecordedEvent) -> Result<ExactEvent, Error> {
+        let new = NewEvent::with_codec(event.event_type(), event.codec(), event.data().to_vec());
+        let new = new.schema(event.schema()).id(event.id());
+        let json = event.metadata_json();
+        let metadata = if json.is_empty() { Ok(Vec::new()) } else { members(json) };
+        let metadata = metadata.map_err(|fault| {
+            let act = format!("decoding the metadata of the event at position {}", event.position());
+            Error::with_source(ErrorKind::Decode, act, fault)
+        })?;
+        let new = metadata.into_iter().fold(new, |new, (key, value)| new.meta(&key, value));
+        let new = event.occurred().into_iter().fold(new, NewEvent::occurred);
+        Ok(ExactEvent {
+            position: event.position(),
+            stream: event.stream_name(),
+            version: event.version(),
+            time: event.time(),
+            epoch: Some(event.epoch()),
+            event: event.tags().fold(new, |new, (key, value)| new.tag(key, value)),
+        })
+    }
+}
+
+impl EventStore {
+    /// Begins an import that keeps everything as it was. The store must be empty, and nobody else should append until it is
+    /// finished.
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the store holds something, or held something.
     /// * [`Closed`](ErrorKind::Closed), [`ReadOnly`](ErrorKind::ReadOnly).
     pub fn exact_import(&self) -> Result<ExactImport, Error> {
         let writer = self.writer()?;
-        if self.head_admitted()? != Position::new(1) {
+        if self.head_admitted()? != Position::new(1) || self.export()?.next().transpose()?.is_some() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "an exact import needs an empty store; this one has events",
+                "an exact import needs an empty store; this one has events, or something else is said in it",
             ));
         }
-        Ok(ExactImport { writer })
+        let imported = Imported::default();
+        Ok(ExactImport { store: self.clone(), writer, pending: None, epoch: None, has_failed: false, imported })
     }
 }
 
 impl ExactImport {
-    /// Appends events as one batch.
+    /// Takes in what comes next, in the order in which the log of the other store says it.
     ///
     /// # Errors
     ///
-    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): positions do not rise, a version does not follow, time goes
-    ///   backwards, or an id is missing. Nothing of the batch is in.
-    /// * [`TooLarge`](ErrorKind::TooLarge): more than a batch may hold. Nothing of it is in.
-    /// * Those of an append.
+    /// Nothing more is taken in after an error, and what was not written yet is not in.
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): it does not go on from what came before, makes no sense, or came before;
+    ///   or something was refused before.
+    /// * [`TooLarge`](ErrorKind::TooLarge): more than a record or a batch may hold.
+    /// * Those of an append: for the batch before it, too.
+    pub fn record(&mut self, record: ExactRecord) -> Result<(), Error> {
+        self.check()?;
+        let taken = self.make_way(&record).and_then(|()| self.push(&record));
+        self.note(taken)
+    }
+
+    /// Takes in events as one batch.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`record`](Self::record); and [`TooLarge`](ErrorKind::TooLarge): more events than a batch may hold.
     pub fn append(&mut self, events: Vec<ExactEvent>) -> Result<(), Error> {
-        if events.is_empty() {
-            return Ok(());
-        }
+        self.check()?;
         if BATCH_EVENTS_MAX < events.len() {
             let act = format!("a batch has {} events: the limit is {BATCH_EVENTS_MAX}", events.len());
             return Err(Error::new(ErrorKind::TooLarge, act));
         }
-        let mut placed = Placed::begin(&self.writer)?;
-        for event in &events {
-            placed.push_exact(event)?;
-        }
-        placed.commit(None)
+        let taken = self.write().and_then(|()| {
+            events.into_iter().try_for_each(|event| self.push(&ExactRecord::Event(event)))?;
+            self.write()
+        });
+        self.note(taken)
     }
 
-    /// Syncs what was imported.
+    /// What has come in by now. What was taken in last may not have been written yet.
+    #[must_use]
+    pub fn imported(&self) -> Imported {
+        self.imported
+    }
+
+    /// Writes what is left and syncs what was imported.
     ///
     /// # Errors
     ///
-    /// * Those of [`EventStore::flush`].
-    pub fn finish(self) -> Result<(), Error> {
-        self.writer.log.flush()
-    }
-}
-
-impl EventStore {
-    /// For floors above that copy whole batches.
-    pub(crate) fn append_copy(&self, batch: &BatchView<'_>) -> Result<(), Error> {
-        let writer = self.writer()?;
-        let mut placed = Placed::begin(&writer)?;
-        placed.copy(batch)?;
-        placed.commit(Some((batch.header.epoch, batch.header.time)))
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): something was refused before.
+    /// * Those of an append and of [`EventStore::flush`].
+    pub fn finish(mut self) -> Result<Imported, Error> {
+        self.check()?;
+        self.write()?;
+        self.writer.log.flush()?;
+        Ok(self.imported)
     }
 
-    /// Records that positions are lost.
-    pub(crate) fn append_loss(&self, range: Range, epoch: u32) -> Result<(), Error> {
-        let writer = self.writer()?;
-        let mut placed = Placed::begin(&writer)?;
-        placed.push_control(Kind::Lost, &Loss::Found(range).encode());
-        placed.next = range.last.next().unwrap_or(range.last);
-        placed.lost.push(range);
-        let time = placed.time;
-        placed.commit(Some((epoch, time)))
+    /// Writes what is pending.
+    pub(super) fn settle(&mut self) -> Result<(), Error> {
+        self.check()?;
+        let written = self.write();
+        self.note(written)
     }
 
-    /// Accepts that events were lost which a salvage could not read: streams that may have ended among them take appends
-    /// again. Reads across the lost positions go on to fail unless they are asked to skip them.
-    ///
-    /// # Errors
-    ///
-    /// * Those of an append.
-    pub fn accept_losses(&self) -> Result<(), Error> {
-        let writer = self.writer()?;
-        let Some(last) = writer.view.0.read().table.holes().losses().map(|range| range.last).max() else {
-            return Ok(());
+    fn check(&self) -> Result<(), Error> {
+        match self.has_failed {
+            false => Ok(()),
+            true => Err(Error::new(ErrorKind::InvalidArgument, "importing: something before was refused")),
+        }
+    }
+
+    fn note(&mut self, taken: Result<(), Error>) -> Result<(), Error> {
+        if taken.is_err() {
+            self.has_failed = true;
+            self.pending = None;
+        }
+        taken
+    }
+
+    /// Writes what is pending where the next record must not stand in the same batch.
+    fn make_way(&mut self, record: &ExactRecord) -> Result<(), Error> {
+        let Some(pending) = &self.pending else { return Ok(()) };
+        let is_other_epoch = match record {
+            ExactRecord::Event(event) => event.epoch.is_some() && event.epoch != self.epoch,
+            ExactRecord::Fact(_) => false,
         };
-        // Another append may come in between looking and placing; then it is done again.
-        loop {
-            let mut placed = Placed::begin(&writer)?;
-            let begun_at = placed.begun_at;
-            placed.push_control(Kind::Lost, &Loss::Accepted(last).encode());
-            placed.accepted = Some(last);
-            match placed.commit(None) {
-                Err(error) if error.kind() == ErrorKind::InvalidArgument && begun_at.0 != self.head_admitted()? => {}
-                other => {
-                    other?;
-                    break;
-                }
+        let is_full = BATCH_RECORDS <= pending.records() || BATCH_BYTES <= pending.bytes();
+        if is_other_epoch || is_full || !pending.may_be_followed_by(record) { self.write() } else { Ok(()) }
+    }
+
+    fn push(&mut self, record: &ExactRecord) -> Result<(), Error> {
+        let pending = match &mut self.pending {
+            Some(pending) => pending,
+            None => self.pending.insert(Placed::begin(&self.writer)?),
+        };
+        match record {
+            ExactRecord::Event(event) => {
+                pending.take_epoch(event, self.epoch)?;
+                pending.push_exact(event)?;
+                self.epoch = event.epoch.or(self.epoch);
+            }
+            ExactRecord::Fact(fact) => {
+                pending.epoch = pending.epoch.or(self.epoch).or(Some(1));
+                pending.push_fact(fact)?;
             }
         }
         Ok(())
     }
 
-    /// The next position to be given.
-    fn head_admitted(&self) -> Result<Position, Error> {
-        Ok(self.writer()?.log.stage()?.next_position())
-    }
-}
-
-/// A batch of placed records that is being put together.
-struct Placed<'a> {
-    /// Where the log stood when this was begun. It must still stand there when it is committed.
-    begun_at: (Position, Timestamp),
-    writer: &'a Writer,
-    buffer: BatchBuffer,
-    /// For each record position, version and time.
-    placements: Vec<(Position, Version, Timestamp)>,
-    /// The stream's index, version and position of each event.
-    events: Vec<(usize, Version, Position)>,
-    /// Each stream with the last version it has by now, and that event's position.
-    streams: Vec<(StreamName, Version, Position)>,
-    holes: Vec<Range>,
-    lost: Vec<Range>,
-    /// What a copy says besides.
-    facts: Vec<Fact>,
-    /// Losses up to here are accepted.
-    accepted: Option<Position>,
-    next: Position,
-    time: Timestamp,
-}
-
-impl<'a> Placed<'a> {
-    /// Begins a batch behind what is there. Nobody else may append until it is committed; if somebody does, it is refused.
-    fn begin(writer: &'a Writer) -> Result<Placed<'a>, Error> {
-        let staging = writer.log.stage()?;
-        Ok(Placed {
-            begun_at: (staging.next_position(), staging.last_time()),
-            writer,
-            buffer: BatchBuffer::new(),
-            placements: Vec::new(),
-            events: Vec::new(),
-            streams: Vec::new(),
-            holes: Vec::new(),
-            lost: Vec::new(),
-            facts: Vec::new(),
-            accepted: None,
-            next: staging.next_position(),
-            time: staging.last_time(),
-        })
-    }
-
-    fn push_exact(&mut self, exact: &ExactEvent) -> Result<(), Error> {
-        let refuse = |what: String| {
-            let act = format!("importing the event at position {}: {what}", exact.position);
-            Err(Error::new(ErrorKind::InvalidArgument, act))
-        };
-        if exact.event.id.is_none() {
-            return refuse("it has no id".to_owned());
-        }
-        if exact.position < self.next || POSITION_MAX < exact.position.get() {
-            return refuse(format!("positions must rise, and the next can be {} to {POSITION_MAX}", self.next));
-        }
-        if exact.position.get() < exact.version.get() {
-            return refuse(format!("a stream has no version {} by then", exact.version));
-        }
-        if exact.time < self.time {
-            return refuse("its time is before that of the event before it".to_owned());
-        }
-        let index = self.stream(&exact.stream);
-        let (_, last, at) = &self.streams[index];
-        let has_hole = self.next < exact.position
-            || self.holes.iter().any(|hole| *at < hole.first)
-            || self.writer.view.0.read().table.holes().any_between(*at, exact.position);
-        let is_sequel = last.next() == Some(exact.version) || (*last < exact.version && has_hole);
-        if !is_sequel {
-            return refuse(format!("version {} of stream {} does not follow {last}", exact.version, exact.stream));
-        }
-        if self.next < exact.position {
-            let hole = Range { first: self.next, last: Position::new(exact.position.get() - 1) };
-            self.push_control(Kind::Removed, &hole.encode_removed());
-            self.holes.push(hole);
-        }
-        self.buffer.push_event(&exact.stream, &exact.event)?;
-        if BATCH_BYTES_MAX < self.buffer.len() {
-            let act = format!("a batch has {} bytes or more: the limit is {BATCH_BYTES_MAX}", self.buffer.len());
-            return Err(Error::new(ErrorKind::TooLarge, act));
-        }
-        self.time = exact.time;
-        self.placements.push((exact.position, exact.version, exact.time));
-        self.note(index, exact.version, exact.position);
-        Ok(())
-    }
-
-    /// Takes over a verified batch as it is.
-    fn copy(&mut self, batch: &BatchView<'_>) -> Result<(), Error> {
-        self.buffer = BatchBuffer::copy_of(batch);
-        for record in batch.records() {
-            let header = &record.header;
-            match header.kind {
-                Kind::Event => {
-                    let name = record.stream().map_err(|_| senseless(header.position))?;
-                    let index = self.stream(&StreamName::new(name)?);
-                    self.note(index, header.version, header.position);
-                }
-                Kind::Removed => {
-                    let range = Range::decode_removed(record.body()).map_err(|_| senseless(self.next))?;
-                    self.holes.push(range);
-                    self.next = range.last.next().unwrap_or(range.last);
-                }
-                Kind::Lost => match Loss::decode(record.body()).map_err(|_| senseless(self.next))? {
-                    Loss::Found(range) => {
-                        self.next = range.last.next().unwrap_or(range.last);
-                        self.lost.push(range);
-                    }
-                    Loss::Accepted(last) => self.accepted = Some(last),
-                },
-                _ => self.facts.extend(Fact::decode(&record).map_err(|_| senseless(self.next))?),
+    fn write(&mut self) -> Result<(), Error> {
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        let (events, facts) = pending.counts();
+        if events + facts != 0 {
+            let says_no_epoch = pending.epoch.is_none();
+            pending.commit(None)?;
+            if says_no_epoch {
+                self.epoch = Some(self.writer.log.epoch());
             }
+            self.imported.events += events;
+            self.imported.facts += facts;
+            self.imported.batches += 1;
         }
         Ok(())
     }
-
-    fn push_control(&mut self, kind: Kind, body: &[u8]) {
-        self.buffer.push_control(kind, body);
-        self.placements.push((Position::BEGINNING, Version::NONE, self.time));
-    }
-
-    fn stream(&mut self, name: &StreamName) -> usize {
-        if let Some(index) = self.streams.iter().position(|(known, _, _)| known == name) {
-            return index;
-        }
-        let view = self.writer.view.0.read();
-        let known = view.table.visible(name.as_str());
-        let (version, position) = known
-            .map_or((Version::NONE, Position::BEGINNING), |known| (known.admitted(), known.extent().last_position));
-        self.streams.push((name.clone(), version, position));
-        self.streams.len() - 1
-    }
-
-    fn note(&mut self, index: usize, version: Version, position: Position) {
-        self.streams[index].1 = version;
-        self.streams[index].2 = position;
-        self.events.push((index, version, position));
-        self.next = position.next().unwrap_or(position);
-    }
-
-    /// Stages the batch, with the epoch and time of another store or those of this one, and waits until it is in.
-    fn commit(mut self, epoch_and_time: Option<(u32, Timestamp)>) -> Result<(), Error> {
-        let len = self.buffer.len();
-        let ticket = Arc::new(Ticket::new());
-        // What is missing is known before the batch that says so is in: nobody writes the streams down meanwhile.
-        let says_what_is_missing = !(self.holes.is_empty() && self.lost.is_empty()) || self.accepted.is_some();
-        let _keeper = says_what_is_missing.then(|| self.writer.keeper.lock());
-        let mut staging = loop {
-            let mut staging = self.writer.log.stage()?;
-            match staging.room(len, self.events.len()) {
-                Ok(()) => break staging,
-                Err(NoRoom::Refused(error)) => return Err(error),
-                Err(NoRoom::NeedsRoom) => {
-                    drop(staging);
-                    if let Some(error) = self.writer.make_room_now() {
-                        return Err(error);
-                    }
-                }
-            }
-        };
-        if self.begun_at != (staging.next_position(), staging.last_time()) {
-            let act = "placing a batch: another append came in between";
-            return Err(Error::new(ErrorKind::InvalidArgument, act));
-        }
-        let is_copy = epoch_and_time.is_some() && self.placements.is_empty();
-        let stamp = staging.begin_placed(len);
-        let (epoch, time) = epoch_and_time.unwrap_or((stamp.epoch, self.time));
-        let stamp = Stamp { epoch, time, ..stamp };
-        if !is_copy {
-            let placements = &self.placements;
-            self.buffer.place_exactly(|index| placements[index], &stamp);
-        }
-        let mut view = self.writer.view.0.write();
-        let numbers: Vec<u32> = self.streams.iter().map(|(name, _, _)| view.table.intern(name.as_str())).collect();
-        for (number, (_, version, _)) in numbers.iter().zip(&self.streams) {
-            view.table.stream(*number).admit(*version);
-        }
-        for hole in &self.holes {
-            view.table.add_hole(*hole, crate::index::HoleKind::Removed);
-        }
-        for range in &self.lost {
-            view.table.add_hole(*range, crate::index::HoleKind::Lost);
-        }
-        if let Some(last) = self.accepted {
-            view.table.accept_losses(last);
-        }
-        drop(view);
-        let offsets = self.buffer.offsets().events;
-        let places: Vec<EventPlace> = self
-            .events
-            .iter()
-            .zip(offsets)
-            .map(|((index, version, position), offset)| EventPlace {
-                stream: numbers[*index],
-                version: *version,
-                position: *position,
-                offset,
-            })
-            .collect();
-        let terms = Arc::new(self.buffer.terms(&self.writer.hasher));
-        let positions = places.iter().map(|place| place.position).collect();
-        self.writer.note_admitted(positions, places.iter().map(|place| place.stream).collect(), &terms);
-        self.writer.admit_facts(&mut self.facts);
-        let batch = Batch {
-            buffer: self.buffer,
-            facts: self.facts,
-            terms,
-            durability: Durability::Written,
-            ticket: ticket.clone(),
-        };
-        staging.stage_placed(batch, &stamp, self.next, &places);
-        drop(staging);
-        self.writer.wait(&ticket).map(|_| ()).map_err(AppendError::into_error)
-    }
-}
-
-fn senseless(position: Position) -> Error {
-    Error::new(ErrorKind::Damaged, format!("copying the batch at position {position}: its records make no sense"))
 }

@@ -27,7 +27,7 @@ pub(crate) enum Looked<T> {
 /// A snapshot that is there, as its file says; see [`EventStore::snapshots`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotInfo {
-    name: FileName,
+    pub(super) name: FileName,
     /// None where the file does not say.
     said: Option<Said>,
     bytes: u64,

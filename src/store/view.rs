@@ -193,7 +193,7 @@ impl View {
         self.end = published.end;
         let segment = published.segment.sequence();
         for batch in published.batches() {
-            if !batch.events.is_empty() {
+            if !batch.events.is_empty() || batch.key.is_some() {
                 let of_event =
                     |event: &EventPlace| self.table.publish(event.stream, event.version, event.position, segment);
                 let steps: Vec<Step> = batch.events.iter().map(of_event).collect();

@@ -1,13 +1,12 @@
 //! A piece of a real log to test with.
 
 use crate::error::Error;
-use crate::event::{EventId, Metadata, NewEvent, RecordedEvent};
+use crate::event::{EventId, NewEvent, RecordedEvent};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::store::{AllRead, EventStore, ExactEvent};
 use crate::time::Timestamp;
-use serde_json::value::RawValue;
 
 /// A slice of a log as a store of its own in memory: all that a read gives, with positions, versions, ids and times as they
 /// were. The store can be appended to.
@@ -45,7 +44,7 @@ pub fn fixture(slice: &AllRead) -> Result<EventStore, Error> {
     for event in slice {
         let event = event?;
         bytes += event.record_bytes() as usize;
-        batch.push(copy(&event)?);
+        batch.push(ExactEvent { epoch: None, ..ExactEvent::of(&event)? });
         if EVENTS_AT_A_TIME <= batch.len() || RECORD_BYTES_MAX <= bytes {
             import.append(std::mem::take(&mut batch))?;
             bytes = 0;
@@ -66,25 +65,7 @@ pub(super) fn recorded(
     let mut import = store.exact_import()?;
     let id = event.id.unwrap_or_else(|| EventId::from_bytes(u128::from(position.get()).to_be_bytes()));
     let event = event.id(id);
-    import.append(vec![ExactEvent { position, stream: stream.clone(), version, time, event }])?;
+    import.append(vec![ExactEvent { position, stream: stream.clone(), version, time, epoch: None, event }])?;
     import.finish()?;
     store.event_at(position)
-}
-
-fn copy(event: &RecordedEvent) -> Result<ExactEvent, Error> {
-    let new = NewEvent::with_codec(event.event_type(), event.codec(), event.data().to_vec());
-    let new = with_metadata(new.schema(event.schema()).id(event.id()), &event.metadata()?);
-    let new = event.occurred().into_iter().fold(new, NewEvent::occurred);
-    let new = event.tags().fold(new, |new, (key, value)| new.tag(key, value));
-    let (position, version, time) = (event.position(), event.version(), event.time());
-    Ok(ExactEvent { position, stream: event.stream_name(), version, time, event: new })
-}
-
-fn with_metadata(new: NewEvent, metadata: &Metadata) -> NewEvent {
-    let new = new.within(metadata.correlation(), metadata.causation(), metadata.actor());
-    metadata.others().fold(new, |new, (key, json)| match RawValue::from_string(json.to_owned()) {
-        Ok(value) => new.meta(key, &value),
-        // It was decoded as JSON a moment ago.
-        Err(_) => new,
-    })
 }

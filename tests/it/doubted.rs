@@ -276,6 +276,7 @@ fn a_close_leaves_no_segment_without_its_file_of_terms() {
             stream: name("x-1"),
             version: Version::new(batch * 20 + number + 1),
             time: Timestamp::from_nanos(5),
+            epoch: None,
             event: NewEvent::bytes("t", vec![1; 300]).id(EventId::from_bytes([number as u8; 16])),
         };
         import.append((0..20).map(event).collect()).expect("they fit");

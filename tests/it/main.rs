@@ -53,6 +53,7 @@ mod directory;
 mod doubted;
 #[cfg(feature = "cli")]
 mod evening;
+mod exporting;
 mod faults;
 #[cfg(feature = "game")]
 mod feed;
@@ -118,6 +119,8 @@ mod tidy;
 mod together;
 #[cfg(feature = "cli")]
 mod tool;
+#[cfg(feature = "cli")]
+mod tool_carrying;
 #[cfg(feature = "cli")]
 mod tool_compacting;
 #[cfg(feature = "cli")]

@@ -123,6 +123,8 @@ const CAUGHT: &[(&str, &str)] = &[
     ("CompactsLastEvents", "compaction::what_is_old_goes_but_for_the_last_event_of_a_stream"),
     ("OverlooksWhatWasRemoved", "compaction::a_subscription_is_told_of_what_was_removed"),
     ("TrustsATableFromBefore", "compaction::a_table_that_was_saved_before_counts_for_nothing"),
+    ("ForgetsKeysOnTheWay", "exporting::over_any_history_an_exact_import_gives_the_same_answers_and_exports_the_same"),
+    ("ImportsWithoutJudging", "exporting::what_is_forged_or_comes_twice_is_refused_and_leaves_nothing"),
     ("ReachesWhatIsNotFolded", "projections::waiting_for_a_position_returns_after_it_is_folded_in"),
     (
         "ForgetsWhatTheOtherCopyMisses",

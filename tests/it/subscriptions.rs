@@ -463,6 +463,7 @@ fn positions_that_are_not_held_any_more_are_told_and_nothing_stops() {
             stream: name("a"),
             version: Version::new(version),
             time: Timestamp::from_nanos(7),
+            epoch: None,
             event: event(position).id(EventId::from_bytes([position as u8; 16])),
         };
         let mut import = store.exact_import().expect("an import");

@@ -1,5 +1,8 @@
 //! What of the tool reads and writes lines. These modules know each other as `crate::cli`.
 
+#[path = "../../../src/cli/carried.rs"]
+#[allow(dead_code, reason = "the tool uses more of it")]
+pub(crate) mod carried;
 #[path = "../../../src/cli/compact.rs"]
 #[allow(dead_code, reason = "the tool uses more of it")]
 pub(crate) mod compact;

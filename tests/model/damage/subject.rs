@@ -156,6 +156,7 @@ impl Subject {
                         stream,
                         version: Version::new(version),
                         time: Timestamp::from_nanos((batch * 5 + number) as i64),
+                        epoch: None,
                         event: event.id(EventId::from_bytes([batch as u8 * 4 + number as u8; 16])),
                     }
                 });
