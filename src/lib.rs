@@ -58,6 +58,7 @@ mod log;
 mod modelling;
 mod mutant;
 mod name;
+mod observe;
 mod options;
 mod position;
 mod projection;
@@ -117,13 +118,14 @@ pub use bus::{Bus, Handler, HandlerFailure, HandlerId, UntilHandled};
 
 pub use log::{CloseState, Damage, DamageKind, RecoveryReport};
 pub use options::{Durability, MetadataField, Options, ReadMode};
-pub use store::{Stats, Status, StoreId};
+pub use store::{Status, StoreId};
 
 pub use backup::{BackupInfo, BackupPlan, BackupReport, RestoreReport, Until, plan_restore, restore, verify_backup};
 pub use compaction::{Compacted, Compaction, CompactionPlan, CompactionProgress};
 pub use compaction::{Going, LeftBecause, SegmentAct, SegmentPlan, Staying, StreamPlan};
-pub use health::{Concern, Health, Thresholds};
+pub use health::{Concern, Health, Stats, Thresholds};
 pub use inspect::{RebuiltIndex, SalvageReport, StoreInfo, VerifyReport, inspect, rebuild_index, salvage, verify};
+pub use observe::{Activity, CompactionStats, Timing};
 pub use store::{ExactEvent, ExactFact, ExactImport, ExactRecord, ExactSnapshot, Export, ExportedRecord, Imported};
 pub use store::{Hold, Standing, StreamMetadata};
 

@@ -192,6 +192,10 @@ mutants! {
     ForgetsKeysOnTheWay,
     /// An exact import takes in facts that do not go on from what came before.
     ImportsWithoutJudging,
+    /// Damage that a read has met is told to nobody else.
+    ForgetsDamageThatWasMet,
+    /// The longest sync is the last.
+    KeepsNoPeak,
     /// Waiting for a projection to reach a position ends before that is folded in.
     ReachesWhatIsNotFolded,
     /// Of a projection's two copies one gets only every other chunk.

@@ -56,6 +56,7 @@ pub struct Options {
     pub(crate) tags_from_metadata: Vec<MetadataField>,
     pub(crate) verify_at_open_max: u64,
     pub(crate) snapshots_kept: usize,
+    pub(crate) label: Option<String>,
     /// The epoch of the opening is higher than this: what is copied in from elsewhere keeps the epochs it has.
     pub(crate) epoch_floor: u32,
 }
@@ -77,6 +78,7 @@ impl Default for Options {
             tags_from_metadata: Vec::new(),
             verify_at_open_max: 4 * 1024 * 1024,
             snapshots_kept: 2,
+            label: None,
             epoch_floor: 0,
         }
     }
@@ -143,6 +145,21 @@ impl Options {
     #[must_use]
     pub fn snapshots_kept(mut self, snapshots: usize) -> Options {
         self.snapshots_kept = snapshots;
+        self
+    }
+
+    /// What the store is called where it is watched: in [`Stats`](crate::Stats), in metrics and in spans. Default: the name of
+    /// its directory.
+    ///
+    /// ```
+    /// use scorebook::EventStore;
+    /// let store = EventStore::options().label("games").open_in_memory()?;
+    /// assert_eq!(store.stats()?.label(), "games");
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Options {
+        self.label = Some(label.into());
         self
     }
 

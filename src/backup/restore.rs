@@ -5,6 +5,7 @@ use super::piece::{last_position, read_held, scanned};
 use crate::error::{Error, ErrorKind};
 use crate::format::{BatchView, Fact, Kind, PREAMBLE_LEN, Preamble, Range};
 use crate::log::{Tally, start_segment};
+use crate::observe::{label_of, spans};
 use crate::options::Options;
 use crate::position::{Place, Position};
 use crate::segment::{FIRST_BATCH, Found, LOG_DIR, batches_end, segment_path};
@@ -61,6 +62,7 @@ pub fn restore(source: impl AsRef<Path>, destination: impl AsRef<Path>, until: U
 pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until) -> Result<RestoreReport, Error> {
     let manifest = Manifest::read(from)?.ok_or_else(|| no_backup(from))?;
     check_reach(&manifest, until)?;
+    let span = spans::restore(&label_of(&to.describe()));
     let act = |error| Error::io(format!("restoring to {}", to.describe()), error);
     to.create_dir(LOG_DIR).map_err(act)?;
     let mut report = RestoreReport { position: Position::BEGINNING, segments: 0, bytes: 0 };
@@ -101,6 +103,8 @@ pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until
     if let Some((file, preamble)) = first {
         file.write_at(&preamble, 0).and_then(|()| file.sync()).map_err(act)?;
     }
+    span.record("segments", report.segments);
+    span.record("bytes", report.bytes);
     settle(to, report.position)?;
     Ok(report)
 }

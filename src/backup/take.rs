@@ -3,6 +3,7 @@
 use super::manifest::{Held, Manifest, PIECE, SEGMENTS_DIR, no_backup, remove_segment};
 use super::piece::{digests, last_event, last_position, read_held, scanned};
 use crate::error::{Error, ErrorKind};
+use crate::observe::spans;
 use crate::position::{Place, Position};
 use crate::segment::{FIRST_BATCH, Segment};
 use crate::storage::{Access, File, RealDisk, Storage};
@@ -89,6 +90,7 @@ pub(crate) fn verify_backup_on(storage: &dyn Storage) -> Result<BackupInfo, Erro
 
 /// Takes a backup to any storage.
 pub(crate) fn backup_on(store: &EventStore, to: &dyn Storage) -> Result<BackupReport, Error> {
+    let span = spans::backup(store.observer());
     let log = store.durable_log()?;
     let act = |error| Error::io(format!("writing the backup in {}", to.describe()), error);
     let before = Manifest::read(to)?;
@@ -132,6 +134,9 @@ pub(crate) fn backup_on(store: &EventStore, to: &dyn Storage) -> Result<BackupRe
     copied.iter().try_for_each(|held| read_held(to, held).map(|_| ()))?;
     manifest.write(to).map_err(act)?;
     tidy_up(to, &manifest).map_err(act)?;
+    span.record("segments", segments_copied);
+    span.record("bytes", bytes_copied);
+    store.observer().backed_up(manifest.time);
     Ok(BackupReport { info: BackupInfo::of(&manifest), segments_copied, bytes_copied })
 }
 

@@ -5,6 +5,7 @@ use super::plan::CompactionPlan;
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::format::{Kind, RecordView};
 use crate::log::Keeper;
+use crate::observe::spans;
 use crate::options::Durability;
 use crate::segment::Segment;
 use crate::snapshot::SnapshotSource;
@@ -70,6 +71,7 @@ impl CompactionPlan {
         let end = |segment: &Arc<Segment>| u64::from(segment.end());
         let all_segments = self.rows.iter().flatten().count() as u64;
         let bytes_to_read = self.rows.iter().flatten().map(end).sum();
+        let span = spans::compact(store.observer(), all_segments, bytes_to_read);
         let mut progress = CompactionProgress { bytes_read: 0, bytes_to_read, bytes_written: 0 };
         let mut compacted = Compacted { is_complete: true, ..Compacted::default() };
         for row in &self.rows {
@@ -100,6 +102,12 @@ impl CompactionPlan {
                 compacted.is_complete &= compacted.segments_before == all_segments;
                 break;
             }
+        }
+        span.record("bytes_after", compacted.bytes_after);
+        span.record("events_removed", compacted.events_removed);
+        if compacted.segments_before != 0 {
+            let freed = compacted.bytes_before.saturating_sub(compacted.bytes_after);
+            store.observer().compacted(freed, compacted.events_removed, store.clock());
         }
         forget(&store, &judge)?;
         store.keep_derived()?;

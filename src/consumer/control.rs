@@ -104,7 +104,11 @@ impl ConsumerControl {
             });
         }
         if info.position < head {
-            let next = self.store.read_all().after(info.position).limit(1).into_iter().next().transpose()?;
+            let next = match self.store.read_all().after(info.position).limit(1).into_iter().next().transpose() {
+                // What it does next is to say so itself.
+                Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Lost) => None,
+                next => next?,
+            };
             info.lag = next.map(|event| self.store.clock().since(event.time()));
         }
         Ok(info)

@@ -96,7 +96,8 @@ impl ConsumerInfo {
         self.head.get().saturating_sub(self.position.get())
     }
 
-    /// How long ago the first event was appended that is not done, by the clock; none where all are.
+    /// How long ago the first event was appended that is not done, by the clock; none where all are, or where it cannot be
+    /// read.
     #[must_use]
     pub fn lag_time(&self) -> Option<Duration> {
         self.lag

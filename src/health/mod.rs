@@ -1,8 +1,15 @@
 //! How a store does: what it can do at this moment, and what somebody should look at.
 
+#[cfg(feature = "metrics")]
+mod gauges;
+mod stats;
+
+pub use stats::Stats;
+
 use crate::consumer::ConsumerHealth;
-use crate::error::Error;
-use crate::position::Position;
+use crate::error::{Error, ErrorKind};
+use crate::observe::SLOW_SYNC;
+use crate::position::{Place, Position};
 use crate::snapshot::SnapshotFault;
 use crate::store::{EventStore, Status};
 use std::fmt;
@@ -23,11 +30,22 @@ pub struct Thresholds {
     lag_events: u64,
     lag_time: Duration,
     parked: u64,
+    sync_time: Duration,
+    stalled_after: Duration,
+    clock_behind: Duration,
 }
 
 impl Default for Thresholds {
     fn default() -> Thresholds {
-        Thresholds { room: 1 << 30, lag_events: 100_000, lag_time: Duration::from_secs(300), parked: 0 }
+        Thresholds {
+            room: 1 << 30,
+            lag_events: 100_000,
+            lag_time: Duration::from_secs(300),
+            parked: 0,
+            sync_time: SLOW_SYNC,
+            stalled_after: Duration::from_secs(10),
+            clock_behind: Duration::from_secs(60),
+        }
     }
 }
 
@@ -50,6 +68,22 @@ impl Thresholds {
     /// A consumer that has parked more events than this is a concern. Default: 0.
     pub const fn parked(self, events: u64) -> Thresholds {
         Thresholds { parked: events, ..self }
+    }
+
+    /// A sync of the last minute or two that took longer is a concern. Default: 1 s, which is far more than a sound disk takes.
+    pub const fn sync_time(self, time: Duration) -> Thresholds {
+        Thresholds { sync_time: time, ..self }
+    }
+
+    /// Appends that are being written for longer than this are a concern: the disk does not answer. Default: 10 s.
+    pub const fn stalled_after(self, time: Duration) -> Thresholds {
+        Thresholds { stalled_after: time, ..self }
+    }
+
+    /// A clock that is further behind the last event is a concern: events get the time of that one until it is there. Default: 1
+    /// minute.
+    pub const fn clock_behind(self, time: Duration) -> Thresholds {
+        Thresholds { clock_behind: time, ..self }
     }
 }
 
@@ -79,6 +113,27 @@ pub enum Concern {
     LittleRoom {
         /// How many bytes there are left.
         bytes: u64,
+    },
+    /// Acknowledged bytes do not verify: opening has met them, or a read since. What stands there cannot be read.
+    Damaged {
+        /// Where they begin; of each segment the first place is told.
+        place: Place,
+    },
+    /// What is appended is being written, and that has not ended: the disk does not answer.
+    Stalled {
+        /// For how long.
+        time: Duration,
+    },
+    /// Syncs take long, and appends with them.
+    SlowSync {
+        /// The longest of the last minute or two.
+        time: Duration,
+    },
+    /// The clock is behind the last event, by what another machine, an import or a clock that was set has written. New events
+    /// get the time of the last one until it is there.
+    ClockBehind {
+        /// By how much.
+        time: Duration,
     },
     /// Events cannot be read, and nobody has accepted that.
     Lost {
@@ -132,8 +187,8 @@ pub enum Concern {
 }
 
 impl EventStore {
-    /// What the store can do at this moment, and what somebody should look at. Reads nothing of the log but the first event
-    /// behind each consumer.
+    /// What the store can do at this moment, and what somebody should look at. Reads nothing of the log but the last event, and
+    /// the first behind each consumer.
     ///
     /// ```
     /// use scorebook::{Consumer, Concern, EventStore, Query, Start, Status, Thresholds};
@@ -151,21 +206,31 @@ impl EventStore {
     ///
     /// # Errors
     ///
-    /// * [`Io`](crate::ErrorKind::Io): the system does not say how much room there is, or an event cannot be read.
-    /// * [`Damaged`](crate::ErrorKind::Damaged), [`Lost`](crate::ErrorKind::Lost): the first event behind a consumer cannot be
-    ///   read.
+    /// * [`Io`](crate::ErrorKind::Io): the system does not say how much room there is, or fails to read an event.
     /// * [`Closed`](crate::ErrorKind::Closed).
     pub fn health(&self, thresholds: &Thresholds) -> Result<Health, Error> {
         let mut concerns = Vec::new();
+        // Asked first: this reads, and what does not verify is told below.
+        let consumers = self.consumers()?;
+        let behind = self.clock_behind()?;
         let (failure, full) = self.obstacles();
         concerns.extend(failure.map(|error| Concern::Poisoned { why: error.to_string() }));
         concerns.extend(full.map(|error| Concern::Full { why: error.to_string() }));
+        concerns.extend(self.damage_met()?.into_iter().map(|place| Concern::Damaged { place }));
         let room = self.room_left()?;
         concerns.extend(room.filter(|room| *room < thresholds.room).map(|bytes| Concern::LittleRoom { bytes }));
         concerns.extend(self.doubtful_positions()?.map(|(first, last)| Concern::Lost { first, last }));
+        let now = self.elapsed();
+        let stalled = self.observer().busy_for(now).filter(|time| thresholds.stalled_after < *time);
+        concerns.extend(stalled.map(|time| Concern::Stalled { time }));
+        let slow = Some(self.observer().activity(now).syncs().longest_lately());
+        let slow = slow.filter(|time| thresholds.sync_time < *time);
+        concerns.extend(slow.map(|time| Concern::SlowSync { time }));
+        let behind = behind.filter(|time| thresholds.clock_behind < *time);
+        concerns.extend(behind.map(|time| Concern::ClockBehind { time }));
         let passed_over = self.passed_over_snapshots().into_iter();
         concerns.extend(passed_over.map(|over| Concern::SnapshotPassedOver { path: over.path, fault: over.fault }));
-        for info in self.consumers()? {
+        for info in consumers {
             let name = || info.name().to_owned();
             match info.health() {
                 ConsumerHealth::Paused => {
@@ -188,6 +253,17 @@ impl EventStore {
             }
         }
         Ok(Health { status: self.status(), room, concerns })
+    }
+
+    /// How far the clock is behind the last event, if it is.
+    fn clock_behind(&self) -> Result<Option<Duration>, Error> {
+        let last = self.read_all().backwards().limit(1).into_iter().next().transpose();
+        match last {
+            Ok(last) => Ok(last.map(|event| event.time().since(self.clock())).filter(|time| !time.is_zero())),
+            // It is told as such.
+            Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Lost) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -222,6 +298,10 @@ impl fmt::Display for Concern {
         match self {
             Concern::Poisoned { why } => write!(f, "nothing is written any more until it is reopened: {why}"),
             Concern::Full { why } => write!(f, "nothing is written until there is room: {why}"),
+            Concern::Damaged { place } => write!(f, "the bytes from {place} on do not verify"),
+            Concern::Stalled { time } => write!(f, "what is appended waits for the disk for {} s", time.as_secs()),
+            Concern::SlowSync { time } => write!(f, "a sync took {} ms", time.as_millis()),
+            Concern::ClockBehind { time } => write!(f, "the clock is {} s behind the last event", time.as_secs()),
             Concern::LittleRoom { bytes } => write!(f, "there is room for {bytes} bytes more"),
             Concern::Lost { first, last } => write!(f, "positions {first} to {last} cannot be read"),
             Concern::SnapshotPassedOver { path, fault } => write!(f, "{path} was passed over: {fault}"),
@@ -233,5 +313,26 @@ impl fmt::Display for Concern {
             }
             Concern::Parked { name, events } => write!(f, "consumer {name} has parked {events} events"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::SimulatedDisk;
+
+    #[test]
+    fn appends_that_the_disk_does_not_answer_are_a_concern() {
+        let disk = SimulatedDisk::new(7);
+        let store = EventStore::options().open_simulated(&disk).expect("a store");
+        let ask = || store.health(&Thresholds::default()).expect("an answer").concerns().to_vec();
+        store.observer().begins_group(store.elapsed());
+        disk.advance(Duration::from_secs(9));
+        assert_eq!(ask(), []);
+        disk.advance(Duration::from_secs(2));
+        let found = ask();
+        assert!(matches!(found[..], [Concern::Stalled { time }] if time.as_secs() == 11), "{found:?}");
+        store.observer().ends_group();
+        assert_eq!(ask(), []);
     }
 }

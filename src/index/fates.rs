@@ -7,6 +7,7 @@ use crate::position::{Place, Version};
 use crate::retention::{Retention, Scope};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 
 /// All that was decided. Most streams have no entry.
@@ -100,6 +101,13 @@ impl Fates {
     /// All streams with a fate, by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Fate)> {
         self.streams.iter().map(|(name, entry)| (&**name, &entry.known))
+    }
+
+    /// The same behind a name.
+    pub(crate) fn behind(&self, name: Option<&str>) -> impl Iterator<Item = (&str, &Fate)> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.streams.range::<str, _>((from, Bound::Unbounded));
+        behind.map(|(name, entry)| (&**name, &entry.known))
     }
 
     /// Whether nothing was decided about any stream.

@@ -75,6 +75,11 @@ impl TermIndex {
         self.segments.is_empty()
     }
 
+    /// How many bytes of packed terms are in memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.segments.iter().map(|terms| terms.memory_bytes()).sum()
+    }
+
     pub(crate) fn hasher(&self) -> &TermHasher {
         &self.hasher
     }

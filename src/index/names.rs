@@ -23,6 +23,11 @@ impl Names {
         &self.blocks[name.block as usize][at..at + usize::from(name.len)]
     }
 
+    /// How many bytes they take in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.blocks.iter().map(String::capacity).sum()
+    }
+
     /// Adds a name, which has at most 255 bytes.
     pub(super) fn add(&mut self, name: &str) -> Name {
         if self.blocks.last().is_none_or(|last| last.capacity() - last.len() < name.len()) {

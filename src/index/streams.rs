@@ -124,6 +124,12 @@ impl StreamTable {
         self.visible_streams
     }
 
+    /// About how many bytes it takes in memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let of_stream = size_of::<Stream>() + 2 * size_of::<u32>();
+        (self.streams.len() * of_stream + self.names.memory_bytes()) as u64
+    }
+
     pub(crate) fn holes(&self) -> &Holes {
         &self.holes
     }

@@ -95,6 +95,11 @@ impl SegmentTerms {
         self.from
     }
 
+    /// How many bytes of packed terms are in memory.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.body.read().packed.memory().map_or(0, <[u8]>::len) as u64
+    }
+
     /// Whether there is nothing in it.
     pub(crate) fn is_blank(&self) -> bool {
         let body = self.body.read();

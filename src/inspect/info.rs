@@ -2,8 +2,10 @@
 
 use super::scan;
 use crate::error::Error;
+use crate::health::Stats;
 use crate::log::{CloseState, Damage};
-use crate::store::{Stats, Status, StoreId, StoreParts};
+use crate::observe::label_of;
+use crate::store::{Counted, KnownOfLog, Sizes, Status, StoreParts};
 use std::path::Path;
 
 /// What the store in a directory holds, and how it was left.
@@ -37,19 +39,24 @@ pub struct StoreInfo {
 pub fn inspect(path: impl AsRef<Path>) -> Result<StoreInfo, Error> {
     let storage = StoreParts::existing(path.as_ref())?;
     let opened = scan(&storage)?;
-    let stats = Stats {
-        store: StoreId(opened.store),
+    let sizes = Sizes::of(&*storage)?;
+    let counted = Counted {
+        of_log: KnownOfLog { store: opened.store, epoch: opened.sequence.epoch, ends: opened.ends },
         head: opened.head,
         events: opened.visitor.events(),
         streams: opened.visitor.visible_streams(),
         segments: opened.segments.len() as u64,
-        disk_bytes: opened.disk_bytes,
         log_bytes: opened.log_bytes,
-        visible_end: opened.ends.visible,
-        durable_end: opened.ends.durable,
-        epoch: opened.sequence.epoch,
+        disk_bytes: sizes.disk_bytes,
+        index_bytes: sizes.index_bytes,
+        snapshots: sizes.snapshots,
+        snapshot_bytes: sizes.snapshot_bytes,
+        memory_bytes: opened.visitor.memory_bytes(),
+        staged_bytes: 0,
         status: Status::ReadOnly,
     };
+    let damaged = opened.report.damage().iter().map(Damage::place).collect();
+    let stats = Stats::of_directory(label_of(&storage.describe()), counted, storage.room().ok().flatten(), damaged);
     Ok(StoreInfo {
         stats,
         close_state: opened.report.close_state(),

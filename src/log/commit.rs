@@ -15,9 +15,11 @@ use super::waiter::Calls;
 use super::{Core, Lead, Log};
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::mutant::Mutant;
+use crate::observe::{CommittedGroup, spans};
 use crate::options::Durability;
 use crate::position::{Place, Position};
 use crate::segment::batches_end;
+use crate::storage::LatchedFile;
 use crate::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -159,10 +161,15 @@ impl Log {
         if Mutant::AnswersBeforeWriting.is_on() {
             answer_early(group);
         }
+        let place = Place { segment: group.segment.sequence(), offset: group.offset };
+        let _span = spans::commit(&self.observer, place, group.batches, group.bytes.len());
+        self.observer.begins_group(group.since);
         let mut lead = self.lead.lock();
-        match self.write(&mut lead, group) {
+        let written = self.write(&mut lead, group);
+        match written {
             Ok(durability) => {
                 let calls = self.publish(&lead, group);
+                self.note_committed(group);
                 drop(lead);
                 let mut answers = Answers::default();
                 answers.call(calls);
@@ -180,9 +187,20 @@ impl Log {
             }
             Err(error) => {
                 drop(lead);
+                self.observer.ends_group();
                 (self.fail(group, &error), Vec::new())
             }
         }
+    }
+
+    /// Counts a group that became visible. By whoever leads.
+    fn note_committed(&self, group: &Group) {
+        let now = self.storage.elapsed();
+        let (appends, events) = group.appends();
+        let bytes = group.bytes.len() as u64;
+        let waited = now.saturating_sub(group.since);
+        self.observer.committed(&CommittedGroup { appends, events, bytes, waited }, now);
+        self.observer.ends_group();
     }
 
     /// Writes a group and syncs it if it must be; the durability that was reached.
@@ -192,6 +210,7 @@ impl Log {
             if !Mutant::StartsBeforeThePredecessorIsSynced.is_on() {
                 self.sync_written(lead)?;
             }
+            let _span = spans::seal(&self.observer, lead.written.segment, group.segment.sequence());
             let sealed = lead.segment.replace(group.segment.clone());
             let sealed_file = lead.file.replace(group.file.clone());
             let tally = lead.tally.replace(Tally::default());
@@ -213,6 +232,9 @@ impl Log {
             }
             // The footer says that the successor's start record is durable, so it comes after that sync.
             seal().map_err(unknown)?;
+            if sealed.is_some() {
+                self.observer.sealed();
+            }
             self.remove_passed_by(lead)?;
             return Ok(Durability::Synced);
         }
@@ -255,10 +277,21 @@ impl Log {
         if !lead.has_unsynced {
             return Ok(());
         }
-        lead.file.as_ref().expect("something was written").sync()?;
+        let file = lead.file.as_ref().expect("something was written");
+        let (took, now) = self.timed_sync(file, lead.written.segment)?;
         lead.has_unsynced = false;
-        self.move_durable_end(lead.written, lead.last_position);
+        self.observer.synced(lead.written.segment, took, now);
+        self.move_durable_end(lead.written, lead.last_position, now);
         Ok(())
+    }
+
+    /// Syncs a segment; how long that took, and when it ended.
+    fn timed_sync(&self, file: &LatchedFile, segment: u32) -> Result<(Duration, Duration), Error> {
+        let _span = spans::sync(&self.observer, segment);
+        let begun = self.storage.elapsed();
+        file.sync()?;
+        let now = self.storage.elapsed();
+        Ok((now.saturating_sub(begun), now))
     }
 
     fn publish(&self, lead: &Lead, group: &Group) -> Calls {
@@ -281,6 +314,10 @@ impl Log {
             ErrorKind::OutcomeUnknown => error.clone(),
             kind => Error::with_source(kind, "committing a batch", error.clone()),
         };
+        match unknown.kind() {
+            ErrorKind::OutcomeUnknown => self.observer.lost_track_of(group.appends().0),
+            _ => self.observer.refused(group.appends().0),
+        }
         let mut answers = failed(group, &unknown);
         let poisoned = self.latch.check().err().unwrap_or(unknown);
         let mut core = self.core.lock();
@@ -288,6 +325,7 @@ impl Log {
         core.staged_bytes = 0;
         drop(core);
         for mut group in behind {
+            self.observer.refused(group.appends().0);
             answers.append(failed(&mut group, &poisoned));
         }
         answers
@@ -314,11 +352,12 @@ impl Log {
                 _ => return Ok(()),
             }
         };
-        file.sync()?;
+        let (took, now) = self.timed_sync(&file, written.segment)?;
         let mut lead = self.lead.lock();
+        self.observer.synced(written.segment, took, now);
         // Whoever led meanwhile may have synced more, and gone on to another segment.
         if self.ends.lock().durable < written {
-            self.move_durable_end(written, last_position);
+            self.move_durable_end(written, last_position, now);
         }
         lead.has_unsynced &= lead.written != written;
         drop(lead);
@@ -326,7 +365,7 @@ impl Log {
         Ok(())
     }
 
-    fn move_durable_end(&self, durable: Place, position: Position) {
+    fn move_durable_end(&self, durable: Place, position: Position, now: Duration) {
         if Mutant::NeverMovesTheDurableEnd.is_on() {
             return;
         }
@@ -336,7 +375,7 @@ impl Log {
         drop(ends);
         let mut core = self.core.lock();
         core.durable = durable;
-        core.last_sync = self.storage.elapsed();
+        core.last_sync = now;
     }
 }
 
@@ -402,6 +441,7 @@ impl LeadGuard<'_> {
 
 impl Drop for LeadGuard<'_> {
     fn drop(&mut self) {
+        self.log.observer.ends_group();
         let error = std::io::Error::other("the thread that wrote panicked");
         let unknown = self.log.latch.trip("committing a group", &error);
         let mut answers = self.group.as_mut().map_or_else(Answers::default, |group| failed(group, &unknown));

@@ -8,6 +8,7 @@ use crate::receipt::Receipt;
 use crate::segment::{Mark, Segment};
 use crate::storage::LatchedFile;
 use crate::sync::Arc;
+use std::time::Duration;
 
 /// Batches that are written and synced in one go, all in one segment.
 pub(super) struct Group {
@@ -20,9 +21,19 @@ pub(super) struct Group {
     /// The group begins with the start record of its segment.
     pub(super) is_start: bool,
     pub(super) batches: u64,
+    /// When the first of it was staged.
+    pub(super) since: Duration,
     pub(super) entries: Vec<Entry>,
     /// The last position given in it, or before it.
     pub(super) last_position: Position,
+}
+
+impl Group {
+    /// How many batches of facts and how many events are in it.
+    pub(super) fn appends(&self) -> (u64, u64) {
+        let appends = self.entries.iter().filter(|entry| entry.mark.is_some());
+        appends.fold((0, 0), |(appends, events), entry| (appends + 1, events + entry.events.len() as u64))
+    }
 }
 
 /// Something in a group that somebody waits for.

@@ -48,6 +48,7 @@ pub(crate) use waiter::{Calls, Waiter};
 
 use crate::error::{Error, ErrorKind};
 use crate::format::{LiveState, Preamble};
+use crate::observe::Observer;
 use crate::options::Options;
 use crate::position::{Place, Position, Version};
 use crate::receipt::Receipt;
@@ -81,6 +82,7 @@ pub(crate) struct Log {
     store: [u8; 16],
     latch: Arc<Latch>,
     publisher: Arc<dyn Publish>,
+    observer: Arc<Observer>,
     /// Taken before everything else here. Files are never touched while it is held.
     core: Mutex<Core>,
     /// What only the leader needs. Whoever has set `Core::is_led` may take it, and nobody else.
@@ -152,6 +154,15 @@ impl Log {
 
     pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage
+    }
+
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// How many bytes wait to be written.
+    pub(crate) fn staged_bytes(&self) -> usize {
+        self.core.lock().staged_bytes
     }
 
     pub(crate) fn ends(&self) -> Ends {

@@ -10,6 +10,7 @@ use super::{Active, Core, Lead, Log, Publish, RecoveryReport, new_preamble};
 use crate::error::{Error, ErrorKind, is_no_room};
 use crate::format::{Fault, Live, LiveState, Range};
 use crate::mutant::Mutant;
+use crate::observe::Observer;
 use crate::options::{Options, SEGMENT_BYTES_MIN};
 use crate::position::{Place, Position};
 use crate::segment::{FileNumber, LOG_DIR, MakeFailure, Mark, Segment, segment_name};
@@ -101,7 +102,7 @@ pub(crate) fn open_for_reading<V: Visitor>(
 /// Opens a log for writing. The caller holds the lock.
 pub(crate) fn open_for_writing<V: Visitor>(
     storage: &Arc<dyn Storage>,
-    options: &Options,
+    (options, observer): (&Options, &Arc<Observer>),
     witness: Option<&Witness>,
     fresh: impl Fn(Option<[u8; 16]>) -> V,
     publisher: impl FnOnce(Opened<V>) -> Arc<dyn Publish>,
@@ -111,7 +112,7 @@ pub(crate) fn open_for_writing<V: Visitor>(
     match opened {
         Ok((visitor, recovered, begun)) => {
             let was_closed = found.is_some_and(|found| found.state == LiveState::Closed);
-            assemble(storage, options, (live, was_closed), (visitor, recovered, begun), publisher)
+            assemble(storage, (options, observer), (live, was_closed), (visitor, recovered, begun), publisher)
         }
         Err(error) => {
             live.unmark(found);
@@ -271,7 +272,7 @@ fn position_behind(batch: &crate::format::BatchView<'_>, next: Position) -> Posi
 
 fn assemble<V: Visitor>(
     storage: &Arc<dyn Storage>,
-    options: &Options,
+    (options, observer): (&Options, &Arc<Observer>),
     (live, was_closed): (LiveFile, bool),
     (visitor, recovered, begun): (V, Recovered, Begun),
     publisher: impl FnOnce(Opened<V>) -> Arc<dyn Publish>,
@@ -291,7 +292,7 @@ fn assemble<V: Visitor>(
     }
     let mut bits = [0; 8];
     storage.random(&mut bits).map_err(|error| Error::io("making random bits for an epoch", error))?;
-    let latch = Arc::new(Latch::default());
+    let latch = Arc::new(Latch::new(observer));
     let active = recovered.segments.last().filter(|segment| recovered.ends.visible.segment == segment.sequence());
     if let (Some(segment), Footing::Clean) = (active, &recovered.footing) {
         // It is written on: a first append that could not open it would have to latch.
@@ -348,6 +349,7 @@ fn assemble<V: Visitor>(
         store,
         latch,
         publisher: publisher(opened),
+        observer: observer.clone(),
         core: Mutex::new(core),
         lead: Mutex::new(lead),
         ends: Mutex::new(ends),

@@ -5,6 +5,7 @@ use super::{Log, Ready, new_preamble};
 use crate::error::{Error, ErrorKind};
 use crate::format::{PREAMBLE_LEN, Preamble, is_blank};
 use crate::mutant::Mutant;
+use crate::observe::spans;
 use crate::options::SEGMENT_BYTES_MIN;
 use crate::segment::{FIRST_BATCH, FileNumber, LOG_DIR, MakeFailure, events_end, make_ready};
 use crate::storage::{File, Storage};
@@ -134,7 +135,9 @@ impl Log {
             }
             blank => blank,
         };
+        let span = spans::make_room(&self.observer, asked);
         let made = self.make(asked, &mut leftovers, blank);
+        drop(span);
         let mut core = self.core.lock();
         let room = &mut core.room;
         room.is_making = false;
@@ -148,10 +151,12 @@ impl Log {
                 Making::Made
             }
             Err(error) => {
-                if asked != 0 || room.asked != 0 {
-                    room.full = Some(error.clone());
-                }
+                let is_news = (asked != 0 || room.asked != 0) && room.full.replace(error.clone()).is_none();
                 room.is_put_off = true;
+                drop(core);
+                if is_news {
+                    spans::full(&self.observer, &error);
+                }
                 Making::Failed(error)
             }
         }

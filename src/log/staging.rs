@@ -341,6 +341,7 @@ impl<'a> Staging<'a> {
             must_sync: true,
             is_start: true,
             batches: 0,
+            since: self.log.storage.elapsed(),
             entries: Vec::new(),
             last_position: self.core.sequence.last_position(),
         };
@@ -412,6 +413,7 @@ impl<'a> Staging<'a> {
                 must_sync: false,
                 is_start: false,
                 batches: 0,
+                since: self.log.storage.elapsed(),
                 entries: Vec::new(),
                 last_position: core.sequence.last_position(),
             });

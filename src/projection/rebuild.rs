@@ -5,6 +5,7 @@ use super::kind::Projection;
 use super::running::Running;
 use crate::error::{Error, ErrorKind};
 use crate::modelling::caught;
+use crate::observe::spans;
 use crate::position::Position;
 use crate::store::EventStore;
 use crate::sync::{Arc, Condvar, Mutex, ThreadBuilder};
@@ -162,6 +163,7 @@ impl Work {
     fn fold<P: Projection>(&self, running: &Arc<Running<P>>) -> Result<Rebuilt, Error> {
         let told = |fault: super::ProjectionFault| fault.told(format!("rebuilding projection {}", P::NAME));
         let store = running.link.store()?;
+        let span = spans::rebuild(store.observer().label(), P::NAME);
         let begun = store.elapsed();
         let mut anew = Anew::<P>::begin(&store)?;
         let mut level = store.head()?;
@@ -174,6 +176,7 @@ impl Work {
                 rounds += 1;
                 level = store.head()?;
                 if level.get().saturating_sub(anew.position.get()) <= CHUNK_EVENTS as u64 || ROUNDS_MAX < rounds {
+                    span.record("events", anew.events);
                     running.switch_to(&store, anew).map_err(told)?;
                     return Ok(Rebuilt::Switched);
                 }

@@ -7,10 +7,12 @@ use crate::format::{
     Fault, Footer, KeyFact, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, START_BATCH_LEN, Salt, Start,
     decode_event,
 };
+use crate::mutant::Mutant;
+use crate::observe::spans;
 use crate::options::ReadMode;
 use crate::position::{Place, Position};
 use crate::storage::File;
-use crate::sync::{Arc, AtomicU32, Ordering, RwLock};
+use crate::sync::{Arc, AtomicU32, Ordering, RwLock, UncheckedU64};
 use crate::time::Timestamp;
 use std::io;
 
@@ -48,6 +50,8 @@ pub(crate) struct Segment {
     passed_over: RwLock<Vec<(u32, u32)>>,
     /// Of one that compaction wrote.
     footer: Option<Footer>,
+    /// Where bytes were met first that do not verify, plus one; 0 where all have.
+    damage: UncheckedU64,
 }
 
 enum Bytes {
@@ -133,6 +137,7 @@ impl Segment {
             marks: RwLock::new(Vec::new()),
             passed_over: RwLock::new(Vec::new()),
             footer: None,
+            damage: UncheckedU64::new(0),
         }
     }
 
@@ -345,7 +350,26 @@ impl Segment {
 
     pub(crate) fn damaged(&self, offset: u32) -> Error {
         let place = Place { segment: self.sequence(), offset };
+        self.note_damage(place);
         Error::new(ErrorKind::Damaged, format!("reading the record at {place}: its bytes do not verify"))
+    }
+
+    /// Where bytes were met first that do not verify, if any were.
+    pub(crate) fn damage(&self) -> Option<Place> {
+        let offset = self.damage.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(Place { segment: self.sequence(), offset: u32::try_from(offset).unwrap_or(u32::MAX) })
+    }
+
+    fn note_damage(&self, place: Place) {
+        if Mutant::ForgetsDamageThatWasMet.is_on() {
+            return;
+        }
+        let met = u64::from(place.offset) + 1;
+        let noted = self.damage.compare_exchange(0, met, Ordering::Relaxed, Ordering::Relaxed);
+        if noted.is_ok() {
+            let store = uuid::Uuid::from_bytes(self.preamble.store);
+            spans::damaged(&store, place);
+        }
     }
 
     pub(crate) fn fault(&self, offset: u32, fault: Fault) -> Error {

@@ -10,6 +10,7 @@
 use super::File;
 use crate::error::{Error, ErrorKind};
 use crate::mutant::Mutant;
+use crate::observe::{Observer, spans};
 use crate::sync::{Arc, Mutex};
 use std::io;
 
@@ -18,9 +19,15 @@ use std::io;
 pub(crate) struct Latch {
     /// INVARIANT: set once and never cleared; reopening the store begins with a latch of its own.
     first: Mutex<Option<Error>>,
+    /// Is told of it.
+    observer: Arc<Observer>,
 }
 
 impl Latch {
+    pub(crate) fn new(observer: &Arc<Observer>) -> Latch {
+        Latch { first: Mutex::new(None), observer: observer.clone() }
+    }
+
     /// Whether writing may go on.
     ///
     /// # Errors
@@ -41,7 +48,16 @@ impl Latch {
     /// Lets the latch fall, if it had not fallen before, and gives the answer for whoever was doing `act`:
     /// it may or may not have happened.
     pub(crate) fn trip(&self, act: &str, error: &io::Error) -> Error {
-        self.first.lock().get_or_insert_with(|| Error::io(act, copy_of(error)));
+        let failure = Error::io(act, copy_of(error));
+        let is_first = {
+            let mut first = self.first.lock();
+            let is_first = first.is_none();
+            first.get_or_insert_with(|| failure.clone());
+            is_first
+        };
+        if is_first {
+            spans::poisoned(&self.observer, &failure);
+        }
         Error::with_source(ErrorKind::OutcomeUnknown, act, copy_of(error))
     }
 

@@ -1,8 +1,9 @@
 //! What of a store is durable, for floors above that copy it.
 
 use super::info::KnownOfLog;
+use super::writer::Writer;
 use super::{Engine, EventStore};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::position::Position;
 use crate::segment::Segment;
 use crate::sync::Arc;
@@ -33,7 +34,7 @@ impl EventStore {
     /// Why nothing is written any more, and why nothing is written until there is room.
     pub(crate) fn obstacles(&self) -> (Option<Error>, Option<Error>) {
         match &*self.shared.engine.read() {
-            Engine::Writing(writer) => (writer.log.failure(), writer.log.full()),
+            Engine::Writing(writer) => (writer.log.failure(), writer.log.full().or_else(|| unproven(writer))),
             Engine::Reading(_) | Engine::Closed(_) => (None, None),
         }
     }
@@ -51,4 +52,11 @@ impl EventStore {
         };
         Ok(DurableLog { store, segments: of_it.map(with_end).collect(), epoch })
     }
+}
+
+/// Nothing is built on a tail that is not proven durable, and there was no room to copy it.
+fn unproven(writer: &Writer) -> Option<Error> {
+    let events = writer.report.unproven_events;
+    let act = || format!("copying {events} events that are not proven durable");
+    writer.is_unproven.then(|| Error::new(ErrorKind::Full, act()))
 }

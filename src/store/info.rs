@@ -1,11 +1,15 @@
-//! Numbers about a store, and the state it is in.
+//! What there is of a store, and the state it is in.
 
 use super::{Engine, EventStore, closed};
 use crate::error::Error;
-use crate::log::Ends;
+use crate::index::derived_bytes;
+use crate::log::{Damage, Ends};
+use crate::observe::Observer;
 use crate::position::{Place, Position};
 use crate::segment::LOG_DIR;
-use std::fmt;
+use crate::snapshot::SNAPSHOTS_DIR;
+use crate::storage::Storage;
+use std::{fmt, io};
 
 /// The identity of a store, made when it is created and kept by its backups.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,124 +52,67 @@ pub(crate) struct KnownOfLog {
     pub(crate) ends: Ends,
 }
 
-/// Numbers about a store.
+/// What there is of a store.
 #[derive(Clone, Debug)]
-pub struct Stats {
-    pub(crate) store: StoreId,
+pub(crate) struct Counted {
+    pub(crate) of_log: KnownOfLog,
     pub(crate) head: Position,
     pub(crate) events: u64,
     pub(crate) streams: u64,
     pub(crate) segments: u64,
-    pub(crate) disk_bytes: u64,
     pub(crate) log_bytes: u64,
-    pub(crate) visible_end: Place,
-    pub(crate) durable_end: Place,
-    pub(crate) epoch: u32,
+    pub(crate) disk_bytes: u64,
+    pub(crate) index_bytes: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) snapshot_bytes: u64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) staged_bytes: u64,
     pub(crate) status: Status,
 }
 
-impl Stats {
-    /// The identity of the store.
-    #[must_use]
-    pub fn store_id(&self) -> StoreId {
-        self.store
-    }
-
-    /// The number of the format its log is written in.
-    #[must_use]
-    pub fn format(&self) -> u16 {
-        crate::format::FORMAT
-    }
-
-    /// The last visible position.
-    #[must_use]
-    pub fn head(&self) -> Position {
-        self.head
-    }
-
-    /// How many events can be read.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.events
-    }
-
-    /// How many streams have events.
-    #[must_use]
-    pub fn streams(&self) -> u64 {
-        self.streams
-    }
-
-    /// How many segments count.
-    #[must_use]
-    pub fn segments(&self) -> u64 {
-        self.segments
-    }
-
-    /// Bytes that the files of the log take, room that was made ahead included.
-    #[must_use]
-    pub fn disk_bytes(&self) -> u64 {
-        self.disk_bytes
-    }
-
-    /// Bytes of the log up to the ends of its segments.
-    #[must_use]
-    pub fn log_bytes(&self) -> u64 {
-        self.log_bytes
-    }
-
-    /// Where in the files the visible log ends.
-    #[must_use]
-    pub fn visible_end(&self) -> Place {
-        self.visible_end
-    }
-
-    /// Up to where in the files everything survives a loss of power.
-    #[must_use]
-    pub fn durable_end(&self) -> Place {
-        self.durable_end
-    }
-
-    /// How many times the store was opened and written.
-    #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.epoch
-    }
-
-    /// What the store can do at this moment.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.status
-    }
-}
-
 impl EventStore {
-    /// Numbers about the store.
-    ///
-    /// # Errors
-    ///
-    /// * [`Io`](crate::ErrorKind::Io): the directory of the log cannot be listed.
-    /// * [`Closed`](crate::ErrorKind::Closed).
-    pub fn stats(&self) -> Result<Stats, Error> {
+    /// What there is of it. Lists directories, and reads no file.
+    pub(crate) fn counted(&self) -> Result<Counted, Error> {
         let shared = self.view()?;
-        let KnownOfLog { store, epoch, ends } = self.known_of_log()?;
-        let entries =
-            self.shared.storage.list(LOG_DIR).map_err(|error| Error::io("listing the files of the log", error))?;
+        let of_log = self.known_of_log()?;
+        let sizes = Sizes::of(&*self.shared.storage)?;
         // Looked up before the view is locked: admission locks the two the other way round.
         let status = self.status();
+        let staged_bytes = match &*self.shared.engine.read() {
+            Engine::Writing(writer) => writer.log.staged_bytes() as u64,
+            Engine::Reading(_) | Engine::Closed(_) => 0,
+        };
         let view = shared.0.read();
-        Ok(Stats {
-            store: StoreId(store),
+        Ok(Counted {
+            of_log,
             head: view.head,
             events: view.table.events(),
             streams: view.table.visible_streams(),
             segments: view.segments.len() as u64,
-            disk_bytes: entries.iter().map(|entry| entry.len).sum(),
-            log_bytes: view.segments.iter().map(|segment| u64::from(segment.end())).sum(),
-            visible_end: ends.visible,
-            durable_end: ends.durable,
-            epoch,
+            log_bytes: view.log_bytes(),
+            disk_bytes: sizes.disk_bytes,
+            index_bytes: sizes.index_bytes,
+            snapshots: sizes.snapshots,
+            snapshot_bytes: sizes.snapshot_bytes,
+            memory_bytes: view.table.memory_bytes() + view.terms.memory_bytes(),
+            staged_bytes,
             status,
         })
+    }
+
+    /// Whoever counts what is done.
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.shared.observer
+    }
+
+    /// Where acknowledged bytes were met that do not verify, by opening or by reading since; rising, one for each segment.
+    pub(crate) fn damage_met(&self) -> Result<Vec<Place>, Error> {
+        let shared = self.view()?;
+        let mut met: Vec<Place> = self.recovery_report().damage().iter().map(Damage::place).collect();
+        met.extend(shared.0.read().segments.iter().filter_map(|segment| segment.damage()));
+        met.sort_unstable();
+        met.dedup_by_key(|place| place.segment);
+        Ok(met)
     }
 
     /// What is known of its log besides its events.
@@ -190,5 +137,30 @@ impl EventStore {
             Engine::Reading(_) => Status::ReadOnly,
             Engine::Closed(_) => Status::Closed,
         }
+    }
+}
+
+/// How many bytes the files of a store have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) disk_bytes: u64,
+    pub(crate) index_bytes: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) snapshot_bytes: u64,
+}
+
+impl Sizes {
+    pub(crate) fn of(storage: &dyn Storage) -> Result<Sizes, Error> {
+        let act = |error| Error::io("listing the files of the store", error);
+        let snapshots = match storage.list(SNAPSHOTS_DIR) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            listed => listed.map_err(act)?,
+        };
+        Ok(Sizes {
+            disk_bytes: storage.list(LOG_DIR).map_err(act)?.iter().map(|entry| entry.len).sum(),
+            index_bytes: derived_bytes(storage).map_err(act)?,
+            snapshots: snapshots.iter().filter(|entry| entry.is_file).count() as u64,
+            snapshot_bytes: snapshots.iter().map(|entry| entry.len).sum(),
+        })
     }
 }

@@ -5,6 +5,7 @@ mod all_events;
 mod audience;
 mod batch;
 mod condition;
+mod dead;
 mod deeds;
 mod desk;
 mod durable;
@@ -50,7 +51,7 @@ pub use exact_fact::ExactFact;
 pub use exact_snapshot::ExactSnapshot;
 pub use export::{Export, ExportedRecord};
 pub use groups::{Group, GroupKey, Grouping};
-pub use info::{Stats, Status, StoreId};
+pub use info::{Status, StoreId};
 pub use pending::PendingReceipt;
 pub use read::{StreamEvents, StreamRead};
 pub use read_all::AllRead;
@@ -62,6 +63,7 @@ pub(crate) use audience::{CalledFor, Seat};
 pub(crate) use desk::{Desk, Draft};
 pub(crate) use durable::DurableLog;
 pub(crate) use following::{BeforeClose, LOOK_EVERY, Sight, StoreLink};
+pub(crate) use info::{Counted, KnownOfLog, Sizes};
 pub(crate) use open::StoreParts;
 pub(crate) use rewriting::Decided;
 pub(crate) use snapshots::{Looked, Sought};
@@ -71,6 +73,7 @@ use crate::event::{EventId, NewEvent, RecordedEvent};
 use crate::log::{RecoveryReport, wake};
 use crate::mutant::Mutant;
 use crate::name::StreamName;
+use crate::observe::Observer;
 use crate::options::Options;
 use crate::position::{ExpectedVersion, Position, Version};
 use crate::query::Query;
@@ -111,6 +114,7 @@ pub struct EventStore {
 struct Shared {
     storage: Arc<dyn Storage>,
     options: Options,
+    observer: Arc<Observer>,
     engine: RwLock<Engine>,
     /// The lock on the directory and the threads, there while the store is open for writing. Taken before `engine`.
     held: Mutex<Option<Held>>,
@@ -153,7 +157,7 @@ impl EventStore {
         request.expect(stream, expected);
         match request.push(stream, events) {
             Ok(()) => self.submit(request),
-            Err(fault) => PendingReceipt::refused(AppendError::Store(fault)),
+            Err(fault) => self.refused(fault),
         }
     }
 
@@ -331,10 +335,10 @@ impl EventStore {
     fn submit(&self, mut request: Request) -> PendingReceipt {
         if request.is_empty() {
             let fault = Error::new(ErrorKind::InvalidArgument, "a batch has no events");
-            return PendingReceipt::refused(AppendError::Store(fault));
+            return self.refused(fault);
         }
         if let Err(fault) = request.complete() {
-            return PendingReceipt::refused(AppendError::Store(fault));
+            return self.refused(fault);
         }
         match self.writer() {
             Ok(writer) => {
@@ -342,8 +346,14 @@ impl EventStore {
                 writer.append(request);
                 PendingReceipt::new(ticket, writer)
             }
-            Err(error) => PendingReceipt::refused(AppendError::Store(error)),
+            Err(error) => self.refused(error),
         }
+    }
+
+    /// The answer to a batch that goes no further.
+    fn refused(&self, error: Error) -> PendingReceipt {
+        self.shared.observer.refused(1);
+        PendingReceipt::refused(AppendError::Store(error))
     }
 
     fn writer(&self) -> Result<Arc<Writer>, Error> {
@@ -432,7 +442,7 @@ impl Shared {
             }
             Engine::Closed(_) => {
                 let lock = open::lock(&*self.storage)?;
-                let (writer, threads) = open::start(&self.storage, &self.options, &self.audience)?;
+                let (writer, threads) = open::start(&self.storage, (&self.options, &self.observer), &self.audience)?;
                 *self.engine.write() = Engine::Writing(writer.clone());
                 *held = Some(Held { threads, lock, last_attempt: None });
                 Ok(writer.report.clone())
@@ -452,7 +462,7 @@ impl Shared {
             }
             None => open::lock(&*self.storage)?,
         };
-        let started = open::start(&self.storage, &self.options, &self.audience);
+        let started = open::start(&self.storage, (&self.options, &self.observer), &self.audience);
         let (threads, writer) = match started {
             Ok((writer, threads)) => (threads, Ok(writer)),
             Err(error) => (None, Err(error)),

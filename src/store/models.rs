@@ -40,7 +40,8 @@ impl Ground {
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
         let options = Options::default().segment_bytes_max(SEGMENT_BYTES_MIN).read_mode(ReadMode::Positioned);
         let audience = Arc::default();
-        let writer = Writer::open(&storage, &options, None, &audience).expect("a log opens on an empty disk");
+        let writer =
+            Writer::open(&storage, (&options, &Arc::default()), None, &audience).expect("a log opens on an empty disk");
         let stream = StreamName::new("game-1").expect("a name");
         Ground { disk, writer: Arc::new(writer), stream, audience }
     }

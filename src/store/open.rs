@@ -8,8 +8,10 @@ use super::writer::Writer;
 use super::{Engine, EventStore, Held, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::index::{derived_bytes, forget};
-use crate::log::LOCK_PATIENCE;
+use crate::log::{LOCK_PATIENCE, RecoveryReport};
 use crate::mutant::Mutant;
+use crate::observe::spans::{self, Span};
+use crate::observe::{Observer, label_of};
 use crate::options::Options;
 use crate::segment::LOG_DIR;
 use crate::storage::{RealDisk, SimulatedDisk, Storage};
@@ -139,15 +141,17 @@ impl Options {
 
     pub(crate) fn open_on(&self, storage: Arc<dyn Storage>) -> Result<EventStore, Error> {
         self.check()?;
+        let observer = Observer::new(&self.label_for(&*storage));
         storage.create_dir("").map_err(|error| {
             Error::io(format!("creating the directory of the store in {}", storage.describe()), error)
         })?;
         let lock = lock(&*storage)?;
         let audience = Arc::default();
-        let (writer, threads) = start(&storage, self, &audience)?;
+        let (writer, threads) = start(&storage, (self, &observer), &audience)?;
         let shared = Shared {
             storage,
             options: self.clone(),
+            observer,
             engine: RwLock::new(Engine::Writing(writer)),
             held: Mutex::new(Some(Held { threads, lock, last_attempt: None })),
             audience,
@@ -160,11 +164,18 @@ impl Options {
     pub(crate) fn open_on_read_only(&self, storage: Arc<dyn Storage>) -> Result<EventStore, Error> {
         self.check()?;
         check_exists(&*storage)?;
+        let observer = Observer::new(&self.label_for(&*storage));
         let audience = Arc::default();
-        let reader = Reader::open(&storage, self, &audience)?;
+        let reader = {
+            let span = spans::open(observer.label(), "reading");
+            let reader = Reader::open(&storage, self, &audience)?;
+            tell(&observer, &span, &reader.report());
+            reader
+        };
         let shared = Shared {
             storage,
             options: self.clone(),
+            observer,
             engine: RwLock::new(Engine::Reading(Arc::new(reader))),
             held: Mutex::new(None),
             audience,
@@ -173,6 +184,21 @@ impl Options {
         };
         Ok(EventStore { shared: Arc::new(shared) })
     }
+
+    /// What a store is called in metrics and spans.
+    fn label_for(&self, storage: &dyn Storage) -> String {
+        self.label.clone().unwrap_or_else(|| label_of(&storage.describe()))
+    }
+}
+
+/// Tells what opening a store has found.
+fn tell(observer: &Observer, span: &Span, report: &RecoveryReport) {
+    span.record("events", report.events());
+    span.record("segments", report.segments().into());
+    let (copied, unproven) = (report.copied_events(), report.unproven_events());
+    spans::recovered(observer.label(), &report.close_state(), report.torn_tail().is_some(), copied, unproven);
+    report.notes().iter().for_each(|note| spans::noted(observer.label(), note));
+    report.damage().iter().for_each(|damage| spans::damaged(&observer.label(), damage.place()));
 }
 
 /// Fails where the directory holds no log.
@@ -213,14 +239,20 @@ pub(super) fn lock(storage: &dyn Storage) -> Result<Box<dyn Send + Sync>, Error>
 /// Opens the log, under the lock, and starts the threads where there are such.
 pub(super) fn start(
     storage: &Arc<dyn Storage>,
-    options: &Options,
+    (options, observer): (&Options, &Arc<Observer>),
     audience: &Arc<Audience>,
 ) -> Result<(Arc<Writer>, Option<Threads>), Error> {
+    let span = spans::open(observer.label(), "writing");
+    let open = |jobs| {
+        let writer = Writer::open(storage, (options, observer), jobs, audience)?;
+        tell(observer, &span, &writer.report);
+        Ok::<_, Error>(Arc::new(writer))
+    };
     if !storage.has_threads() {
-        return Ok((Arc::new(Writer::open(storage, options, None, audience)?), None));
+        return Ok((open(None)?, None));
     }
     let (jobs, work) = channel();
-    let writer = Arc::new(Writer::open(storage, options, Some(jobs), audience)?);
+    let writer = open(Some(jobs))?;
     let threads = Threads::start(&writer, work)?;
     Ok((writer, Some(threads)))
 }
@@ -249,7 +281,10 @@ impl StoreParts {
         let act = |error| Error::io("making derived files anew", error);
         forget(&**storage).map_err(act)?;
         let options = options.clone().verify_at_open_max(u64::MAX);
-        let writer = Writer::open(storage, &options, None, &Arc::default())?;
+        let observer = Observer::new(&options.label_for(&**storage));
+        let span = spans::rebuild(observer.label(), "index");
+        let writer = Writer::open(storage, (&options, &observer), None, &Arc::default())?;
+        span.record("events", writer.report.events());
         let counts = {
             let view = writer.view.0.read();
             (view.table.events(), view.table.visible_streams())

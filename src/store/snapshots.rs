@@ -4,6 +4,7 @@ use super::{Engine, EventStore, closed};
 use crate::error::{Error, ErrorKind};
 use crate::event::Codec;
 use crate::mutant::Mutant;
+use crate::observe::spans;
 use crate::position::{Position, Version};
 use crate::snapshot::{FileName, Head, LastEvent, PassedOver, SnapshotFault, SnapshotFile, SnapshotSource};
 use crate::time::Timestamp;
@@ -191,7 +192,10 @@ impl EventStore {
             match looked {
                 Looked::Taken(taken) => return Ok(Some(taken)),
                 Looked::Left => {}
-                Looked::PassedOver(fault) => catalog.pass_over(&name, fault),
+                Looked::PassedOver(fault) => {
+                    spans::snapshot_passed_over(&self.shared.observer, &name.path(), &fault);
+                    catalog.pass_over(&name, fault);
+                }
             }
         }
         Ok(None)

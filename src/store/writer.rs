@@ -15,6 +15,7 @@ use crate::log::{
 };
 use crate::mutant::Mutant;
 use crate::name::StreamName;
+use crate::observe::{Observer, spans};
 use crate::options::{Durability, Options};
 use crate::position::{Place, Position, Version};
 use crate::receipt::{Receipt, StreamReceipt};
@@ -98,7 +99,7 @@ impl Writer {
     /// Opens the log and builds the view from it. The caller holds the lock.
     pub(crate) fn open(
         storage: &Arc<dyn Storage>,
-        options: &Options,
+        (options, observer): (&Options, &Arc<Observer>),
         jobs: Option<Sender<Job>>,
         audience: &Arc<Audience>,
     ) -> Result<Writer, Error> {
@@ -108,12 +109,13 @@ impl Writer {
         let mut keeper = Keeper::new(saved.as_ref());
         let derived = Derived { storage: storage.clone(), mode: options.read_mode, saved };
         let lookup = |store| Lookup::with_derived(store, derived.clone());
-        let log = open_for_writing(storage, options, witness.as_ref(), lookup, |opened: Opened<Lookup>| {
-            let (report, is_unproven) = (opened.report.clone(), opened.is_unproven);
-            let view = Arc::new(SharedView(RwLock::new(View::new(opened)), audience.clone()));
-            facts = Some((view.clone(), report, is_unproven));
-            view
-        })?;
+        let log =
+            open_for_writing(storage, (options, observer), witness.as_ref(), lookup, |opened: Opened<Lookup>| {
+                let (report, is_unproven) = (opened.report.clone(), opened.is_unproven);
+                let view = Arc::new(SharedView(RwLock::new(View::new(opened)), audience.clone()));
+                facts = Some((view.clone(), report, is_unproven));
+                view
+            })?;
         let (view, report, is_unproven) = facts.expect("an opened log told what it holds");
         let hasher = TermHasher::new(log.store());
         keeper.note_log(&view.0.read());
@@ -124,6 +126,7 @@ impl Writer {
 
     /// Queues a batch. The answer arrives at its ticket.
     pub(crate) fn append(&self, mut request: Request) {
+        let _span = spans::append(self.log.observer(), request.event_streams.len(), request.buffer.len());
         request.terms = Arc::new(request.buffer.terms(&self.hasher));
         let looked = self.look(&mut request);
         let mut answers = Answers::default();
@@ -131,7 +134,7 @@ impl Writer {
         match looked.and_then(|()| self.log.stage()) {
             Err(error) => {
                 self.release(&request);
-                answers.push(request.ticket, Err(AppendError::Store(error)));
+                self.refuse(request.ticket, error, &mut answers);
             }
             Ok(mut staging) => {
                 let mut intake = self.intake.lock();
@@ -148,7 +151,7 @@ impl Writer {
                         }
                         Err(error) => {
                             release(&mut intake.recent, &request);
-                            answers.push(request.ticket, Err(AppendError::Store(error)));
+                            self.refuse(request.ticket, error, &mut answers);
                         }
                     }
                 }
@@ -158,6 +161,12 @@ impl Writer {
         if is_waiting {
             self.ask_for_room();
         }
+    }
+
+    /// Answers a batch of which nothing was written.
+    fn refuse(&self, ticket: Arc<Ticket>, error: Error, answers: &mut Answers) {
+        self.log.observer().refused(1);
+        answers.push(ticket, Err(AppendError::Store(error)));
     }
 
     /// Forgets what was kept for a batch that is judged no more.
@@ -184,6 +193,10 @@ impl Writer {
             let (known, is_same) = (known.clone(), once.digest == known.fact.digest);
             drop(view);
             release(recent, &request);
+            match is_same {
+                true => self.log.observer().repeated(),
+                false => self.log.observer().conflicted(),
+            }
             answer_again(staging, request, known, is_same, is_staged, answers);
             return None;
         }
@@ -198,6 +211,7 @@ impl Writer {
             None => {}
             Some(Refusal::Conflict(conflict, is_caused_by_staged)) => {
                 release(recent, &request);
+                self.log.observer().conflicted();
                 if let Some(conflict) = staging.refuse(&request.ticket, conflict, is_caused_by_staged) {
                     answers.push(request.ticket, Err(AppendError::Conflict(conflict)));
                 }
@@ -205,7 +219,7 @@ impl Writer {
             }
             Some(Refusal::Trouble(error)) => {
                 release(recent, &request);
-                answers.push(request.ticket, Err(AppendError::Store(error)));
+                self.refuse(request.ticket, error, answers);
                 return None;
             }
         }
@@ -218,7 +232,7 @@ impl Writer {
             Err(NoRoom::NeedsRoom) => return Some(request),
             Err(NoRoom::Refused(error)) => {
                 release(recent, &request);
-                answers.push(request.ticket, Err(AppendError::Store(error)));
+                self.refuse(request.ticket, error, answers);
                 return None;
             }
         }
@@ -421,7 +435,7 @@ impl Writer {
         let mut answers = Answers::default();
         for request in waiting.requests {
             self.release(&request);
-            answers.push(request.ticket.clone(), Err(AppendError::Store(error.clone())));
+            self.refuse(request.ticket.clone(), error.clone(), &mut answers);
             if Mutant::LetsARefusedAppendComeBack.is_on() && !request.ticket.is_done() {
                 self.intake.lock().waiting.put_back(request);
             }
@@ -467,6 +481,7 @@ impl Writer {
 
     /// Ends it: commits what is queued, refuses what comes too late, and writes down the end.
     pub(crate) fn close(&self) -> Result<(), Error> {
+        let _span = spans::close(self.log.observer());
         self.settle_waiting();
         let closed = self.log.close();
         self.rewriting.end();

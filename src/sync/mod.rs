@@ -27,3 +27,6 @@ pub(crate) use std::sync::atomic::Ordering;
 
 /// A counter of the whole process, which outlives every model and so is none of a checker's.
 pub(crate) use std::sync::atomic::AtomicU32 as ProcessCounter;
+
+/// A number of what was done, on which nobody decides anything, and so none of a checker's either.
+pub(crate) use std::sync::atomic::AtomicU64 as UncheckedU64;

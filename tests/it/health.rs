@@ -1,12 +1,13 @@
 //! How a store does, as it says itself.
 
-use super::support::{add, event, events, kilobyte, name, small_segments};
+use super::support::{Home, add, event, events, kilobyte, name, small_segments, wherever_it_lasts};
 use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk, salvage_simulated};
 use scorebook::{
-    Backoff, Concern, Consumer, EventStore, ExpectedVersion, Position, Query, Start, Status, Thresholds, Verdict,
+    Backoff, Concern, Consumer, Durability, ErrorKind, EventStore, ExpectedVersion, Position, Query, Start, Status,
+    Thresholds, Timestamp, Verdict,
 };
-use std::io;
 use std::time::Duration;
+use std::{fs, io};
 
 fn concerns(store: &EventStore) -> Vec<Concern> {
     store.health(&Thresholds::default()).expect("an answer").concerns().to_vec()
@@ -100,4 +101,111 @@ fn consumers_that_need_somebody_are_told_of() {
     let found = concerns(&store);
     assert_eq!(found[0], paused);
     assert_eq!(found[0].to_string(), "consumer scores is paused: maintenance");
+}
+
+#[test]
+fn damage_that_a_read_has_met_is_a_concern_from_then_on() {
+    wherever_it_lasts(|home| {
+        let quick = small_segments().verify_at_open_max(0);
+        let store = home.open_with(&quick);
+        (0..100).for_each(|number| drop(add(&store, &name("a"), [kilobyte(number)])));
+        store.close().expect("it closes");
+        match home {
+            Home::Simulated(disk) => disk.flip_bit("log/0000000001.log", 5_000, 0),
+            home => {
+                let segment = home.path().join("log").join("0000000001.log");
+                let mut bytes = fs::read(&segment).expect("a segment");
+                bytes[5_000] ^= 1;
+                fs::write(&segment, bytes).expect("it is written");
+            }
+        }
+        let store = home.open_with(&quick);
+        let thresholds = Thresholds::default().room(0);
+        assert!(store.health(&thresholds).expect("an answer").is_well(), "nobody has read it");
+        let error = store.read(&name("a")).iter().find_map(Result::err).expect("it is met");
+        assert_eq!(error.kind(), ErrorKind::Damaged);
+        let found = store.health(&thresholds).expect("an answer").concerns().to_vec();
+        let [Concern::Damaged { place }] = found[..] else { panic!("{found:?}") };
+        assert!(place.segment == 1 && place.offset <= 5_000, "{place}");
+        assert!(error.to_string().contains(&place.to_string()), "{error}");
+        assert_eq!(store.stats().expect("numbers").damaged(), [place]);
+        store.close().expect("it closes");
+        // Whoever opens it for reading reads all of it.
+        let reader = home.read_only().expect("it opens");
+        let found = reader.health(&thresholds).expect("an answer").concerns().to_vec();
+        assert!(matches!(found[..], [Concern::Damaged { place }, ..] if place.segment == 1), "{found:?}");
+    });
+}
+
+#[test]
+fn a_consumer_whose_next_event_cannot_be_read_does_not_hide_the_damage() {
+    let disk = SimulatedDisk::new(7);
+    let quick = small_segments().verify_at_open_max(0);
+    let store = quick.open_simulated(&disk).expect("the store opens");
+    drop(store.join(&all("scores")).expect("it is joined"));
+    (0..100).for_each(|number| drop(add(&store, &name("a"), [kilobyte(number)])));
+    store.close().expect("it closes");
+    disk.flip_bit("log/0000000001.log", 2_000, 0);
+    let store = quick.open_simulated(&disk).expect("what is known is not read");
+    let found = store.health(&Thresholds::default().lag_events(10)).expect("an answer").concerns().to_vec();
+    assert!(matches!(found[0], Concern::Damaged { .. }), "{found:?}");
+    assert!(matches!(found[1], Concern::ConsumerBehind { events: 100.., .. }), "{found:?}");
+    assert_eq!(store.stats().expect("numbers").consumers()[0].lag_time(), None);
+}
+
+#[test]
+fn slow_syncs_are_a_concern_for_as_long_as_somebody_may_look() {
+    let disk = SimulatedDisk::new(7);
+    let store = EventStore::options().open_simulated(&disk).expect("the store opens");
+    disk.set_sync_time(Duration::from_millis(900));
+    add(&store, &name("a"), [event(1)]);
+    assert_eq!(concerns(&store), []);
+    let strict = Thresholds::default().sync_time(Duration::from_millis(800));
+    assert!(!store.health(&strict).expect("an answer").is_well());
+    disk.set_sync_time(Duration::from_millis(1200));
+    add(&store, &name("a"), [event(2)]);
+    disk.set_sync_time(Duration::ZERO);
+    add(&store, &name("a"), [event(3)]);
+    let found = concerns(&store);
+    assert!(matches!(found[..], [Concern::SlowSync { time }] if time.as_millis() == 1200), "{found:?}");
+    assert_eq!(found[0].to_string(), "a sync took 1200 ms");
+    disk.advance(Duration::from_secs(120));
+    assert_eq!(concerns(&store), []);
+}
+
+#[test]
+fn a_clock_that_is_behind_the_last_event_is_a_concern_until_it_is_there() {
+    let disk = SimulatedDisk::new(7);
+    let store = EventStore::options().open_simulated(&disk).expect("the store opens");
+    let noon = Timestamp::from_nanos(1_800_000_000_000_000_000);
+    disk.set_time(noon);
+    let last = add(&store, &name("a"), [event(1)]).time();
+    disk.set_time(Timestamp::from_nanos(noon.nanos() - 30_000_000_000));
+    assert_eq!(concerns(&store), []);
+    disk.set_time(Timestamp::from_nanos(noon.nanos() - 3_600_000_000_000));
+    assert_eq!(add(&store, &name("a"), [event(2)]).time(), last, "times do not go back");
+    let found = concerns(&store);
+    let [Concern::ClockBehind { time }] = found[..] else { panic!("{found:?}") };
+    assert_eq!(time.as_secs().div_ceil(60), 60);
+    disk.advance(Duration::from_secs(3600));
+    assert_eq!(concerns(&store), []);
+}
+
+/// Behind events that a killed writer has left and nothing proves, nothing is appended before they are copied.
+#[test]
+fn a_store_without_room_to_copy_its_tail_is_full_and_says_so() {
+    let disk = SimulatedDisk::new(7);
+    let options = small_segments().durability(Durability::Written);
+    let store = options.open_simulated(&disk).expect("the store opens");
+    (0..5).for_each(|number| drop(add(&store, &name("a"), [kilobyte(number)])));
+    let left = disk.kill();
+    left.set_capacity(Some(0));
+    let store = options.open_simulated(&left).expect("it opens");
+    assert_ne!(store.recovery_report().unproven_events(), 0);
+    let health = store.health(&Thresholds::default().room(0)).expect("an answer");
+    assert_eq!(health.status(), Status::Full);
+    assert!(matches!(health.concerns(), [Concern::Full { .. }]), "{:?}", health.concerns());
+    left.set_capacity(None);
+    add(&store, &name("a"), [event(6)]);
+    assert_eq!(concerns(&store), []);
 }

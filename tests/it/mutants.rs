@@ -125,6 +125,8 @@ const CAUGHT: &[(&str, &str)] = &[
     ("TrustsATableFromBefore", "compaction::a_table_that_was_saved_before_counts_for_nothing"),
     ("ForgetsKeysOnTheWay", "exporting::over_any_history_an_exact_import_gives_the_same_answers_and_exports_the_same"),
     ("ImportsWithoutJudging", "exporting::what_is_forged_or_comes_twice_is_refused_and_leaves_nothing"),
+    ("ForgetsDamageThatWasMet", "health::damage_that_a_read_has_met_is_a_concern_from_then_on"),
+    ("KeepsNoPeak", "health::slow_syncs_are_a_concern_for_as_long_as_somebody_may_look"),
     ("ReachesWhatIsNotFolded", "projections::waiting_for_a_position_returns_after_it_is_folded_in"),
     (
         "ForgetsWhatTheOtherCopyMisses",

@@ -152,6 +152,8 @@ fn a_crate_that_has_a_home_is_used_there_only() {
             ("src/store/mod.rs", "use clap::Parser;"),
             ("src/cli/read.rs", "use rustix::fs::fdatasync;"),
             ("src/log/mod.rs", "fn f() { bincode::encode_to_vec(x, y) }"),
+            ("src/log/commit.rs", "fn f() { metrics::counter!(x) }"),
+            ("src/log/commit.rs", "fn f() { let _span = tracing::info_span!(x); }"),
         ],
         &[
             ("src/storage/disk/mod.rs", "use rustix::fs::fdatasync;"),
@@ -342,6 +344,41 @@ fn the_guide_names_every_kind_of_error_and_every_option() {
     assert_eq!(unnamed(&text_of("src/guide/options.md"), &options), Vec::<&str>::new());
 }
 
+#[test]
+fn the_guide_names_every_metric_and_span_and_nothing_else() {
+    let rows = "see `scorebook_x`\n| `scorebook_a` | counter |\n| `scorebook.b` | info |\n| `store` | x |\n| `scorebook_c > 0` | why |";
+    assert_eq!(rows_named(rows, "scorebook_"), ["scorebook_a"]);
+    assert_eq!(rows_named(rows, "scorebook."), ["scorebook.b"]);
+    assert_eq!(quoted("f(\"scorebook_a\"); // \"scorebook_b c\"\ng(\"scorebook\")", "scorebook_"), ["scorebook_a"]);
+
+    let guide = text_of("src/guide/operating.md");
+    let metrics = quoted(&text_of("src/observe/meters.rs"), "scorebook_");
+    assert!(30 < metrics.len(), "{metrics:?}");
+    assert_eq!(rows_named(&guide, "scorebook_"), metrics);
+    let spans = quoted(&text_of("src/observe/spans.rs"), "scorebook.");
+    assert!(10 < spans.len(), "{spans:?}");
+    assert_eq!(rows_named(&guide, "scorebook."), spans);
+}
+
+/// The names that begin like this and stand in quotes, sorted.
+fn quoted(text: &str, prefix: &str) -> Vec<String> {
+    let pieces = text.split('"').filter(|piece| piece.starts_with(prefix) && !piece.contains(' '));
+    sorted(pieces.map(str::to_owned).collect())
+}
+
+/// The names that begin like this and that a row of a table is about, sorted.
+fn rows_named(page: &str, prefix: &str) -> Vec<String> {
+    let firsts = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let is_name = |first: &str| first.starts_with(prefix) && !first.contains(' ');
+    sorted(firsts.map(|(first, _)| first).filter(|first| is_name(first)).map(str::to_owned).collect())
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Shows the rule its samples, then the repository.
 #[track_caller]
 #[test]
@@ -425,6 +462,7 @@ const FLOORS: [&[&str]; 13] = [
         "limits",
         "query",
         "mutant",
+        "observe",
         "sync",
     ],
     &["format"],
@@ -572,10 +610,12 @@ fn asks_the_seam(path: &str, text: &str) -> Complaints {
 }
 
 fn uses_crates_at_home(path: &str, text: &str) -> Complaints {
-    const HOMES: [(&str, &[&str]); 12] = [
+    const HOMES: [(&str, &[&str]); 14] = [
         ("bincode", &["src/index/columns.rs", "src/modelling/payload.rs"]),
         ("rustix", &["src/storage/"]),
         ("memmap2", &["src/storage/map.rs"]),
+        ("metrics", &["src/observe/meters.rs"]),
+        ("tracing", &["src/observe/spans.rs"]),
         ("anstream", &["src/cli/"]),
         ("base64", &["src/cli/"]),
         ("clap", &["src/cli/"]),

@@ -67,8 +67,13 @@ impl Ground {
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
         let shown = Arc::new(Shown { disk: disk.clone(), durability, head: RwLock::new(Position::BEGINNING) });
         let publisher = shown.clone();
-        let log =
-            open_for_writing(&storage, &options(), None, |_| Vec::<String>::new(), |_: Opened<Vec<String>>| publisher);
+        let log = open_for_writing(
+            &storage,
+            (&options(), &Arc::default()),
+            None,
+            |_| Vec::<String>::new(),
+            |_: Opened<Vec<String>>| publisher,
+        );
         Ground { disk, log: Arc::new(log.expect("a log opens on an empty disk")), shown }
     }
 

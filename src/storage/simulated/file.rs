@@ -108,6 +108,8 @@ impl SimulatedFile {
         match state.ledger.admit(DiskOperation::Sync, || Place::file(&self.path)) {
             Ok(Admitted::Lost) => Ok(()),
             Ok(_) => {
+                let took = state.sync_time;
+                state.machine.advance(took);
                 self.node.content.write().sync();
                 Ok(())
             }

@@ -86,6 +86,8 @@ pub(super) struct State {
     is_locked: bool,
     room: Room,
     sync_failure: SyncFailure,
+    /// How long the sync of a file takes.
+    sync_time: Duration,
     /// How many changes of sizes, sectors and names there were: each has its number.
     changes: u64,
 }
@@ -125,6 +127,7 @@ impl SimulatedDisk {
                 is_locked: false,
                 room: Room { bytes: None, names: None, error: io::ErrorKind::StorageFull },
                 sync_failure: SyncFailure::Keep,
+                sync_time: Duration::ZERO,
                 changes: 0,
             },
         )
@@ -266,6 +269,27 @@ impl SimulatedDisk {
         self.state().machine.set_time(time);
     }
 
+    /// How long each sync of a file takes from now on, by both clocks. Default: no time.
+    ///
+    /// ```
+    /// use scorebook::testing::SimulatedDisk;
+    /// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
+    /// use std::time::Duration;
+    /// # fn main() -> Result<(), scorebook::Error> {
+    /// let disk = SimulatedDisk::new(7);
+    /// let store = EventStore::options().open_simulated(&disk)?;
+    /// disk.set_sync_time(Duration::from_millis(300));
+    /// let guess = NewEvent::bytes("guessed", b"7".to_vec());
+    /// let game = StreamName::new("game-42")?;
+    /// store.append(&game, ExpectedVersion::Any, [guess]).wait().map_err(|error| error.into_error())?;
+    /// assert!(Duration::from_millis(300) <= store.stats()?.activity().waits().longest());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_sync_time(&self, time: Duration) {
+        self.state().sync_time = time;
+    }
+
     /// Lets time pass, on the wall clock and for whoever waits.
     pub fn advance(&self, duration: Duration) {
         self.state().machine.advance(duration);
@@ -331,9 +355,10 @@ impl SimulatedDisk {
     }
 
     fn successor(&self, state: &State, names: Names, machine: Machine) -> SimulatedDisk {
-        let (room, sync_failure, changes) = (state.room.clone(), state.sync_failure, state.changes);
+        let State { sync_failure, sync_time, changes, .. } = *state;
+        let room = state.room.clone();
         let ledger = Ledger::default();
-        let state = State { names, ledger, machine, is_locked: false, room, sync_failure, changes };
+        let state = State { names, ledger, machine, is_locked: false, room, sync_failure, sync_time, changes };
         SimulatedDisk::with_state(self.shared.is_tracked, state)
     }
 
