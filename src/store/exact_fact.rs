@@ -203,9 +203,10 @@ impl Line {
             Scope::Category(_) => "category",
             Scope::EventType(_) => "type",
             Scope::Stream(_) => "stream",
+            Scope::OnceKeys => "once keys",
         };
         self.text("scope", scope);
-        if fact.scope != Scope::Everything {
+        if !fact.scope.name().is_empty() {
             self.text("name", fact.scope.name());
         }
         self.time(fact.time);
@@ -365,6 +366,7 @@ impl<'a> Keys<'a> {
         let scope: String = self.take("scope")?;
         let scope = match &*scope {
             "everything" => Scope::Everything,
+            "once keys" => Scope::OnceKeys,
             "category" => Scope::category(self.take::<String>("name")?)?,
             "type" => Scope::event_type(self.take::<String>("name")?)?,
             "stream" => Scope::Stream(StreamName::new(self.take::<String>("name")?)?),

@@ -1,6 +1,6 @@
 //! What is exported and imported exactly is the same store: every answer, and every byte of the next export.
 
-use super::support::{add, check_says, events, kilobyte, name, small_segments, wherever_it_lasts};
+use super::support::{add, check_says, events, name, small_segments, wherever_it_lasts};
 use crate::model::{Chance, Choices, seed};
 use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{CrashChoice, SimulatedDisk, salvage_simulated, verify_simulated};
@@ -108,7 +108,7 @@ fn step(chance: &mut Chance, store: &EventStore, keys: &mut Vec<String>) {
     let streams = streams();
     let stream = chance.pick(&streams).clone();
     let scopes = [Scope::Everything, Scope::category("game").expect("a name"), Scope::event_type("a").expect("a name")];
-    let scope = chance.pick(&[&scopes[..], &[Scope::Stream(stream.clone())]].concat()).clone();
+    let scope = chance.pick(&[&scopes[..], &[Scope::Stream(stream.clone()), Scope::OnceKeys]].concat()).clone();
     let count = 1 + chance.below(3);
     let new = |chance: &mut Chance| {
         let event =
