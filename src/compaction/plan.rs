@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::format::Kind;
 use crate::name::StreamName;
 use crate::position::Version;
-use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment, read_whole, segment_name};
+use crate::segment::{Batches, Segment};
 use crate::store::{EventStore, StoreLink};
 use crate::sync::{Arc, Mutex};
 use crate::time::Timestamp;
@@ -168,7 +168,7 @@ impl Compaction {
         let now = self.store.clock();
         let mut judge = Judge::new(&self.store, self.forced, now)?;
         let ended = self.store.ended_segments()?;
-        let mut scan = Scan { judge: &mut judge, streams: Vec::new() };
+        let mut scan = Scan { judge: &mut judge, streams: Vec::new(), window: Vec::new() };
         let mut segments = Vec::new();
         for segment in &ended {
             segments.push(scan.segment(segment)?);
@@ -190,7 +190,7 @@ impl Compaction {
         truncations.sort();
         let rows = self.rows(&ended, &mut segments);
         // What may go of these stays, so it is none of what becomes of the streams.
-        let mut scan = Scan { judge: &mut judge, streams: Vec::new() };
+        let mut scan = Scan { judge: &mut judge, streams: Vec::new(), window: Vec::new() };
         for segment in self.store.unended_segments()? {
             segments.push(SegmentPlan { act: SegmentAct::Leave(LeftBecause::Active), ..scan.segment(&segment)? });
         }
@@ -235,6 +235,8 @@ struct Scan<'a> {
     judge: &'a mut Judge,
     /// By number.
     streams: Vec<OfStream>,
+    /// Room to read into.
+    window: Vec<u8>,
 }
 
 #[derive(Clone, Default)]
@@ -251,15 +253,9 @@ impl Scan<'_> {
     fn segment(&mut self, segment: &Segment) -> Result<SegmentPlan, Error> {
         // That of an active one moves on.
         let end = segment.end();
-        let mut bytes = Vec::new();
-        read_whole(&**segment.file(), end as usize, &mut bytes)
-            .map_err(|error| Error::io(format!("reading {}", segment_name(&segment.preamble)), error))?;
-        let (sequence, size) = (segment.sequence(), segment.preamble.size);
-        let scanned = ScannedSegment { bytes: &bytes, base: 0, salt: segment.salt, sequence, size };
         let mut plan = SegmentPlan::of_nothing(segment, end);
-        let mut offset = FIRST_BATCH;
-        while offset < end {
-            let Found::Batch(batch) = scanned.at(offset) else { return Err(segment.damaged(offset)) };
+        let mut batches = Batches::of(segment, end, &mut self.window);
+        while let Some(batch) = batches.next()? {
             for record in batch.records().filter(|record| record.header.kind == Kind::Event) {
                 plan.events += 1;
                 let len = record.bytes.len() as u64;
@@ -288,7 +284,6 @@ impl Scan<'_> {
                 }
                 of_stream.has_staying = true;
             }
-            offset = batch.end();
         }
         plan.act = SegmentAct::Leave(match plan.events_going {
             0 => LeftBecause::NothingGoes,

@@ -110,9 +110,16 @@ impl BatchBuffer {
         RecordView::verify_body(RecordHeader::decode(bytes)?, bytes)
     }
 
+    /// Has it hold nothing again; its room is kept.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.truncate(BATCH_HEADER_LEN);
+        self.records = 0;
+        self.key = None;
+    }
+
     /// How many events it holds.
     pub(crate) fn events(&self) -> u64 {
-        self.offsets().events.len() as u64
+        self.placed_records().filter(|(_, record)| record.header.kind == Kind::Event).count() as u64
     }
 
     /// Whether nothing was added yet.
@@ -223,12 +230,18 @@ impl BatchBuffer {
     }
 
     fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
-        let mut rest = &self.bytes[BATCH_HEADER_LEN..];
+        self.placed_records().map(|(_, record)| record)
+    }
+
+    /// The records, and where each stands from the beginning of the batch.
+    pub(crate) fn placed_records(&self) -> impl Iterator<Item = (u32, RecordView<'_>)> {
+        let mut at = BATCH_HEADER_LEN;
         (0..self.records).map(move |_| {
+            let rest = &self.bytes[at..];
             let header = RecordHeader::decode(rest).expect("the record was finished here");
-            let (bytes, behind) = rest.split_at(header.record_len());
-            rest = behind;
-            RecordView { header, bytes }
+            let placed = (at as u32, RecordView { header, bytes: &rest[..header.record_len()] });
+            at += header.record_len();
+            placed
         })
     }
 

@@ -6,9 +6,10 @@ use super::packing::Packing;
 use super::part::{Before, Step, StreamPart};
 use super::postings::Postings;
 use crate::error::Error;
-use crate::format::{Kind, Term, TermHasher};
+use crate::format::{BatchBuffer, BatchTerms, Kind, RecordView, Term, TermHasher};
 use crate::position::Version;
 use crate::segment::{FIRST_BATCH, Found, ScannedSegment, Segment, read_whole};
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::collections::HashMap;
@@ -123,8 +124,7 @@ impl Growing {
             .map_err(|error| Error::io(format!("reading segment {} for its terms", segment.sequence()), error))?;
         let (sequence, size) = (segment.sequence(), segment.preamble.size);
         let scanned = ScannedSegment { bytes: &bytes, base: 0, salt: segment.salt, sequence, size };
-        let mut growing = Growing::default();
-        let mut last: HashMap<Term, Version> = HashMap::new();
+        let mut gathering = Gathering::new(*hasher);
         let mut offset = FIRST_BATCH;
         while offset < end {
             if let Some(behind) = segment.passed_over(offset) {
@@ -132,20 +132,52 @@ impl Growing {
                 continue;
             }
             let Found::Batch(batch) = scanned.at(offset) else { return Err(segment.damaged(offset)) };
-            let terms = batch.terms(hasher);
-            let of_kind = |kind| batch.placed_records().filter(move |(_, record)| record.header.kind == kind);
-            for ((at, record), terms) in of_kind(Kind::Event).zip(terms.events()) {
-                let version = record.header.version;
-                let stream = terms.iter().find(|term| term.is_stream());
-                let before = stream.and_then(|stream| last.insert(*stream, version));
-                growing.add(at, terms, Some(Step::read(before, version)));
-            }
-            if let (Some((at, _)), Some(key)) = (of_kind(Kind::Key).next(), terms.key()) {
-                growing.add(at, &[key], None);
-            }
+            gathering.add(&batch.terms(hasher), batch.placed_records());
             offset = batch.end();
         }
-        Ok(growing)
+        Ok(gathering.growing)
+    }
+}
+
+/// The terms of the batches of one segment, which come by in order. What comes before the segment is not known.
+pub(crate) struct Gathering {
+    hasher: TermHasher,
+    pub(super) growing: Growing,
+    /// The last version of each stream.
+    last: HashMap<Term, Version, RandomState>,
+}
+
+impl Gathering {
+    pub(crate) fn new(hasher: TermHasher) -> Gathering {
+        Gathering { hasher, growing: Growing::default(), last: HashMap::default() }
+    }
+
+    /// Adds a batch that stands, or is to stand, at an offset.
+    pub(crate) fn add_batch(&mut self, batch: &BatchBuffer, offset: u32) {
+        let terms = batch.terms(&self.hasher);
+        self.add(&terms, batch.placed_records().map(|(at, record)| (offset + at, record)));
+    }
+
+    /// The hasher of its terms.
+    pub(super) fn hasher(&self) -> TermHasher {
+        self.hasher
+    }
+
+    fn add<'a>(&mut self, terms: &BatchTerms, records: impl Iterator<Item = (u32, RecordView<'a>)>) {
+        let (mut of_events, mut key) = (terms.events(), terms.key());
+        for (at, record) in records {
+            match record.header.kind {
+                Kind::Event => {
+                    let Some(terms) = of_events.next() else { return };
+                    let version = record.header.version;
+                    let stream = terms.iter().find(|term| term.is_stream());
+                    let before = stream.and_then(|stream| self.last.insert(*stream, version));
+                    self.growing.add(at, terms, Some(Step::read(before, version)));
+                }
+                Kind::Key => key.take().into_iter().for_each(|key| self.growing.add(at, &[key], None)),
+                _ => {}
+            }
+        }
     }
 }
 

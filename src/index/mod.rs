@@ -31,6 +31,7 @@ pub(crate) use columns::SavedStreams;
 pub(crate) use consumers::{KnownConsumer, KnownParked};
 pub(crate) use fates::{Fate, Keeping, Said};
 pub(crate) use groups::{Candidates, filters};
+pub(crate) use growing::Gathering;
 pub(crate) use holes::{Hole, HoleKind, Holes};
 pub(crate) use lookup::{Derived, Lookup, TermIndex};
 pub(crate) use part::{Before, Step, StreamPart};

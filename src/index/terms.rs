@@ -3,7 +3,7 @@
 use super::blocks::{Blocks, Doubt};
 use super::body::{Body, Source};
 use super::groups::GROUPS;
-use super::growing::Growing;
+use super::growing::{Gathering, Growing};
 use super::packed::Packed;
 use super::packing::Packing;
 use super::part::{Before, Step, StreamPart};
@@ -72,13 +72,14 @@ impl SegmentTerms {
         SegmentTerms { from, ..self }
     }
 
-    /// Those of a segment that compaction wrote, read from it; `before` says where a stream stands before it.
+    /// Those of a segment that compaction wrote, gathered while it did; `before` says where a stream stands before it.
     pub(crate) fn of_rewritten(
         segment: &Segment,
-        hasher: TermHasher,
+        gathering: Gathering,
         before: impl FnMut(Term) -> Result<Before, Error>,
     ) -> Result<SegmentTerms, Error> {
-        let mut growing = Growing::of_segment(segment, &hasher, segment.end())?;
+        let hasher = gathering.hasher();
+        let mut growing = gathering.growing;
         growing.set_before(before)?;
         let terms = SegmentTerms::new(segment.sequence(), hasher).standing_from(segment.preamble.stands_from());
         *terms.body.write() = Body { growing, ..Body::default() };

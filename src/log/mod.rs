@@ -18,6 +18,7 @@ mod live;
 #[cfg(all(test, scorebook_loom))]
 mod models;
 mod open;
+mod outflow;
 mod recovery;
 mod report;
 mod rewrite;

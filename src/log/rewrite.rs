@@ -10,6 +10,7 @@
 //! ones are. Records keep the bodies and body checksums they were appended with; only their seals are made for the new place.
 
 use super::new_preamble;
+use super::outflow::Outflow;
 use super::recovery::Tally;
 use crate::error::{Error, ErrorKind};
 use crate::format::{
@@ -21,11 +22,11 @@ use crate::mutant::Mutant;
 use crate::options::{ReadMode, SEGMENT_BYTES_MIN};
 use crate::position::{Place, Position};
 use crate::segment::{
-    FIRST_BATCH, FileNumber, Found, LOG_DIR, Mark, ScannedSegment, Segment, batches_end, parse_segment_name,
-    read_whole, segment_name, segment_path,
+    Batches, FIRST_BATCH, FileNumber, LOG_DIR, Mark, Segment, batches_end, parse_segment_name, segment_name,
+    segment_path,
 };
 use crate::storage::{File, Storage};
-use crate::sync::{Arc, JoinHandle, ThreadBuilder};
+use crate::sync::Arc;
 use crate::time::Timestamp;
 use std::io;
 
@@ -33,6 +34,9 @@ use std::io;
 pub(crate) trait Keeper {
     /// Whether a record stays: that of an event, or of something else that is said. Asked once for each, in order.
     fn keeps(&mut self, record: &RecordView<'_>) -> bool;
+
+    /// A batch of what stays is to stand at this offset of the new file. Told of each, in order.
+    fn places(&mut self, _batch: &BatchBuffer, _offset: u32) {}
 
     /// So many bytes were written since the last time. Whether it goes on.
     fn wrote(&mut self, _bytes: usize) -> bool {
@@ -42,9 +46,6 @@ pub(crate) trait Keeper {
 
 /// How much is written at a time.
 const PIECE: usize = 1024 * 1024; // 1 MiB
-
-/// So much is made durable at a time: whoever appends meanwhile waits for no more than that at the disk.
-const SYNCED_AT_A_TIME: u32 = 8 * 1024 * 1024; // 8 MiB
 
 /// What a record takes that says which positions are no longer held.
 const REMOVED_LEN: usize = RECORD_HEADER_LEN + 16;
@@ -179,13 +180,13 @@ struct Writing<'a> {
     preamble: Preamble,
     salt: Salt,
     file: Arc<dyn File>,
+    outflow: Outflow,
     keeper: &'a mut dyn Keeper,
-    /// What is not written yet, and where that begins.
+    /// What was not handed over to be written yet, and where that begins.
     bytes: Vec<u8>,
     begin: u32,
-    synced: u32,
-    syncing: Option<JoinHandle<io::Result<()>>>,
-    has_threads: bool,
+    /// What is left of the batch at hand.
+    batch: BatchBuffer,
     last_checksum: u32,
     /// Positions that go and are not told of yet.
     pending: Option<Pending>,
@@ -216,13 +217,12 @@ impl<'a> Writing<'a> {
         Writing {
             preamble,
             salt: preamble.salt(),
+            outflow: Outflow::new(file.clone(), FIRST_BATCH, has_threads),
             file,
             keeper,
             bytes: Vec::new(),
             begin: FIRST_BATCH,
-            synced: FIRST_BATCH,
-            syncing: None,
-            has_threads,
+            batch: BatchBuffer::new(),
             last_checksum: 0,
             pending: None,
             next_position: Position::BEGINNING,
@@ -234,20 +234,14 @@ impl<'a> Writing<'a> {
     }
 
     fn write(mut self, sources: &[Arc<Segment>]) -> Result<Option<Written>, Error> {
-        let mut buffer = Vec::new();
+        let mut window = Vec::new();
         for source in sources {
-            read_whole(&**source.file(), source.end() as usize, &mut buffer)
-                .map_err(|error| Error::io(format!("reading {}", segment_name(&source.preamble)), error))?;
-            let (sequence, size) = (source.sequence(), source.preamble.size);
-            let scanned = ScannedSegment { bytes: &buffer, base: 0, salt: source.salt, sequence, size };
-            let mut offset = FIRST_BATCH;
-            while offset < source.end() {
-                let Found::Batch(batch) = scanned.at(offset) else { return Err(source.damaged(offset)) };
+            let mut batches = Batches::of(source, source.end(), &mut window);
+            while let Some(batch) = batches.next()? {
                 self.take(&batch)?;
                 if PIECE <= self.bytes.len() && !self.put()? {
                     return Ok(None);
                 }
-                offset = batch.end();
             }
         }
         self.tell_pending()?;
@@ -271,7 +265,7 @@ impl<'a> Writing<'a> {
             }
             _ => {}
         }
-        let mut buffer = BatchBuffer::new();
+        let mut buffer = std::mem::replace(&mut self.batch, BatchBuffer::new());
         let mut first_position = self.upcoming();
         let mut last_time = self.last_time;
         for record in batch.records() {
@@ -294,7 +288,7 @@ impl<'a> Writing<'a> {
             if !buffer.is_empty() && BATCH_BYTES_MAX < buffer.len() + REMOVED_LEN + record.bytes.len() {
                 let time = last_time.max(self.last_time);
                 self.seal(&mut buffer, &Stamp { first_position, time, ..self.stamp(batch) })?;
-                buffer = BatchBuffer::new();
+                buffer.clear();
                 let own = positions_of(&record)?.map_or(self.next_position, |range| range.first);
                 first_position = self.pending.map_or(own, |pending| pending.range.first);
             }
@@ -308,7 +302,12 @@ impl<'a> Writing<'a> {
             }
         }
         let stamp = Stamp { first_position, ..self.stamp(batch) };
-        if buffer.is_empty() { Ok(()) } else { self.seal(&mut buffer, &stamp) }
+        if !buffer.is_empty() {
+            self.seal(&mut buffer, &stamp)?;
+            buffer.clear();
+        }
+        self.batch = buffer;
+        Ok(())
     }
 
     /// The first position that is not told of yet.
@@ -348,47 +347,24 @@ impl<'a> Writing<'a> {
         }
         let before = self.bytes.len();
         self.last_checksum = buffer.seal(stamp, self.salt, offset, &mut self.bytes);
+        self.keeper.places(buffer, offset);
         self.tally.add(&self.bytes[before..], buffer.events(), 1);
         self.marks.push(Mark { position: stamp.first_position, offset, time: self.last_time });
         self.last_time = stamp.time;
         Ok(())
     }
 
-    /// Writes what there is. Whether it goes on.
+    /// Has what there is written. Whether it goes on.
     fn put(&mut self) -> Result<bool, Error> {
-        self.file.write_at(&self.bytes, self.begin.into()).map_err(|error| trouble(&self.preamble, error))?;
-        self.begin += self.bytes.len() as u32;
-        if SYNCED_AT_A_TIME <= self.begin - self.synced {
-            self.begin_to_sync()?;
-        }
         let written = self.bytes.len();
-        self.bytes.clear();
+        self.outflow.put(&mut self.bytes).map_err(|error| trouble(&self.preamble, error))?;
+        self.begin += written as u32;
         Ok(self.keeper.wrote(written))
-    }
-
-    /// Has what was written made durable beside what is done next, where there are threads.
-    fn begin_to_sync(&mut self) -> Result<(), Error> {
-        self.settle()?;
-        self.synced = self.begin;
-        let file = self.file.clone();
-        let syncing = ThreadBuilder::new().name("scorebook-rewrite".to_owned());
-        match self.has_threads.then(|| syncing.spawn(move || file.sync())) {
-            Some(Ok(syncing)) => self.syncing = Some(syncing),
-            _ => self.file.sync().map_err(|error| trouble(&self.preamble, error))?,
-        }
-        Ok(())
-    }
-
-    /// Waits for that.
-    fn settle(&mut self) -> Result<(), Error> {
-        let Some(syncing) = self.syncing.take() else { return Ok(()) };
-        let synced = syncing.join().unwrap_or_else(|_| Err(io::Error::other("the thread that syncs has panicked")));
-        synced.map_err(|error| trouble(&self.preamble, error))
     }
 
     /// Writes what frames the batches, and makes all of it durable.
     fn finish(mut self) -> Result<Written, Error> {
-        self.settle()?;
+        self.outflow.settle().map_err(|error| trouble(&self.preamble, error))?;
         let end = self.begin;
         let size = (end as usize + FOOTER_LEN).next_multiple_of(512).max(SEGMENT_BYTES_MIN as usize) as u32;
         let preamble = Preamble { size, ..self.preamble };

@@ -1,5 +1,6 @@
 //! One file of the log: its name, how it is made ready, how it is scanned and how events are read from it.
 
+mod batches;
 mod cursor;
 mod maker;
 mod name;
@@ -7,6 +8,7 @@ mod reader;
 mod scan;
 mod sealed;
 
+pub(crate) use batches::Batches;
 pub(crate) use cursor::{Cursor, Passed};
 pub(crate) use maker::{MakeFailure, make_ready};
 pub(crate) use name::{

@@ -4,8 +4,8 @@ use super::trail::Trail;
 use super::view::{Indexed, Loss, Thinned};
 use super::{EventStore, Writer, closed};
 use crate::error::{Error, ErrorKind};
-use crate::format::{Kind, Range, RecordView, Term};
-use crate::index::{Before, Extent, Fate, Keeping, SegmentTerms, forget_terms};
+use crate::format::{BatchBuffer, Kind, Range, RecordView, Term};
+use crate::index::{Before, Extent, Fate, Gathering, Keeping, SegmentTerms, forget_terms};
 use crate::log::{Keeper, SwapFailure, rewrite};
 use crate::position::{Position, Version};
 use crate::segment::Segment;
@@ -209,13 +209,18 @@ impl Writer {
             return Ok(None);
         }
         let storage = &**self.log.storage();
-        let mut counting =
-            Counting { keeper, rewriting: &self.rewriting, lost: HashMap::default(), kept: HashMap::default() };
+        let mut counting = Counting {
+            keeper,
+            rewriting: &self.rewriting,
+            lost: HashMap::default(),
+            kept: HashMap::default(),
+            terms: Gathering::new(self.hasher),
+        };
         let mut used = self.log.unfinished_generation().max(self.rewriting.generation.load(Ordering::Relaxed));
         let draft = rewrite(storage, row, self.log.options().read_mode, &mut used, &mut counting);
         self.rewriting.generation.store(used, Ordering::Relaxed);
         let Some(draft) = draft? else { return Ok(None) };
-        let Counting { lost, kept, .. } = counting;
+        let Counting { lost, kept, terms, .. } = counting;
         // From here on nobody else writes down what is derived.
         let mut derived = self.keeper.lock();
         let indexed = self.view.0.read().all_indexed();
@@ -223,7 +228,7 @@ impl Writer {
             indexed.iter().filter(|(segment, _)| row.iter().any(|source| Arc::ptr_eq(source, segment))).collect();
         let (from, to) = (first.preamble.stands_from(), last.sequence());
         let of_draft = || -> Result<(SegmentTerms, HashMap<Box<str>, Loss>), Error> {
-            let terms = SegmentTerms::of_rewritten(&draft.segment, self.hasher, |stream| before(&sources, stream))?;
+            let terms = SegmentTerms::of_rewritten(&draft.segment, terms, |stream| before(&sources, stream))?;
             let loss = |(stream, events): (Box<str>, u64)| {
                 let first = self.first_left(&indexed, &stream, (from, to), kept.get(&stream).copied())?;
                 Ok((stream, Loss { events, first }))
@@ -332,6 +337,8 @@ struct Counting<'a> {
     lost: HashMap<Box<str>, u64, RandomState>,
     /// The first event that stays of each stream.
     kept: HashMap<Box<str>, Position, RandomState>,
+    /// What the events that stay are found by.
+    terms: Gathering,
 }
 
 impl Keeper for Counting<'_> {
@@ -352,6 +359,10 @@ impl Keeper for Counting<'_> {
             }
         }
         keeps
+    }
+
+    fn places(&mut self, batch: &BatchBuffer, offset: u32) {
+        self.terms.add_batch(batch, offset);
     }
 
     fn wrote(&mut self, bytes: usize) -> bool {
