@@ -1,7 +1,7 @@
 //! Doing what was planned, one row of segments after the other.
 
 use super::judge::{Judge, Verdict};
-use super::plan::CompactionPlan;
+use super::planned::CompactionPlan;
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::format::{Kind, RecordView};
 use crate::log::Keeper;

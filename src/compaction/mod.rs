@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! judge    what goes and what stays, and why: a pure function of what was decided
-//! plan     what that comes to, segment by segment and stream by stream
+//! plan     what that comes to, segment by segment and stream by stream; planned is what it gives
 //! apply    doing it, one row of segments after the other
 //! ```
 //!
@@ -12,7 +12,9 @@
 mod apply;
 mod judge;
 mod plan;
+mod planned;
 
 pub use apply::{Compacted, CompactionProgress};
 pub use judge::{Going, Staying};
-pub use plan::{Compaction, CompactionPlan, LeftBecause, SegmentAct, SegmentPlan, StreamPlan};
+pub use plan::Compaction;
+pub use planned::{CompactionPlan, LeftBecause, SegmentAct, SegmentPlan, StreamPlan};
