@@ -2,7 +2,7 @@
 
 use super::manifest::{Manifest, PIECE, no_backup};
 use super::piece::{last_position, read_held, scanned};
-use super::restore::{RestoreReport, Until, check_reach, cut, legible};
+use super::restore::{Limit, RestoreReport, Until, legible};
 use super::take::check_destination;
 use crate::error::Error;
 use crate::position::Position;
@@ -71,12 +71,12 @@ impl EventStore {
 pub fn plan_restore(source: impl AsRef<Path>, until: Until) -> Result<RestoreReport, Error> {
     let from: &dyn Storage = &RealDisk::new(source.as_ref());
     let manifest = Manifest::read(from)?.ok_or_else(|| no_backup(from))?;
-    check_reach(&manifest, until)?;
+    let limit = Limit::find(from, &manifest, until)?;
     let mut report = RestoreReport { position: Position::BEGINNING, segments: 0, bytes: 0 };
     for held in &manifest.segments {
         let bytes = read_held(from, held)?;
         let preamble = legible(held, &bytes)?;
-        let end = cut(&preamble, held, &bytes, until)?;
+        let end = limit.end_of(&preamble, held, &bytes)?;
         let last = last_position(&scanned(&preamble, 0, &bytes[..end as usize]), FIRST_BATCH, end)?;
         report.position = last.unwrap_or(report.position);
         report.segments += 1;

@@ -61,7 +61,7 @@ pub fn restore(source: impl AsRef<Path>, destination: impl AsRef<Path>, until: U
 /// The same from any storage to any that is empty.
 pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until) -> Result<RestoreReport, Error> {
     let manifest = Manifest::read(from)?.ok_or_else(|| no_backup(from))?;
-    check_reach(&manifest, until)?;
+    let limit = Limit::find(from, &manifest, until)?;
     let span = spans::restore(&label_of(&to.describe()));
     let act = |error| Error::io(format!("restoring to {}", to.describe()), error);
     to.create_dir(LOG_DIR).map_err(act)?;
@@ -69,11 +69,11 @@ pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until
     // IMPORTANT: written when all else is there. Without it the first segment does not verify, so that what broke off is no
     // shorter store.
     let mut first: Option<(Arc<dyn File>, Vec<u8>)> = None;
-    let (mut is_cut_off, mut last_time) = (None, Timestamp::from_nanos(i64::MIN));
+    let (mut last_rewritten, mut last_time) = (None, Timestamp::from_nanos(i64::MIN));
     for held in &manifest.segments {
         let bytes = read_held(from, held)?;
         let preamble = legible(held, &bytes)?;
-        let end = cut(&preamble, held, &bytes, until)?;
+        let end = limit.end_of(&preamble, held, &bytes)?;
         let bytes = &bytes[..end as usize];
         let file = to.create(&segment_path(&preamble)).map_err(act)?;
         let head = if first.is_none() { PREAMBLE_LEN } else { 0 };
@@ -88,13 +88,14 @@ pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until
             let footer = tally(&preamble, bytes).footer(end, report.position).encode(preamble.salt());
             file.write_at(&footer, batches_end(preamble.size).into()).and_then(|()| file.sync()).map_err(act)?;
         }
+        last_rewritten = preamble.rewritten.is_some().then_some(Place { segment: preamble.sequence, offset: end });
         if end < held.end {
-            is_cut_off = preamble.rewritten.is_some().then_some(Place { segment: preamble.sequence, offset: end });
             break;
         }
     }
-    if let Some(end) = is_cut_off {
-        // No segment that compaction wrote is the last of a log: another one begins behind it.
+    if let Some(end) = last_rewritten {
+        // No segment that compaction wrote is the last of a log: another one begins behind it. Where nothing was durable
+        // there but that it begins, the backup does not hold it.
         let next = report.position.next().unwrap_or(report.position);
         start_segment(&**to, (manifest.store, manifest.epoch), end, (next, last_time))
             .map_err(|error| Error::with_source(ErrorKind::Io, "restoring: beginning a segment", error))?;
@@ -109,14 +110,37 @@ pub(crate) fn restore_on(from: &dyn Storage, to: &Arc<dyn Storage>, until: Until
     Ok(report)
 }
 
-/// Fails where a backup ends before a position that is asked for.
-pub(super) fn check_reach(manifest: &Manifest, until: Until) -> Result<(), Error> {
-    match until {
-        Until::Position(position) if manifest.position < position => {
-            let act = format!("restoring up to position {position}: the backup ends with {}", manifest.position);
-            Err(Error::new(ErrorKind::InvalidArgument, act))
+/// Where what is restored ends.
+pub(super) enum Limit {
+    /// With the backup.
+    End,
+    /// Before the first batch that holds a position behind this one.
+    Position(Position),
+    /// Before this batch.
+    Batch(Place),
+}
+
+impl Limit {
+    /// Fails where a backup ends before a position that is asked for.
+    pub(super) fn find(from: &dyn Storage, manifest: &Manifest, until: Until) -> Result<Limit, Error> {
+        match until {
+            Until::Everything => Ok(Limit::End),
+            Until::Position(position) if manifest.position < position => {
+                let act = format!("restoring up to position {position}: the backup ends with {}", manifest.position);
+                Err(Error::new(ErrorKind::InvalidArgument, act))
+            }
+            Until::Position(position) => Ok(Limit::Position(position)),
+            Until::Time(time) => Ok(first_behind(from, manifest, time)?.map_or(Limit::End, Limit::Batch)),
         }
-        _ => Ok(()),
+    }
+
+    /// Where a segment is cut off, or ends.
+    pub(super) fn end_of(&self, preamble: &Preamble, held: &Held, bytes: &[u8]) -> Result<u32, Error> {
+        match self {
+            Limit::Position(position) => cut(preamble, held, bytes, *position),
+            Limit::Batch(place) if place.segment == preamble.sequence => Ok(place.offset),
+            Limit::End | Limit::Batch(_) => Ok(held.end),
+        }
     }
 }
 
@@ -161,43 +185,56 @@ pub(super) fn legible(held: &Held, bytes: &[u8]) -> Result<Preamble, Error> {
     })
 }
 
-/// Where a segment is cut off: before the first batch that goes too far.
-pub(super) fn cut(preamble: &Preamble, held: &Held, bytes: &[u8], until: Until) -> Result<u32, Error> {
-    if until == Until::Everything {
-        return Ok(held.end);
-    }
-    let scanned = scanned(preamble, 0, bytes);
-    let mut at = FIRST_BATCH;
-    while at < held.end {
-        match scanned.at(at) {
-            Found::Batch(batch) if goes_too_far(&batch, until) => break,
-            Found::Batch(batch) => at = batch.end(),
-            Found::Blank | Found::Bad(_) => {
-                let act = format!("reading byte {at} of {} of a backup: the batch does not verify", held.path());
-                return Err(Error::new(ErrorKind::Damaged, act));
-            }
-        }
-    }
-    Ok(at)
+/// Where a segment is cut off: before the first batch that holds a position behind the last.
+fn cut(preamble: &Preamble, held: &Held, bytes: &[u8], last: Position) -> Result<u32, Error> {
+    let goes_too_far = |batch: &BatchView<'_>| {
+        batch.records().any(|record| match record.header.kind {
+            Kind::Removed => Range::decode_removed(record.body()).is_ok_and(|range| last < range.last),
+            kind => kind == Kind::Event && last < record.header.position,
+        })
+    };
+    let batch = whole_batches(preamble, held, bytes)?.into_iter().find(goes_too_far);
+    Ok(batch.map_or(held.end, |batch| batch.offset))
 }
 
-/// Whether anything in a batch lies behind what is asked for.
-fn goes_too_far(batch: &BatchView<'_>, until: Until) -> bool {
-    batch.records().any(|record| {
-        let header = &record.header;
-        match until {
-            Until::Everything => false,
-            Until::Position(last) if header.kind == Kind::Removed => {
-                Range::decode_removed(record.body()).is_ok_and(|range| last < range.last)
-            }
-            Until::Position(last) => header.kind == Kind::Event && last < header.position,
-            Until::Time(last) if header.kind == Kind::Event => last < header.time,
-            Until::Time(last) => {
+/// The first batch behind a time: it comes behind the last event of this time or an earlier one, and what was said by then.
+///
+/// Events never go back in time, and what is said has the time of a clock that may: nothing is cut off before an event.
+fn first_behind(from: &dyn Storage, manifest: &Manifest, time: Timestamp) -> Result<Option<Place>, Error> {
+    let mut late = None;
+    for held in &manifest.segments {
+        let bytes = read_held(from, held)?;
+        let preamble = legible(held, &bytes)?;
+        for batch in whole_batches(&preamble, held, &bytes)? {
+            let here = Place { segment: preamble.sequence, offset: batch.offset };
+            for record in batch.records() {
                 let fact = Fact::decode(&record).ok().flatten();
-                fact.is_some_and(|fact| last < fact.time())
+                match record.header.kind {
+                    Kind::Event if time < record.header.time => return Ok(late.or(Some(here))),
+                    Kind::Event => late = None,
+                    _ if fact.is_some_and(|fact| time < fact.time()) => late = late.or(Some(here)),
+                    _ => {}
+                }
             }
         }
-    })
+    }
+    Ok(late)
+}
+
+/// The batches of a segment up to where it is held.
+fn whole_batches<'a>(preamble: &Preamble, held: &Held, bytes: &'a [u8]) -> Result<Vec<BatchView<'a>>, Error> {
+    let scanned = scanned(preamble, 0, bytes);
+    let mut batches = Vec::new();
+    let mut at = FIRST_BATCH;
+    while at < held.end {
+        let Found::Batch(batch) = scanned.at(at) else {
+            let act = format!("reading byte {at} of {} of a backup: the batch does not verify", held.path());
+            return Err(Error::new(ErrorKind::Damaged, act));
+        };
+        at = batch.end();
+        batches.push(batch);
+    }
+    Ok(batches)
 }
 
 /// Writes bytes behind an offset, and zeros up to the size.

@@ -8,7 +8,7 @@ use crate::event::RecordedEvent;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::snapshot::{Head, LastEvent};
-use crate::store::{EventStore, StreamEvents};
+use crate::store::{EventStore, Standing, StreamEvents};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 use std::any::type_name;
@@ -266,6 +266,8 @@ impl<A: Aggregate> Loaded<A> {
         }
         match self.take(read, registry, stream, at) {
             Err(error) if error.kind() == ErrorKind::StreamNotFound => Ok(self),
+            // Where it begins later, and nothing is left of it by now or was there by then, that is not where it began.
+            Ok(()) if self.version == Version::NONE => check_begins_with_first(store, stream).map(|()| self),
             outcome => outcome.map(|()| self),
         }
     }
@@ -316,6 +318,17 @@ pub(super) fn check_next(stream: &StreamName, before: Version, event: &RecordedE
     }
     let act = format!("folding stream {stream}: what was between version {before} and {} is removed", event.version());
     Err(Error::new(ErrorKind::BelowFloor, act))
+}
+
+/// Fails where the first event of a stream is not the first that is kept.
+fn check_begins_with_first(store: &EventStore, stream: &StreamName) -> Result<(), Error> {
+    match store.standing(stream)? {
+        Standing::Open { first } if Version::FIRST < first => {
+            let act = format!("folding stream {stream}: what was before version {first} is removed");
+            Err(Error::new(ErrorKind::BelowFloor, act))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Folds a recorded event into a state: whatever it became of since its schema was changed.

@@ -31,7 +31,7 @@ impl StreamInfo {
         &self.name
     }
 
-    /// The version of its last event.
+    /// The version of its last event, also where that was removed: whoever appends goes on behind it.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
@@ -253,14 +253,18 @@ struct Draft {
     name: StreamName,
     extent: Extent,
     first_version: Version,
+    /// That of the last event it had, where that was removed.
+    had: Version,
     indexed: Arc<Vec<Indexed>>,
 }
 
 impl Draft {
     fn of(view: &View, stream: &Stream) -> Draft {
         let name = view.table.name(stream);
-        let first_version = view.table.fates().get(name).map_or(Version::FIRST, Fate::first);
+        let fate = view.table.fates().get(name);
+        let first_version = fate.map_or(Version::FIRST, Fate::first);
         Draft {
+            had: fate.map_or(Version::NONE, |fate| fate.version),
             name: StreamName::trusted(name.into()),
             extent: *stream.extent(),
             first_version,
@@ -293,7 +297,7 @@ impl Draft {
             first_time: first.event(0)?.time(),
             last_time: last_event.time(),
             name: self.name,
-            version,
+            version: version.max(self.had),
             first_version: self.first_version,
             count: events,
             first_position,

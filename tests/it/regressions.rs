@@ -1,8 +1,14 @@
 //! Faults that were found, each as a small test that tells its story.
 
+use super::support::{add, check_says, events, kilobyte, name, numbers, small_segments};
 use crate::model::{Operation, Part, World, append, options, part, seed, write};
-use scorebook::testing::{CrashChoice, DiskFault, DiskOperation, SyncFailure};
-use scorebook::{Durability, ErrorKind, EventStore, Status};
+use scorebook::testing::{
+    CrashChoice, DiskFault, DiskOperation, SimulatedDisk, SyncFailure, backup_simulated, restore_simulated,
+};
+use scorebook::{
+    Aggregate, Durability, ErrorKind, EventContext, EventStore, ExpectedVersion, Options, Position, Retention, Scope,
+    Status, StreamName, Timestamp, Until, Version,
+};
 use std::io;
 
 const ONE: &[Part] = &[part(1, 1, 40)];
@@ -56,8 +62,8 @@ fn closing_a_store_that_latched_says_so_also_where_nothing_was_left_to_write() {
         world.disk.set_sync_failure(SyncFailure::Keep);
         let store = world.store();
         let refused = store.append(
-            &scorebook::StreamName::new("game-1").expect("a name"),
-            scorebook::ExpectedVersion::Any,
+            &StreamName::new("game-1").expect("a name"),
+            ExpectedVersion::Any,
             [scorebook::NewEvent::bytes("weighed", vec![0; 60_000])],
         );
         let error = refused.wait().expect_err("no room can be made").into_error();
@@ -76,4 +82,134 @@ fn a_store_that_only_lacks_room_ahead_of_need_is_not_full() {
     world.disk.fail(DiskFault::new(DiskOperation::Create, io::ErrorKind::StorageFull).repeat());
     assert_eq!(world.append(&[ONE.to_vec()], Durability::Synced), [None]);
     assert_eq!(world.store().status(), Status::Writing);
+}
+
+/// A store was restored up to a place within a segment that compaction had written, and backed up before anything was
+/// appended: of the segment behind, in which nothing stood, the second backup knew nothing, and what was restored of it did not
+/// open.
+#[test]
+fn what_was_restored_from_within_a_rewritten_segment_is_backed_up_and_restored_again() {
+    let first = SimulatedDisk::new(1);
+    let store = small_segments().open_simulated(&SimulatedDisk::new(3)).expect("it opens");
+    for number in 0..60 {
+        add(&store, &name(["game-1", "game-2"][number % 2]), [kilobyte(number as u64)]);
+    }
+    store.truncate_before(&name("game-1"), Version::new(20)).wait().expect("it begins later");
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    backup_simulated(&store, &first).expect("a backup");
+    for last in (1..=60).step_by(7) {
+        let (once, twice) = (SimulatedDisk::new(4), SimulatedDisk::new(5));
+        restore_simulated(&first, &once, Until::Position(Position::new(last))).expect("it is restored");
+        let restored = small_segments().open_simulated(&once).expect("it opens");
+        let backup = SimulatedDisk::new(6);
+        backup_simulated(&restored, &backup).expect("a backup");
+        restore_simulated(&backup, &twice, Until::Everything).expect("it is restored");
+        let again = small_segments().open_simulated(&twice).expect("it opens");
+        assert_eq!(numbers(again.read_all()), numbers(restored.read_all()), "up to {last}");
+        add(&again, &name("game-2"), events(1..2));
+    }
+}
+
+/// What is said of streams has the time of the clock, which may go back, and events do not go back: a restore to a time ended
+/// where something was said while the clock was ahead, without the events of earlier times behind it.
+#[test]
+fn what_was_said_while_the_clock_was_ahead_takes_no_event_from_what_is_restored() {
+    let (source, backup) = (SimulatedDisk::new(1), SimulatedDisk::new(2));
+    let store = small_segments().open_simulated(&source).expect("it opens");
+    let (a, hour) = (name("game-1"), 3_600);
+    let set_clock = |seconds: i64| source.set_time(Timestamp::from_nanos(seconds * 1_000_000_000));
+    set_clock(hour);
+    add(&store, &a, events(1..3));
+    set_clock(9 * hour);
+    store.batch().set_metadata(&a, None, &"said too soon").commit().wait().expect("it is said");
+    set_clock(2 * hour);
+    let last = add(&store, &a, events(3..5)).time();
+    store.batch().set_metadata(&a, None, &"said").commit().wait().expect("it is said");
+    set_clock(3 * hour);
+    store.batch().set_metadata(&a, None, &"said later").commit().wait().expect("it is said");
+    add(&store, &a, events(5..6));
+    backup_simulated(&store, &backup).expect("a backup");
+    let restored = SimulatedDisk::new(3);
+    let until = Timestamp::from_nanos(last.nanos() + 1_000_000_000);
+    let report = restore_simulated(&backup, &restored, Until::Time(until)).expect("it is restored");
+    assert_eq!(report.position(), Position::new(4));
+    let restored = small_segments().open_simulated(&restored).expect("it opens");
+    assert_eq!(numbers(restored.read(&a)), [1, 2, 3, 4]);
+    let said = restored.metadata(&a).expect("an answer").expect("something was said");
+    assert_eq!(said.decode::<String>().expect("a text"), "said");
+}
+
+scorebook::events! {
+    #[derive(Clone, Debug)]
+    enum Counted {
+        One(u64) = "counted", 1;
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Sum(u64);
+
+impl Aggregate for Sum {
+    type Event = Counted;
+    type Command = u64;
+    type Refusal = ();
+
+    fn new(_: &StreamName) -> Sum {
+        Sum(0)
+    }
+
+    fn decide(&self, one: &u64) -> Result<Vec<Counted>, ()> {
+        Ok(vec![Counted::One(*one)])
+    }
+
+    fn apply(&mut self, Counted::One(one): &Counted, _: &EventContext<'_>) {
+        self.0 += one;
+    }
+}
+
+/// A stream that begins behind its last event was loaded as if it had never had any.
+#[test]
+fn a_stream_of_which_nothing_is_kept_is_not_loaded_as_a_new_one() {
+    let store = Options::default().open_in_memory().expect("a store");
+    let a = name("game-1");
+    let time = add(&store, &a, events(1..4)).time();
+    let handle = || store.aggregate::<Sum>(&a);
+    assert_eq!(handle().load().expect("all of it is there").state().0, 6);
+    store.truncate_before(&a, Version::new(4)).wait().expect("it begins later");
+    let before = Timestamp::from_nanos(time.nanos() - 1);
+    let told = [handle().load(), handle().state_at(time), handle().state_at(before)];
+    for error in told.map(|told| told.expect_err("nobody knows the rest")) {
+        check_says(&error, ErrorKind::BelowFloor, &["what was before version 4 is removed"]);
+    }
+    assert_eq!(handle().state_at(Version::NONE).expect("that is before all of it").state().0, 0);
+    assert_eq!(store.aggregate::<Sum>(&name("game-2")).load().expect("it is new").state().0, 0);
+}
+
+/// Where the last events of a stream were removed and earlier ones are held, what is known of the stream gave another version
+/// before an opening than behind it.
+#[test]
+fn a_stream_goes_on_from_the_version_it_had_and_says_so() {
+    let disk = SimulatedDisk::new(1);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    let a = name("game-1");
+    add(&store, &a, events(1..4));
+    add(&store, &a, [kilobyte(4), kilobyte(5)]);
+    (0..40).for_each(|number| drop(add(&store, &name("game-2"), [kilobyte(number)])));
+    let weighed = Scope::event_type("weighed").expect("a type");
+    let rule = Retention::forever().newer_than(std::time::Duration::from_secs(60));
+    store.batch().retain(&weighed, rule).commit().wait().expect("a rule");
+    disk.advance(std::time::Duration::from_secs(3_600));
+    store.compaction().thoroughly().with_last_events().plan().expect("a plan").apply().expect("it is done");
+    let check = |store: &EventStore| {
+        let info = store.stream_info(&a).expect("it is there");
+        assert_eq!((info.version().get(), info.count(), info.last_position().get()), (5, 3, 3));
+        assert_eq!(store.streams().list().expect("a list")[0].version().get(), 5);
+    };
+    check(&store);
+    store.close().expect("it closes");
+    crate::model::forget_derived(&disk);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    check(&store);
+    let receipt = store.append(&a, ExpectedVersion::Exact(Version::new(5)), events(6..7)).wait().expect("it goes on");
+    assert_eq!(receipt.of(&a).map(|of| of.first_version().get()), Some(6));
 }
