@@ -99,7 +99,10 @@ pub(crate) fn backup_on(store: &EventStore, to: &dyn Storage) -> Result<BackupRe
     let _lock = to.try_lock().map_err(act)?.ok_or_else(|| {
         Error::new(ErrorKind::Locked, format!("somebody else writes to the backup in {}", to.describe()))
     })?;
-    // Whoever held the lock may have gone on meanwhile.
+    // IMPORTANT: whoever held the lock may have gone on meanwhile, and the log may have been compacted since it was looked at:
+    // what was removed would come back.
+    store.look_anew()?;
+    let log = store.durable_log()?;
     let before = Manifest::read(to)?;
     check_destination(to, &log, before.as_ref())?;
     before.as_ref().map_or(Ok(()), |before| check_history(store, to, &log, before))?;

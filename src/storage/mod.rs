@@ -86,6 +86,11 @@ pub(crate) trait Storage: Debug + Send + Sync {
         true
     }
 
+    /// Whether a file that was opened before was not found again since this was asked last: somebody has removed it.
+    fn has_missed_a_file(&self) -> bool {
+        false
+    }
+
     /// How many bytes there is room for, where that is known.
     fn room(&self) -> io::Result<Option<u64>> {
         Ok(None)

@@ -39,6 +39,14 @@ impl EventStore {
         }
     }
 
+    /// Beside another process: forgets what that may have compacted since.
+    pub(crate) fn look_anew(&self) -> Result<(), Error> {
+        match &*self.shared.engine.read() {
+            Engine::Reading(reader) => reader.open_anew(&self.shared.storage, &self.shared.options),
+            Engine::Writing(_) | Engine::Closed(_) => Ok(()),
+        }
+    }
+
     /// What is durable at this moment.
     pub(crate) fn durable_log(&self) -> Result<DurableLog, Error> {
         let shared = self.view()?;

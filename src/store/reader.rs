@@ -57,6 +57,11 @@ impl Reader {
     /// What is visible by now.
     pub(super) fn view(&self, storage: &Arc<dyn Storage>, options: &Options) -> Result<Arc<SharedView>, Error> {
         let mut state = self.state.lock();
+        if storage.has_missed_a_file() {
+            // Another process has compacted: what was closed here in between is found under its new names.
+            state.open_anew(storage, options)?;
+            return Ok(state.view.clone());
+        }
         let live = match state.follower.look(&**storage) {
             Look::Same => {
                 state.note_ends();

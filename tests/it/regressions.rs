@@ -1,13 +1,13 @@
 //! Faults that were found, each as a small test that tells its story.
 
-use super::support::{add, check_says, events, kilobyte, name, numbers, small_segments};
+use super::support::{Home, add, check_says, events, kilobyte, name, numbers, small_segments, wherever_it_lasts};
 use crate::model::{Operation, Part, World, append, options, part, seed, write};
 use scorebook::testing::{
     CrashChoice, DiskFault, DiskOperation, SimulatedDisk, SyncFailure, backup_simulated, restore_simulated,
 };
 use scorebook::{
-    Aggregate, Durability, ErrorKind, EventContext, EventStore, ExpectedVersion, Options, Position, Retention, Scope,
-    Status, StreamName, Timestamp, Until, Version,
+    Aggregate, Durability, ErrorKind, EventContext, EventStore, ExpectedVersion, Options, Position, ReadMode,
+    Retention, Scope, Status, StreamName, Timestamp, Until, Version,
 };
 use std::io;
 
@@ -212,4 +212,55 @@ fn a_stream_goes_on_from_the_version_it_had_and_says_so() {
     check(&store);
     let receipt = store.append(&a, ExpectedVersion::Exact(Version::new(5)), events(6..7)).wait().expect("it goes on");
     assert_eq!(receipt.of(&a).map(|of| of.first_version().get()), Some(6));
+}
+
+/// A process that reads had a log in mind that another one has compacted since. A backup that it took into the directory of a
+/// later one put back what was removed.
+#[test]
+fn a_backup_by_a_reader_from_before_a_compaction_brings_nothing_back() {
+    wherever_it_lasts(|home| {
+        let store = home.open_with(&small_segments());
+        let (over, live) = (name("game-1"), name("game-2"));
+        for number in 0..60 {
+            add(&store, if number % 2 == 0 { &over } else { &live }, [kilobyte(number)]);
+        }
+        store.flush().expect("flushed");
+        let reader = home.read_only().expect("it can be read");
+        assert_eq!(numbers(reader.read(&over)).len(), 30);
+        store.tombstone(&over, ExpectedVersion::Any, "asked to be forgotten").wait().expect("it is finished");
+        (0..40).for_each(|number| drop(add(&store, &live, [kilobyte(number)])));
+        store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+        store.flush().expect("flushed");
+        let backup = SimulatedDisk::new(2);
+        backup_simulated(&store, &backup).expect("a backup");
+        backup_simulated(&reader, &backup).expect("another one");
+        let restored = SimulatedDisk::new(3);
+        restore_simulated(&backup, &restored, Until::Everything).expect("it is restored");
+        let restored = small_segments().open_simulated(&restored).expect("it opens");
+        assert_eq!(numbers(restored.read_all()), numbers(store.read_all()));
+    });
+}
+
+/// A process that reads keeps some segments open and finds the others again by their names. Where another process had compacted
+/// those, every read failed until the store was opened again.
+#[test]
+fn a_reader_that_does_not_find_a_segment_again_looks_for_what_stands_for_it() {
+    let home = Home::disk();
+    let store = home.open_with(&small_segments());
+    let (over, live) = (name("game-1"), name("game-2"));
+    for number in 0..100 {
+        add(&store, &over, (0..10).map(|_| kilobyte(number)));
+        add(&store, &live, (0..17).map(|_| kilobyte(number)));
+    }
+    store.flush().expect("flushed");
+    let options = EventStore::options().read_mode(ReadMode::Positioned);
+    let reader = options.open_read_only(home.path()).expect("it can be read");
+    assert_eq!(numbers(reader.read_all()).len(), 2_700);
+    store.tombstone(&over, ExpectedVersion::Any, "over").wait().expect("it is finished");
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    // Whoever is in the middle of it, or looks for the first time since, may be told that a file is gone.
+    let first: Result<Vec<_>, _> = reader.read_all().into_iter().collect();
+    assert!(first.is_err_and(|error| error.kind() == ErrorKind::Io), "the reader has closed some of them");
+    assert_eq!(numbers(reader.read_all()), numbers(store.read_all()));
+    assert_eq!(numbers(reader.read(&live)).len(), 1_700);
 }

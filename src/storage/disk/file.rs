@@ -74,9 +74,14 @@ impl RealFile {
         if let Some(file) = self.shelf.get(self.number) {
             return Ok(file);
         }
-        let file =
-            with_descriptors(&self.shelf, || open_file(self.root.clone(), &self.path, self.access)).map(Arc::new)?;
+        let found = with_descriptors(&self.shelf, || open_file(self.root.clone(), &self.path, self.access));
+        let file = found.map(Arc::new).inspect_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                self.shelf.note_missed();
+            }
+        })?;
         if identity(&file)? != self.identity {
+            self.shelf.note_missed();
             return Err(io::Error::new(io::ErrorKind::NotFound, format!("`{}` is another file by now", self.path)));
         }
         self.shelf.put(self.number, file.clone());

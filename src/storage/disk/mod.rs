@@ -268,6 +268,10 @@ impl Storage for RealDisk {
         true
     }
 
+    fn has_missed_a_file(&self) -> bool {
+        self.shelf.take_missed()
+    }
+
     fn describe(&self) -> String {
         self.path.display().to_string()
     }

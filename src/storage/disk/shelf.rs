@@ -1,6 +1,6 @@
 //! Things that are open, a bounded number of them: the one that was not used for longest is closed for another.
 
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::sync::{Arc, AtomicU32, AtomicU64, Mutex, Ordering};
 use std::collections::VecDeque;
 
 /// Keeps things open for whoever uses them again. Each is known by a number that its user was given.
@@ -10,11 +10,13 @@ pub(super) struct Shelf<T> {
     things: Mutex<VecDeque<(u64, Arc<T>)>>,
     next_number: AtomicU64,
     limit: usize,
+    /// How many were closed and not found again when they were wanted.
+    missed: AtomicU32,
 }
 
 impl<T> Shelf<T> {
     pub(super) fn new(limit: usize) -> Shelf<T> {
-        Shelf { things: Mutex::new(VecDeque::new()), next_number: AtomicU64::new(0), limit }
+        Shelf { things: Mutex::default(), next_number: AtomicU64::new(0), limit, missed: AtomicU32::new(0) }
     }
 
     /// A number for something that may be put here.
@@ -49,6 +51,16 @@ impl<T> Shelf<T> {
         let closed = found.and_then(|found| things.remove(found));
         drop(things);
         drop(closed);
+    }
+
+    /// Notes that something was closed and is not found again.
+    pub(super) fn note_missed(&self) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether anything was not found again since this was asked last.
+    pub(super) fn take_missed(&self) -> bool {
+        self.missed.swap(0, Ordering::Relaxed) != 0
     }
 
     /// Closes everything. How much there was.
