@@ -250,22 +250,35 @@ impl Pull {
 
     /// Reads up to where the store reaches, or up to the next positions that are not there.
     fn begin_round(&mut self, sight: &Sight) {
+        let is_silent = Mutant::PassesOverGaps.is_on();
+        loop {
+            let hole = self.next_hole(sight);
+            let to = hole.map_or(sight.reach, |hole| Position::new(hole.range.first.get() - 1));
+            let mut read = sight.read().after(self.given).to(to).matching_shared(&self.query);
+            if self.skips_lost || is_silent {
+                read = read.skipping_lost();
+            }
+            if let Some(since) = self.since {
+                read = read.since(since);
+            }
+            let events = read.into_iter();
+            // IMPORTANT: what was removed between the look for a hole and the beginning of the read is neither read nor told.
+            if self.next_hole(sight) == hole {
+                self.round = Some(Box::new(Round { events, to, hole, given: 0 }));
+                return;
+            }
+        }
+    }
+
+    /// The next positions that are not there, and are told of.
+    fn next_hole(&self, sight: &Sight) -> Option<Hole> {
         let is_passable = |hole: &Hole| hole.kind.is_meant() || self.skips_lost;
         let hole = sight.first_hole(self.given, self.thinned).filter(is_passable);
-        let is_silent = Mutant::PassesOverGaps.is_on();
-        let hole = hole.filter(|_| !is_silent).map(|hole| Hole {
+        let hole = hole.filter(|_| !Mutant::PassesOverGaps.is_on());
+        hole.map(|hole| Hole {
             range: Range { first: after(self.given).max(hole.range.first), last: hole.range.last.min(sight.reach) },
             ..hole
-        });
-        let to = hole.map_or(sight.reach, |hole| Position::new(hole.range.first.get() - 1));
-        let mut read = sight.read().after(self.given).to(to).matching_shared(&self.query);
-        if self.skips_lost || is_silent {
-            read = read.skipping_lost();
-        }
-        if let Some(since) = self.since {
-            read = read.since(since);
-        }
-        self.round = Some(Box::new(Round { events: read.into_iter(), to, hole, given: 0 }));
+        })
     }
 
     /// Everything up to the end of the round was given, or was not asked for.
