@@ -121,6 +121,7 @@ pub use options::{Durability, MetadataField, Options, ReadMode};
 pub use store::{Status, StoreId};
 
 pub use backup::{BackupInfo, BackupPlan, BackupReport, RestoreReport, Until, plan_restore, restore, verify_backup};
+pub use compaction::{BackgroundCompaction, CompactionPolicy};
 pub use compaction::{Compacted, Compaction, CompactionPlan, CompactionProgress};
 pub use compaction::{Going, LeftBecause, SegmentAct, SegmentPlan, Staying, StreamPlan};
 pub use health::{Concern, Health, Stats, Thresholds};

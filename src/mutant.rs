@@ -184,6 +184,12 @@ mutants! {
     CompactsWhatIsUnseen,
     /// Compaction has rules remove the last event of a stream.
     CompactsLastEvents,
+    /// Compaction in the background compacts whatever the policy says.
+    CompactsAgainstThePolicy,
+    /// Compaction in the background reads the log again although nothing has changed.
+    PlansWithoutNews,
+    /// That compaction in the background has failed is told to nobody.
+    TellsOfNoFailedCompaction,
     /// What compaction has removed is not noted.
     OverlooksWhatWasRemoved,
     /// A table of streams counts although it was saved before a compaction.

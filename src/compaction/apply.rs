@@ -1,6 +1,7 @@
 //! Doing what was planned, one row of segments after the other.
 
 use super::judge::{Judge, Verdict};
+use super::pace::Pace;
 use super::planned::CompactionPlan;
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::format::{Kind, RecordView};
@@ -56,8 +57,15 @@ impl CompactionPlan {
     /// # Errors
     ///
     /// Those of [`apply`](Self::apply).
-    pub fn apply_while(
+    pub fn apply_while(&self, watch: impl FnMut(CompactionProgress) -> ControlFlow<()>) -> Result<Compacted, Error> {
+        let mut pace = Pace::by_hand(&self.link.store()?, self.bytes_per_second);
+        self.apply_at(&mut pace, watch)
+    }
+
+    /// The same at a pace.
+    pub(super) fn apply_at(
         &self,
+        pace: &mut Pace<'_>,
         mut watch: impl FnMut(CompactionProgress) -> ControlFlow<()>,
     ) -> Result<Compacted, Error> {
         let store = self.link.store()?;
@@ -77,6 +85,8 @@ impl CompactionPlan {
         for row in &self.rows {
             let mut thinning = Thinning {
                 plan: self,
+                store: &store,
+                pace,
                 judge: &mut judge,
                 error: None,
                 is_over: false,
@@ -146,8 +156,10 @@ fn forget(store: &EventStore, judge: &Judge) -> Result<(), Error> {
 }
 
 /// Leaves out what goes by the plan, and by what was decided since.
-struct Thinning<'a> {
+struct Thinning<'a, 'p> {
     plan: &'a CompactionPlan,
+    store: &'a EventStore,
+    pace: &'a mut Pace<'p>,
     judge: &'a mut Judge,
     error: Option<Error>,
     is_over: bool,
@@ -155,7 +167,7 @@ struct Thinning<'a> {
     watch: &'a mut dyn FnMut(CompactionProgress) -> ControlFlow<()>,
 }
 
-impl Keeper for Thinning<'_> {
+impl Keeper for Thinning<'_, '_> {
     fn keeps(&mut self, record: &RecordView<'_>) -> bool {
         if record.header.kind != Kind::Event {
             return self.judge.keeps_fact(record);
@@ -173,7 +185,8 @@ impl Keeper for Thinning<'_> {
 
     fn wrote(&mut self, bytes: usize) -> bool {
         self.progress.bytes_written += bytes as u64;
-        self.is_over = self.error.is_some() || (self.watch)(*self.progress).is_break();
+        let goes_on = self.error.is_none() && self.pace.goes_on(self.store, bytes as u64);
+        self.is_over = !goes_on || (self.watch)(*self.progress).is_break();
         !self.is_over
     }
 }

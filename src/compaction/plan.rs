@@ -1,8 +1,9 @@
 //! Finding out what a compaction comes to.
 
 use super::judge::{Forced, Judge, Verdict};
+use super::pace::Pace;
 use super::planned::{CompactionPlan, LeftBecause, SegmentAct, SegmentPlan, StreamPlan};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::format::Kind;
 use crate::name::StreamName;
 use crate::position::Version;
@@ -19,6 +20,7 @@ pub struct Compaction {
     forced: Forced,
     /// A segment is written anew where so many hundredths of it go.
     share: u8,
+    bytes_per_second: Option<u64>,
 }
 
 /// So many hundredths of a segment go before it is written anew, where nothing else is said.
@@ -46,7 +48,7 @@ impl EventStore {
     /// # Ok::<(), scorebook::Error>(())
     /// ```
     pub fn compaction(&self) -> Compaction {
-        Compaction { store: self.clone(), forced: Forced::default(), share: SHARE }
+        Compaction { store: self.clone(), forced: Forced::default(), share: SHARE, bytes_per_second: None }
     }
 }
 
@@ -69,6 +71,16 @@ impl Compaction {
         Compaction { share: 0, ..self }
     }
 
+    /// Reads at most so many bytes a second while it is planned, and writes at most so many while that is done; 0 counts as 1.
+    /// Default: as fast as it goes.
+    pub fn bytes_per_second(self, bytes: u64) -> Compaction {
+        Compaction { bytes_per_second: Some(bytes), ..self }
+    }
+
+    pub(super) fn forced(self, forced: Forced) -> Compaction {
+        Compaction { forced, ..self }
+    }
+
     /// Finds out what is to be done. Reads the whole log, and changes nothing: a store that is open for reading only can be asked,
     /// too.
     ///
@@ -78,13 +90,20 @@ impl Compaction {
     /// * [`Poisoned`](crate::ErrorKind::Poisoned): a write or sync failed before.
     /// * [`Io`](crate::ErrorKind::Io), [`Closed`](crate::ErrorKind::Closed).
     pub fn plan(&self) -> Result<CompactionPlan, Error> {
+        let planned = self.plan_at(&mut Pace::by_hand(&self.store, self.bytes_per_second))?;
+        planned.ok_or_else(|| Error::new(ErrorKind::Closed, "planning a compaction: the store was closed meanwhile"))
+    }
+
+    /// The same at a pace; none where it was told to end.
+    pub(super) fn plan_at(&self, pace: &mut Pace<'_>) -> Result<Option<CompactionPlan>, Error> {
         let now = self.store.clock();
         let mut judge = Judge::new(&self.store, self.forced, now)?;
         let ended = self.store.ended_segments()?;
-        let mut scan = Scan { judge: &mut judge, streams: Vec::new(), window: Vec::new() };
+        let mut scan = Scan { store: &self.store, judge: &mut judge, pace, streams: Vec::new(), window: Vec::new() };
         let mut segments = Vec::new();
         for segment in &ended {
-            segments.push(scan.segment(segment)?);
+            let Some(planned) = scan.segment(segment)? else { return Ok(None) };
+            segments.push(planned);
         }
         let Scan { streams: found, .. } = scan;
         let (mut streams, mut truncations) = (BTreeMap::new(), Vec::new());
@@ -101,23 +120,34 @@ impl Compaction {
             streams.insert(name, StreamPlan { begins_with: begins, ..of_stream.plan.clone() });
         }
         truncations.sort();
-        let rows = self.rows(&ended, &mut segments);
+        let (rows, room) = self.rows(&ended, &mut segments);
         // What may go of these stays, so it is none of what becomes of the streams.
-        let mut scan = Scan { judge: &mut judge, streams: Vec::new(), window: Vec::new() };
+        let mut scan = Scan { store: &self.store, judge: &mut judge, pace, streams: Vec::new(), window: Vec::new() };
         for segment in self.store.unended_segments()? {
-            segments.push(SegmentPlan { act: SegmentAct::Leave(LeftBecause::Active), ..scan.segment(&segment)? });
+            let Some(planned) = scan.segment(&segment)? else { return Ok(None) };
+            segments.push(SegmentPlan { act: SegmentAct::Leave(LeftBecause::Active), ..planned });
         }
-        let (link, forced) = (self.store.link(), self.forced);
-        Ok(CompactionPlan { link, forced, now, judge: Mutex::new(judge), segments, streams, rows, truncations })
+        Ok(Some(CompactionPlan {
+            link: self.store.link(),
+            forced: self.forced,
+            bytes_per_second: self.bytes_per_second,
+            now,
+            judge: Mutex::new(judge),
+            segments,
+            streams,
+            rows,
+            room,
+            truncations,
+        }))
     }
 
-    /// Which segments are written anew, in rows that become one each.
-    fn rows(&self, ended: &[Arc<Segment>], plans: &mut [SegmentPlan]) -> Vec<Vec<Arc<Segment>>> {
+    /// Which segments are written anew, in rows that become one each; and how many bytes stay of the largest row.
+    fn rows(&self, ended: &[Arc<Segment>], plans: &mut [SegmentPlan]) -> (Vec<Vec<Arc<Segment>>>, u64) {
         let limit = u64::from(self.store.segment_bytes_max());
         let is_due =
             |plan: &SegmentPlan| 0 < plan.bytes_going && plan.bytes * u64::from(self.share) <= plan.bytes_going * 100;
         let is_small = |plan: &SegmentPlan| plan.bytes_staying() < limit / SMALL_PART;
-        let mut rows = Vec::new();
+        let (mut rows, mut room) = (Vec::new(), 0);
         let mut begin = 0;
         while begin < plans.len() {
             let (mut end, mut bytes) = (begin, 0);
@@ -133,19 +163,25 @@ impl Compaction {
                 let act = SegmentAct::Rewrite { row: end - begin };
                 plans[begin..end].iter_mut().for_each(|plan| plan.act = act);
                 rows.push(ended[begin..end].to_vec());
+                room = room.max(bytes);
             }
             begin = end.max(begin + 1);
         }
-        rows
+        (rows, room)
     }
 }
 
 /// A segment of which less than this part of the largest stays is made one with its neighbours.
 const SMALL_PART: u64 = 4;
 
+/// So much is read at a time.
+const PIECE: u64 = 1024 * 1024; // 1 MiB
+
 /// What is found of the records of segments.
-struct Scan<'a> {
+struct Scan<'a, 'p> {
+    store: &'a EventStore,
     judge: &'a mut Judge,
+    pace: &'a mut Pace<'p>,
     /// By number.
     streams: Vec<OfStream>,
     /// Room to read into.
@@ -162,13 +198,19 @@ struct OfStream {
     has_staying: bool,
 }
 
-impl Scan<'_> {
-    fn segment(&mut self, segment: &Segment) -> Result<SegmentPlan, Error> {
+impl Scan<'_, '_> {
+    /// What becomes of a segment; none where it was told to end.
+    fn segment(&mut self, segment: &Segment) -> Result<Option<SegmentPlan>, Error> {
         // That of an active one moves on.
         let end = segment.end();
         let mut plan = SegmentPlan::of_nothing(segment, end);
         let mut batches = Batches::of(segment, end, &mut self.window);
+        let mut piece = 0;
         while let Some(batch) = batches.next()? {
+            piece += u64::from(batch.header.length);
+            if PIECE <= piece && !self.pace.goes_on(self.store, std::mem::take(&mut piece)) {
+                return Ok(None);
+            }
             for record in batch.records().filter(|record| record.header.kind == Kind::Event) {
                 plan.events += 1;
                 let len = record.bytes.len() as u64;
@@ -202,6 +244,6 @@ impl Scan<'_> {
             0 => LeftBecause::NothingGoes,
             _ => LeftBecause::TooLittleGoes,
         });
-        Ok(plan)
+        Ok(self.pace.goes_on(self.store, piece).then_some(plan))
     }
 }

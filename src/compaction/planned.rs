@@ -17,6 +17,7 @@ use std::fmt;
 pub struct CompactionPlan {
     pub(super) link: StoreLink,
     pub(super) forced: Forced,
+    pub(super) bytes_per_second: Option<u64>,
     /// When it was made.
     pub(super) now: Timestamp,
     pub(super) judge: Mutex<Judge>,
@@ -24,6 +25,8 @@ pub struct CompactionPlan {
     pub(super) streams: BTreeMap<StreamName, StreamPlan>,
     /// Rows of segments, each of which becomes one.
     pub(super) rows: Vec<Vec<Arc<Segment>>>,
+    /// How many bytes stay of the largest of them.
+    pub(super) room: u64,
     /// Streams that begin later from then on.
     pub(super) truncations: Vec<(StreamName, Version)>,
 }

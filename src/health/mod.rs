@@ -177,6 +177,11 @@ pub enum Concern {
         /// What is wrong with it.
         fault: SnapshotFault,
     },
+    /// Compaction in the background has failed, and is tried again.
+    CompactionFailed {
+        /// What had failed.
+        why: String,
+    },
     /// A consumer has set events aside.
     Parked {
         /// The name of the consumer.
@@ -230,6 +235,8 @@ impl EventStore {
         concerns.extend(behind.map(|time| Concern::ClockBehind { time }));
         let passed_over = self.passed_over_snapshots().into_iter();
         concerns.extend(passed_over.map(|over| Concern::SnapshotPassedOver { path: over.path, fault: over.fault }));
+        let failed = self.background_compaction().and_then(|background| background.failure().map(ToString::to_string));
+        concerns.extend(failed.map(|why| Concern::CompactionFailed { why }));
         for info in consumers {
             let name = || info.name().to_owned();
             match info.health() {
@@ -311,6 +318,7 @@ impl fmt::Display for Concern {
             Concern::ConsumerBehind { name, events, time } => {
                 write!(f, "consumer {name} is {events} positions and {} s behind", time.as_secs())
             }
+            Concern::CompactionFailed { why } => write!(f, "compaction in the background has failed: {why}"),
             Concern::Parked { name, events } => write!(f, "consumer {name} has parked {events} events"),
         }
     }

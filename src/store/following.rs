@@ -134,6 +134,11 @@ impl StoreLink {
         shared.map(|shared| EventStore { shared }).ok_or_else(closed)
     }
 
+    /// Whether there are more handles than one.
+    pub(crate) fn is_held_by_others(&self) -> bool {
+        1 < self.shared.strong_count()
+    }
+
     pub(crate) fn seat(&self) -> Seat {
         Seat::new(self.audience.clone())
     }

@@ -39,6 +39,7 @@ mod standing;
 mod streams;
 mod threads;
 mod trail;
+mod turning;
 mod view;
 mod wanted;
 mod writer;
@@ -67,6 +68,7 @@ pub(crate) use info::{Counted, KnownOfLog, Sizes};
 pub(crate) use open::StoreParts;
 pub(crate) use rewriting::Decided;
 pub(crate) use snapshots::{Looked, Sought};
+pub(crate) use turning::WhatCompactionTurnsOn;
 
 use crate::error::{AppendError, Error, ErrorKind};
 use crate::event::{EventId, NewEvent, RecordedEvent};

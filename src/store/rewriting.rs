@@ -183,7 +183,7 @@ impl Rewriting {
         }
     }
 
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::Acquire) != 0
     }
 }

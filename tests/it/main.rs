@@ -40,6 +40,7 @@ mod bus;
 #[allow(dead_code, unreachable_pub, reason = "it is built here, and run as a command")]
 mod cli;
 mod compaction;
+mod compaction_background;
 mod compaction_beside;
 mod compaction_crash;
 mod compaction_keys;
