@@ -18,7 +18,8 @@ pub(super) fn readable<'a>(view: &'a View, name: &StreamName) -> Result<(&'a Str
         return Err(error);
     }
     let stream = view.table.visible(name.as_str());
-    let version = stream.map_or(Version::NONE, Stream::version);
+    // What came behind a deletion may have been removed since.
+    let version = last_version(stream, fate);
     if let Some(deleted) = fate.and_then(|fate| fate.deleted.as_ref()).filter(|deleted| version <= deleted.last) {
         let act = format!("reading stream {name}: it was deleted{}", because(&deleted.reason));
         return Err(Error::new(ErrorKind::Deleted, act));
@@ -39,7 +40,13 @@ pub(super) fn is_readable(view: &View, stream: &Stream) -> bool {
     fates.is_empty()
         || fates
             .get(view.table.name(stream))
-            .is_none_or(|fate| fate.ended.is_none() && !fate.is_deleted_at(stream.version()))
+            .is_none_or(|fate| fate.ended.is_none() && !fate.is_deleted_at(last_version(Some(stream), Some(fate))))
+}
+
+/// The version of the last event a stream had, also where that was removed.
+pub(super) fn last_version(stream: Option<&Stream>, fate: Option<&Fate>) -> Version {
+    let had = fate.map_or(Version::NONE, |fate| fate.version);
+    stream.map_or(Version::NONE, Stream::version).max(had)
 }
 
 fn finished(name: &StreamName, fate: &Fate) -> Option<Error> {

@@ -1,7 +1,7 @@
 //! Asking about streams.
 
 use super::EventStore;
-use super::standing::{is_readable, readable};
+use super::standing::{is_readable, last_version, readable};
 use super::trail::{Stretch, Trail};
 use super::view::{Indexed, SharedView, View};
 use crate::error::{Error, ErrorKind};
@@ -132,8 +132,8 @@ impl EventStore {
         match view.table.holes().doubt_behind(last) {
             Some(hole) => Err(super::read::in_hole(stream, &hole)),
             None => {
-                let had = view.table.fates().get(stream.as_str()).map_or(Version::NONE, |fate| fate.version);
-                Ok(known.map_or(Version::NONE, Stream::version).max(had))
+                let fate = view.table.fates().get(stream.as_str());
+                Ok(last_version(known, fate))
             }
         }
     }
@@ -253,8 +253,8 @@ struct Draft {
     name: StreamName,
     extent: Extent,
     first_version: Version,
-    /// That of the last event it had, where that was removed.
-    had: Version,
+    /// That of the last event it had.
+    version: Version,
     indexed: Arc<Vec<Indexed>>,
 }
 
@@ -264,7 +264,7 @@ impl Draft {
         let fate = view.table.fates().get(name);
         let first_version = fate.map_or(Version::FIRST, Fate::first);
         Draft {
-            had: fate.map_or(Version::NONE, |fate| fate.version),
+            version: last_version(Some(stream), fate),
             name: StreamName::trusted(name.into()),
             extent: *stream.extent(),
             first_version,
@@ -297,7 +297,7 @@ impl Draft {
             first_time: first.event(0)?.time(),
             last_time: last_event.time(),
             name: self.name,
-            version: version.max(self.had),
+            version: self.version,
             first_version: self.first_version,
             count: events,
             first_position,

@@ -1,6 +1,8 @@
 //! Faults that were found, each as a small test that tells its story.
 
-use super::support::{Home, add, check_says, events, kilobyte, name, numbers, small_segments, wherever_it_lasts};
+use super::support::{
+    Home, add, check_says, events, eventually, kilobyte, name, numbers, small_segments, wherever_it_lasts,
+};
 use crate::model::{Operation, Part, World, append, options, part, seed, write};
 use scorebook::testing::{
     CrashChoice, DiskFault, DiskOperation, SimulatedDisk, SyncFailure, backup_simulated, restore_simulated,
@@ -214,6 +216,30 @@ fn a_stream_goes_on_from_the_version_it_had_and_says_so() {
     assert_eq!(receipt.of(&a).map(|of| of.first_version().get()), Some(6));
 }
 
+/// A stream was deleted and begun anew. When all that had come behind was removed, it was said to be deleted, although whoever
+/// appended was told that it is there.
+#[test]
+fn a_stream_that_was_begun_anew_is_not_deleted_when_nothing_is_left_of_it() {
+    let disk = SimulatedDisk::new(1);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    let a = name("game-1");
+    add(&store, &a, events(1..4));
+    store.delete(&a, ExpectedVersion::Any, "a mistake").wait().expect("it is deleted");
+    add(&store, &a, events(4..6));
+    (0..40).for_each(|number| drop(add(&store, &name("game-2"), [kilobyte(number)])));
+    store.truncate_before(&a, Version::new(6)).wait().expect("it begins later");
+    store.compaction().thoroughly().with_last_events().plan().expect("a plan").apply().expect("it is done");
+    let check = |store: &EventStore| {
+        let error = store.read(&a).into_iter().next().expect("an answer").expect_err("nothing is left");
+        check_says(&error, ErrorKind::BelowFloor, &["begins with version 6"]);
+        assert!(store.exists(&a).expect("an answer"));
+    };
+    check(&store);
+    store.close().expect("it closes");
+    crate::model::forget_derived(&disk);
+    check(&small_segments().open_simulated(&disk).expect("it opens"));
+}
+
 /// A process that reads had a log in mind that another one has compacted since. A backup that it took into the directory of a
 /// later one put back what was removed.
 #[test]
@@ -226,14 +252,16 @@ fn a_backup_by_a_reader_from_before_a_compaction_brings_nothing_back() {
         }
         store.flush().expect("flushed");
         let reader = home.read_only().expect("it can be read");
-        assert_eq!(numbers(reader.read(&over)).len(), 30);
+        eventually("it sees all of it", || reader.head().is_ok_and(|head| head.get() == 60));
         store.tombstone(&over, ExpectedVersion::Any, "asked to be forgotten").wait().expect("it is finished");
         (0..40).for_each(|number| drop(add(&store, &live, [kilobyte(number)])));
         store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
         store.flush().expect("flushed");
         let backup = SimulatedDisk::new(2);
         backup_simulated(&store, &backup).expect("a backup");
-        backup_simulated(&reader, &backup).expect("another one");
+        let head = store.head().expect("a head");
+        // How far the log reaches is told to other processes off the path of appends.
+        eventually("another one", || backup_simulated(&reader, &backup).is_ok_and(|by| by.info().position() == head));
         let restored = SimulatedDisk::new(3);
         restore_simulated(&backup, &restored, Until::Everything).expect("it is restored");
         let restored = small_segments().open_simulated(&restored).expect("it opens");
@@ -255,7 +283,7 @@ fn a_reader_that_does_not_find_a_segment_again_looks_for_what_stands_for_it() {
     store.flush().expect("flushed");
     let options = EventStore::options().read_mode(ReadMode::Positioned);
     let reader = options.open_read_only(home.path()).expect("it can be read");
-    assert_eq!(numbers(reader.read_all()).len(), 2_700);
+    eventually("it sees all of it", || numbers(reader.read_all()).len() == 2_700);
     store.tombstone(&over, ExpectedVersion::Any, "over").wait().expect("it is finished");
     store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
     // Whoever is in the middle of it, or looks for the first time since, may be told that a file is gone.
