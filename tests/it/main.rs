@@ -97,6 +97,7 @@ mod kit;
 #[cfg(feature = "cli")]
 mod leaderboard;
 mod lies;
+mod mixes;
 #[path = "../model/mod.rs"]
 mod model;
 mod modelling;

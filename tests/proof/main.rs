@@ -58,6 +58,20 @@ enum Lane {
         #[command(flatten)]
         amount: Amount,
     },
+    /// Deletions, rules, compactions, backups, restores, crashes and faults in one history, with everybody who follows it,
+    /// compared with a model.
+    Mixes {
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// Decisions and a compaction behind a random history, stopped at every operation, one and two deep.
+    Keeping {
+        #[command(flatten)]
+        amount: Amount,
+        /// Fewer operations and states, by seed. Such a run is not recorded.
+        #[arg(long, conflicts_with = "record")]
+        sample: bool,
+    },
     /// Every bit, cut, sector, record, segment and file of several stores is changed, one at a time and several at once.
     Damage {
         #[command(flatten)]
@@ -138,6 +152,8 @@ fn main() -> ExitCode {
         Lane::Errors { amount, stories } => simulated::errors(amount.extent(), stories),
         Lane::Operations { amount } => simulated::operations(amount.extent()),
         Lane::Consumers { amount } => simulated::consumers(amount.extent()),
+        Lane::Mixes { amount } => simulated::mixes(amount.extent()),
+        Lane::Keeping { amount, sample } => simulated::keeping(amount.extent(), sample),
         Lane::Damage { amount } => damage::damage(amount.extent()),
         Lane::Kills { amount } => kills::kills(amount.extent()),
         Lane::Shutdowns { amount } => filesystems::cuts(amount.extent(), filesystems::Below::FileSystem),

@@ -1,8 +1,8 @@
-//! The lanes on the simulated disk: crashes, failing operations, random operations, a consumer.
+//! The lanes on the simulated disk: crashes, failing operations, random operations, a consumer, everything at once.
 
 use crate::model::{
-    Chance, Consuming, Failure, Operation, Story, Thoroughness, World, fail_and_look, failures_of, followings,
-    operations_of, operations_of_following, stop_and_follow, stop_and_look, stories,
+    Chance, Consuming, Failure, Mixing, Operation, Stopping, Story, Thoroughness, World, fail_and_look, failures_of,
+    followings, operations_of, operations_of_following, stop_and_follow, stop_and_look, stories,
 };
 use crate::run::{Extent, Run};
 
@@ -95,5 +95,26 @@ pub(crate) fn consumers(extent: Extent) -> bool {
         }
         Some(STEPS)
     });
+    run.end()
+}
+
+/// How many steps a history of everything at once has.
+const MIXED: u64 = 250;
+
+/// Everything at once. A piece of work is one history.
+pub(crate) fn mixes(extent: Extent) -> bool {
+    let run = Run::new("mixes", "steps", extent);
+    run.spread(|number| {
+        Mixing::new(extent.seed.wrapping_mul(1_000_003).wrapping_add(number)).run(MIXED);
+        Some(MIXED)
+    });
+    run.end()
+}
+
+/// Decisions and compactions, stopped at every operation. A piece of work is one history, and what comes behind it.
+pub(crate) fn keeping(extent: Extent, is_sample: bool) -> bool {
+    let how = if is_sample { Stopping::SAMPLE } else { Stopping::FULL };
+    let run = Run::new("keeping", "states", extent);
+    run.spread(|number| Some(how.everywhere(extent.seed.wrapping_mul(1_000_003).wrapping_add(number))));
     run.end()
 }
