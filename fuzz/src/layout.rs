@@ -173,3 +173,14 @@ pub(crate) fn sequence_of(path: &str) -> Option<u32> {
     let sequence = path.strip_prefix("log/")?.strip_suffix(".log")?.parse().ok().filter(|sequence| *sequence != 0)?;
     (segment_path(sequence) == path).then_some(sequence)
 }
+
+/// The same, also of a segment that compaction wrote, whose generation stands behind it.
+pub(crate) fn sequence_of_any(path: &str) -> Option<u32> {
+    let (name, generation) =
+        path.strip_suffix(".log")?.rsplit_once('-').map_or((path, None), |(name, generation)| (name, Some(generation)));
+    match generation {
+        None => sequence_of(path),
+        Some(generation) if generation.bytes().all(|byte| byte.is_ascii_digit()) => sequence_of(&format!("{name}.log")),
+        Some(_) => None,
+    }
+}

@@ -6,7 +6,7 @@
 
 use crate::layout::{
     ALIGNMENT, POSITION_MAX, SECTOR, Salt, batch, batches, footer, i64_at, kind, live, plain, preamble, put, record,
-    sequence_of, u16_at, u32_at, u64_at,
+    sequence_of_any, u16_at, u32_at, u64_at,
 };
 use std::collections::{BTreeMap, HashMap};
 use xxhash_rust::xxh3::xxh3_128;
@@ -42,7 +42,7 @@ pub(crate) fn seal(files: &mut BTreeMap<String, Vec<u8>>, mend: Mend) {
     let mut log = Log::default();
     // In the order of their names, which is that of their numbers.
     for (path, bytes) in files.iter_mut() {
-        if let Some(sequence) = sequence_of(path) {
+        if let Some(sequence) = sequence_of_any(path) {
             log.seal_segment(sequence, bytes, mend);
         } else if path == "live" {
             for slot in bytes.chunks_exact_mut(SECTOR).filter(|slot| slot.starts_with(live::MAGIC)) {

@@ -1,7 +1,7 @@
 //! What the corpus began with: real logs, written down as images. `cargo fuzz cmin` then keeps what is worth keeping.
 
 use crate::image::Image;
-use crate::layout::{SECTOR, segment_path};
+use crate::layout::{SECTOR, segment_path, sequence_of};
 use crate::look::options;
 use scorebook::testing::{SimulatedDisk, salvage_simulated};
 use scorebook::{
@@ -39,6 +39,9 @@ fn stores() -> Vec<(String, Files)> {
     stores.push(("damaged".to_owned(), damaged.contents()));
     stores.push(("salvaged".to_owned(), salvaged.contents()));
     stores.push(("rolled".to_owned(), rolled().contents()));
+    stores.push(("compacted".to_owned(), compacted().contents()));
+    // What is derived is left out: an image has few files.
+    stores.iter_mut().for_each(|(_, files)| files.retain(|path, _| path.ends_with(".log") || path == "live"));
     stores
 }
 
@@ -109,6 +112,26 @@ fn rolled() -> SimulatedDisk {
     disk
 }
 
+/// A segment that stands for several, and the last two. Like the golden directory of that name, in
+/// fewer bytes.
+fn compacted() -> SimulatedDisk {
+    let disk = SimulatedDisk::new(8);
+    let store = options().open_simulated(&disk).expect("a store");
+    for number in 0..8_u8 {
+        append(&store, "a", NewEvent::bytes("t", [number]).tag("k", number));
+        append(&store, "b", NewEvent::bytes("t", [number]));
+        if number % 3 == 2 {
+            // Zeros are worth no bytes here.
+            append(&store, "c", NewEvent::bytes("t", vec![0; 31_000]));
+        }
+    }
+    store.truncate_before(&stream("b"), Version::new(4)).wait().expect("it begins later");
+    store.tombstone(&stream("c"), ExpectedVersion::Any, "").wait().expect("it is finished");
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    store.close().expect("nothing fails");
+    disk
+}
+
 /// Lines that mean something to the import, and some that mean nothing.
 fn inputs() -> Vec<String> {
     let history = fs::read_to_string(root().join("../tests/data/history.ndjson")).expect("the history");
@@ -152,6 +175,15 @@ fn write_the_seeds() {
         for (path, bytes) in facts.iter().filter(|(path, _)| path.starts_with("log/")) {
             let alone = Files::from([(path.clone(), bytes.clone())]);
             let number = path.trim_end_matches(".log").trim_start_matches("log/0");
+            let end = bytes.iter().rposition(|byte| *byte != 0).map_or(SECTOR, |last| (last + 8) & !7);
+            let batches = &bytes[SECTOR..end.clamp(SECTOR, bytes.len() - SECTOR).min(SECTOR + 3_000)];
+            write("record", &format!("{name}-{number}"), &[&[1][..], batches].concat());
+            write("record", &format!("{name}-{number}-preamble"), &[&[0][..], &bytes[..SECTOR]].concat());
+            write("record", &format!("{name}-{number}-footer"), &[&[0][..], &bytes[bytes.len() - SECTOR..]].concat());
+            if sequence_of(path).is_none() {
+                // What compaction wrote is no segment by itself.
+                continue;
+            }
             let written = Image::written(&alone, 3);
             // The same content in segment 1, which has no other before it; numbers and chain follow.
             let content =
@@ -169,11 +201,6 @@ fn write_the_seeds() {
                 write("segment", &format!("{name}-sealed"), &Image::written(&alone, 1));
                 write("segment", &format!("{name}-numbered"), &Image::written(&alone, 2));
             }
-            let end = bytes.iter().rposition(|byte| *byte != 0).map_or(SECTOR, |last| (last + 8) & !7);
-            let batches = &bytes[SECTOR..end.clamp(SECTOR, bytes.len() - SECTOR).min(SECTOR + 3_000)];
-            write("record", &format!("{name}-{number}"), &[&[1][..], batches].concat());
-            write("record", &format!("{name}-{number}-preamble"), &[&[0][..], &bytes[..SECTOR]].concat());
-            write("record", &format!("{name}-{number}-footer"), &[&[0][..], &bytes[bytes.len() - SECTOR..]].concat());
         }
         if let Some(live) = files.get("live") {
             write("record", &format!("{name}-live"), &[&[0][..], live].concat());
