@@ -87,11 +87,11 @@ pub use time::Timestamp;
 
 pub use error::{AppendError, Conflict, Error, ErrorKind};
 
-pub use modelling::{Aggregate, AggregateStream, At, EventContext, Loaded, OnUnknown};
+pub use modelling::{Aggregate, AggregateStream, At, EventContext, Loaded, OnFloor, OnUnknown};
 pub use modelling::{Decision, ExecuteError, Executed, Executing, Execution, Together};
 pub use modelling::{Fold, OnQuery, OnSeveral, OnStream};
 
-pub use modelling::Snapshots;
+pub use modelling::{Carrying, Snapshots};
 pub use snapshot::{SnapshotFault, SnapshotSource};
 pub use store::{SnapshotCheck, SnapshotInfo, SnapshotOutcome};
 
@@ -127,8 +127,8 @@ pub use compaction::{Going, LeftBecause, SegmentAct, SegmentPlan, Staying, Strea
 pub use health::{Concern, Health, Stats, Thresholds};
 pub use inspect::{RebuiltIndex, SalvageReport, StoreInfo, VerifyReport, inspect, rebuild_index, salvage, verify};
 pub use observe::{Activity, CompactionStats, Timing};
+pub use store::{CarriedState, Hold, NewState, Standing, StreamMetadata};
 pub use store::{ExactEvent, ExactFact, ExactImport, ExactRecord, ExactSnapshot, Export, ExportedRecord, Imported};
-pub use store::{Hold, Standing, StreamMetadata};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

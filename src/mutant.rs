@@ -228,6 +228,16 @@ mutants! {
     LetsAnOlderStateReplaceANewer,
     /// A state is begun with a snapshot of what was deleted since.
     ResumesWhatWasDeleted,
+    /// A state that is carried in the log counts although what is in it was deleted since.
+    CarriesWhatWasDeleted,
+    /// Where a state that is carried in the log stands is not noted anew when its segment is written anew.
+    LosesSightOfAState,
+    /// The carried state of a stream stays when the stream is finished.
+    KeepsStatesOfTheFinished,
+    /// A carried state is taken for that of whichever fold and schema is asked for.
+    TakesAnyStateForItsOwn,
+    /// A snapshot from before a stream began later counts more than the state it carries.
+    TrustsASnapshotMoreThanTheLog,
     /// Live handlers of one event are called as they were added, whatever their order.
     CallsHandlersAsTheyWereAdded,
     /// Where a live handler fails, those behind it are not called with the event.

@@ -419,8 +419,14 @@ impl Log {
                 expect(is_possible && u64_at(body, 8) != 0, "what is said about a stream")
             }
             _ => {
-                expect(text.is_empty() && (body.len() == 16 || (carries && 16 < body.len())), "a truncation")?;
-                expect((1..=version + 1).contains(&u64_at(body, 8)), "where a stream begins")
+                expect(16 <= body.len() && (1..=version + 1).contains(&u64_at(body, 8)), "where a stream begins")?;
+                if !carries {
+                    return expect(text.is_empty() && body.len() == 16, "a truncation");
+                }
+                expect(32 <= body.len() && record[record::CODEC] != 0, "a state")?;
+                let [first, position] = [u64_at(body, 8), u64_at(body, 16)];
+                expect(2 <= first && first - 1 <= position && position < self.next, "the last event in a state")?;
+                expect(NewEvent::bytes(text, []).fault().is_none(), "the name of a fold")
             }
         }
     }

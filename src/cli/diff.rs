@@ -5,7 +5,7 @@ use crate::cli::at::At;
 use crate::cli::difference::differences;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::fold::{go_on, show_events};
-use scorebook::{StreamName, Version};
+use scorebook::StreamName;
 
 /// What differs in the state of a stream between two versions, path by path: `score.alice: 3 -> 4`.
 #[derive(clap::Args)]
@@ -30,9 +30,9 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
         let advice = show_events(tool, &store, stream, first, last)?;
         return Err(Failure::new(Exit::NotFound, advice));
     };
-    let fold = go_on(&store, stream, Version::new(0), first, fold, |_, _| Ok(()))?;
+    let fold = go_on(&store, stream, first, fold, |_, _| Ok(()))?;
     let earlier = fold.json()?;
-    let later = go_on(&store, stream, first, last, fold, |_, _| Ok(()))?.json()?;
+    let later = go_on(&store, stream, last, fold, |_, _| Ok(()))?.json()?;
     let found = if before <= after { differences(&earlier, &later) } else { differences(&later, &earlier) };
     let mut output = tool.output();
     let mut list = output.lines();

@@ -5,16 +5,35 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::read;
 use scorebook::{EventStore, Fold, RecordedEvent, StreamName, Version};
 
-/// Goes on folding a stream, after one version and up to another. Behind each event `each` gets it, with the fold.
+/// A fold with what the stream begins with that is to be folded up to a version: with nothing up to version 0.
+pub(crate) fn begin<'a>(
+    store: &EventStore,
+    stream: &StreamName,
+    last: Version,
+    mut fold: Fold<'a>,
+) -> Result<Fold<'a>, Failure> {
+    let nothing = Version::new(0);
+    if fold.version() == nothing && last != nothing {
+        fold.begin_in(store)?;
+    }
+    if last < fold.version() {
+        let text =
+            format!("stream {stream} begins with a state of version {}: there is none of {last}", fold.version());
+        return Err(Failure::new(Exit::NotFound, text));
+    }
+    Ok(fold)
+}
+
+/// Goes on folding a stream up to a version. Behind each event `each` gets it, with the fold.
 pub(crate) fn go_on<'a>(
     store: &EventStore,
     stream: &StreamName,
-    after: Version,
     last: Version,
-    mut fold: Fold<'a>,
+    fold: Fold<'a>,
     mut each: impl FnMut(&RecordedEvent, &Fold<'a>) -> Result<(), Failure>,
 ) -> Result<Fold<'a>, Failure> {
-    for event in store.read(stream).after(after).to(last) {
+    let mut fold = begin(store, stream, last, fold)?;
+    for event in store.read(stream).after(fold.version()).to(last) {
         let event = event?;
         fold.apply(&event)?;
         each(&event, &fold)?;

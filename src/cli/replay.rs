@@ -6,7 +6,7 @@ use crate::cli::compact::indented;
 use crate::cli::difference::differences;
 use crate::cli::event;
 use crate::cli::failure::{Exit, Failure, chain};
-use crate::cli::fold::{go_on, how_to_fold};
+use crate::cli::fold::{begin, go_on, how_to_fold};
 use crate::cli::game::{self, Names, Story, Told};
 use crate::cli::ndjson::quoted;
 use crate::cli::output::{List, Row, say};
@@ -18,7 +18,7 @@ use scorebook::{ErrorKind, Event, EventStore, Faults, Fold, Query, RecordedEvent
 /// last event told with the state behind it; with --step every event, and what it changed.
 ///
 /// A stream is told as a word game where this program folds it as one. Names are those that players and teams have now; times
-/// stand still while a game is held up. On a terminal that is too narrow for a table, its rows become lines. As JSON, a game is an object with all that is told to people, exact to the
+/// stand still while a game is held up. Of a game that begins with a state that the log carries, that and what came behind is folded. On a terminal that is too narrow for a table, its rows become lines. As JSON, a game is an object with all that is told to people, exact to the
 /// millisecond, and every event of --step comes with the whole state behind it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -66,9 +66,14 @@ impl Replay<'_, '_> {
         }
         match self.tool.fold(self.store, stream)? {
             None => self.events(stream, last),
-            Some(fold) if !game::is_game(&self.tool.registry, self.store, stream)? => self.states(stream, last, fold),
-            Some(fold) => self.game(stream, last, fold),
+            Some(fold) if self.is_whole_game(stream)? => self.game(stream, last, fold),
+            Some(fold) => self.states(stream, last, fold),
         }
+    }
+
+    /// Whether a stream is a game that can be told: what came before a state that it begins with is not known any more.
+    fn is_whole_game(&self, stream: &StreamName) -> Result<bool, Failure> {
+        Ok(game::is_game(&self.tool.registry, self.store, stream)? && self.store.carried_state(stream)?.is_none())
     }
 
     /// The stream that a name stands for: that of a game where there is no stream of this name, and it is a game's id, or the
@@ -115,13 +120,15 @@ impl Replay<'_, '_> {
     fn states(&mut self, stream: &StreamName, last: Version, fold: Fold<'_>) -> Result<(), Failure> {
         let Replay { arguments, store, list, .. } = self;
         // What the first event changes can only be understood by whoever was told what was there before it.
-        let tells_beginning = last == Version::new(0) || arguments.step && !arguments.whole && list.is_for_people();
+        let fold = begin(store, stream, last, fold)?;
+        let first = fold.version();
+        let tells_beginning = last == first || arguments.step && !arguments.whole && list.is_for_people();
         let mut before = fold.json()?;
         if tells_beginning {
-            list.push(&Step { event: None, before: None, state: before.clone() })?;
+            list.push(&Step { event: None, first, before: None, state: before.clone() })?;
         }
         let mut end = None;
-        let outcome = go_on(store, stream, Version::new(0), last, fold, |event, fold| {
+        let outcome = go_on(store, stream, last, fold, |event, fold| {
             if !arguments.step {
                 end = Some(event.clone());
                 return Ok(());
@@ -129,10 +136,10 @@ impl Replay<'_, '_> {
             let state = fold.json()?;
             let before = std::mem::replace(&mut before, state.clone());
             let before = (!arguments.whole).then_some(before);
-            list.push(&Step { event: Some(event.clone()), before, state })
+            list.push(&Step { event: Some(event.clone()), first, before, state })
         });
         outcome.and_then(|fold| match end {
-            Some(event) => list.push(&Step { event: Some(event), before: None, state: fold.json()? }),
+            Some(event) => list.push(&Step { event: Some(event), first, before: None, state: fold.json()? }),
             None => Ok(()),
         })
     }
@@ -141,7 +148,7 @@ impl Replay<'_, '_> {
         let mut story = Story::new(stream);
         let registry = &self.tool.registry;
         // What precedes a failure is told first.
-        let outcome = go_on(self.store, stream, Version::new(0), last, fold, |recorded, _| {
+        let outcome = go_on(self.store, stream, last, fold, |recorded, _| {
             story.take(recorded, &self.decoded(stream, recorded)?);
             Ok(())
         });
@@ -159,7 +166,7 @@ impl Replay<'_, '_> {
     fn moves(&mut self, stream: &StreamName, names: &Names, last: Version) -> Result<(), Failure> {
         let Some(fold) = self.tool.registry.fold(stream) else { return Ok(()) };
         let mut story = Story::new(stream);
-        let outcome = go_on(self.store, stream, Version::new(0), last, fold, |recorded, fold| {
+        let outcome = go_on(self.store, stream, last, fold, |recorded, fold| {
             let events = self.decoded(stream, recorded)?;
             story.take(recorded, &events);
             let now = if self.arguments.whole { game::now(&story, names) } else { Vec::new() };
@@ -191,6 +198,8 @@ impl Replay<'_, '_> {
 /// The state behind an event; behind none, where a stream begins.
 struct Step {
     event: Option<RecordedEvent>,
+    /// The version of the state that the stream begins with.
+    first: Version,
     /// The state before it, where only what changed is to be told.
     before: Option<String>,
     state: String,
@@ -199,7 +208,7 @@ struct Step {
 impl Row for Step {
     fn cells(&self) -> Vec<String> {
         let heading = match &self.event {
-            None => "version 0".to_owned(),
+            None => format!("version {}", self.first),
             Some(event) => heading(event, event.time()),
         };
         let body: Vec<String> = match &self.before {
@@ -211,7 +220,7 @@ impl Row for Step {
 
     fn write_json(&self, line: &mut String) -> Result<(), Failure> {
         *line = match &self.event {
-            None => format!(r#"{{"version":0,"state":{}}}"#, self.state),
+            None => format!(r#"{{"version":{},"state":{}}}"#, self.first, self.state),
             Some(event) => format!("{{{},\"state\":{}}}", members(event), self.state),
         };
         Ok(())

@@ -25,6 +25,6 @@ pub(crate) fn run(tool: &Tool, arguments: &Arguments) -> Result<(), Failure> {
         let advice = show_events(tool, &store, stream, Version::new(0), last)?;
         return Err(Failure::new(Exit::NotFound, advice));
     };
-    let fold = go_on(&store, stream, Version::new(0), last, fold, |_, _| Ok(()))?;
+    let fold = go_on(&store, stream, last, fold, |_, _| Ok(()))?;
     tool.output().value(&fold.json()?)
 }

@@ -66,6 +66,6 @@ fn parse(line: &str) -> Option<(StreamName, Version, Box<RawValue>)> {
 /// The state of a stream as JSON; none where no aggregate folds it.
 fn state_at(tool: &Tool, store: &EventStore, stream: &StreamName, at: Version) -> Result<Option<String>, Failure> {
     let Some(fold) = tool.fold(store, stream)? else { return Ok(None) };
-    let fold = go_on(store, stream, Version::new(0), at, fold, |_, _| Ok(()))?;
+    let fold = go_on(store, stream, at, fold, |_, _| Ok(()))?;
     Ok(Some(fold.json()?))
 }

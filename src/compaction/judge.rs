@@ -157,8 +157,15 @@ impl Judge {
             Ok(Some(Fact::Stream(fact))) => {
                 let Some(fate) = self.decided.streams.get(&*fact.stream) else { return true };
                 match fact.deed {
-                    StreamDeed::Truncate { first, .. } => {
-                        fate.truncated.as_ref().is_none_or(|truncated| truncated.first <= first)
+                    StreamDeed::Truncate { first, ref state } => {
+                        let is_finished = fate.ended.is_some() && !Mutant::KeepsStatesOfTheFinished.is_on();
+                        if state.is_some() && is_finished && !self.is_held(&fact.stream) {
+                            return false;
+                        }
+                        // Of several for one version the last state counts.
+                        fate.truncated.as_ref().is_none_or(|truncated| {
+                            truncated.first < first || truncated.first == first && truncated.time <= fact.time
+                        })
                     }
                     StreamDeed::Metadata { revision, .. } => {
                         fate.metadata.as_ref().is_none_or(|said| said.revision <= revision)
@@ -168,6 +175,12 @@ impl Judge {
             }
             _ => true,
         }
+    }
+
+    /// Whether all of a stream is held.
+    fn is_held(&self, stream: &str) -> bool {
+        let mut scopes = self.decided.keeping.holds.keys().map(|(scope, _)| scope);
+        scopes.any(|scope| !matches!(scope, Scope::EventType(_)) && scope.is_for(stream, ""))
     }
 
     /// The name of a stream by its number, the first version of it that is kept by now, and whether it is finished.

@@ -23,7 +23,7 @@ const CODEC_JSON: u8 = 1;
 const CODEC_BYTES: u8 = 2;
 const CODEC_BINCODE: u8 = 3;
 
-fn codec_byte(codec: Codec) -> u8 {
+pub(crate) fn codec_byte(codec: Codec) -> u8 {
     match codec {
         Codec::Json => CODEC_JSON,
         Codec::Bytes => CODEC_BYTES,
@@ -32,7 +32,7 @@ fn codec_byte(codec: Codec) -> u8 {
     }
 }
 
-fn codec_from_byte(byte: u8) -> Codec {
+pub(crate) fn codec_from_byte(byte: u8) -> Codec {
     match byte {
         CODEC_JSON => Codec::Json,
         CODEC_BYTES => Codec::Bytes,

@@ -26,7 +26,7 @@ pub(crate) use consumer::{Checkpoint, CheckpointAct, ConsumerDeed, ConsumerFact,
 pub(crate) use control::{
     CONTROL_BATCH_LEN, Loss, Range, SESSION_BATCH_LEN, START_BATCH_LEN, Start, decode_session, encode_session,
 };
-pub(crate) use event::decode_event;
+pub(crate) use event::{codec_byte, codec_from_byte, decode_event};
 pub(crate) use fact::Fact;
 pub(crate) use field::{Field, Salt, is_blank};
 pub(crate) use footer::{FOOTER_LEN, Footer};
@@ -35,7 +35,7 @@ pub(crate) use key::KeyFact;
 pub(crate) use live::{LIVE_LEN, Live, LiveState};
 pub(crate) use preamble::{PREAMBLE_LEN, Preamble, PreambleFault, Rewritten};
 pub(crate) use record::{Kind, RECORD_HEADER_LEN, RecordHeader, RecordView};
-pub(crate) use stream::{CarriedState, StreamDeed, StreamFact};
+pub(crate) use stream::{Carried, StreamDeed, StreamFact};
 pub(crate) use term::{BatchTerms, Term, TermHasher};
 
 /// The number of the format this crate writes.

@@ -2,9 +2,11 @@
 
 use super::Fault;
 use super::body::{take_i64, take_text, take_u64};
+use super::event::{codec_byte, codec_from_byte};
 use super::record::{self, CODEC, Kind, METADATA_LEN, NAME_LEN, RecordHeader, RecordView, SCHEMA};
+use crate::event::Codec;
 use crate::limits::{REASON_BYTES_MAX, STREAM_METADATA_BYTES_MAX};
-use crate::name::stream_name_fault;
+use crate::name::{event_type_fault, stream_name_fault};
 use crate::position::{Position, Version};
 use crate::time::Timestamp;
 
@@ -28,8 +30,8 @@ pub(crate) enum StreamDeed {
     Truncate {
         /// The first version that is kept.
         first: Version,
-        /// What was folded from the events before that, with its schema and codec.
-        state: Option<CarriedState>,
+        /// What was folded from the events before that.
+        state: Option<Carried>,
     },
     /// What it has up to here is not read any more, for this reason.
     Delete(String),
@@ -45,11 +47,27 @@ pub(crate) enum StreamDeed {
 
 /// The state of a fold that a stream begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CarriedState {
+pub(crate) struct Carried {
+    /// The name of the fold: of the form of an event type.
+    pub(crate) fold: String,
     pub(crate) schema: u32,
-    pub(crate) codec: u8,
+    pub(crate) codec: Codec,
+    /// Of the last event in it.
+    pub(crate) position: Position,
+    /// What the store gave to that event.
+    pub(crate) event_time: Timestamp,
     pub(crate) bytes: Vec<u8>,
 }
+
+impl Carried {
+    /// How many bytes its record has for a stream.
+    pub(crate) fn record_len(&self, stream: &str) -> usize {
+        record::RECORD_HEADER_LEN + stream.len() + self.fold.len() + CARRIED_FIXED_LEN + self.bytes.len()
+    }
+}
+
+/// Time, first version, position and time of the last event.
+const CARRIED_FIXED_LEN: usize = 32;
 
 /// Where the fields stand behind the texts. They are taken and put one after the other.
 #[cfg(test)]
@@ -58,9 +76,11 @@ pub(super) mod layout {
 
     const TIME: Field = Field::first(8, "time");
     const FIRST: Field = TIME.then(8, "first version");
+    const LAST_POSITION: Field = FIRST.then(8, "last position");
+    const LAST_TIME: Field = LAST_POSITION.then(8, "last time");
     const REVISION: Field = TIME.then(8, "revision");
     pub(in crate::format) const TOMBSTONE: &[Field] = &[TIME];
-    pub(in crate::format) const TRUNCATE: &[Field] = &[TIME, FIRST];
+    pub(in crate::format) const TRUNCATE: &[Field] = &[TIME, FIRST, LAST_POSITION, LAST_TIME];
     pub(in crate::format) const DELETE: &[Field] = &[TIME];
     pub(in crate::format) const UNDELETE: &[Field] = &[TIME];
     pub(in crate::format) const METADATA: &[Field] = &[TIME, REVISION];
@@ -70,7 +90,7 @@ pub(super) mod layout {
 pub(super) fn push(out: &mut Vec<u8>, fact: &StreamFact) {
     let (kind, text) = match &fact.deed {
         StreamDeed::Tombstone(reason) => (Kind::Tombstone, &**reason),
-        StreamDeed::Truncate { .. } => (Kind::Truncate, ""),
+        StreamDeed::Truncate { state, .. } => (Kind::Truncate, state.as_ref().map_or("", |state| &state.fold)),
         StreamDeed::Delete(reason) => (Kind::Delete, &**reason),
         StreamDeed::Undelete => (Kind::Undelete, ""),
         StreamDeed::Metadata { json, .. } => (Kind::StreamMetadata, &**json),
@@ -86,7 +106,9 @@ pub(super) fn push(out: &mut Vec<u8>, fact: &StreamFact) {
             out.extend_from_slice(&first.get().to_le_bytes());
             if let Some(state) = state {
                 SCHEMA.put_u32(&mut out[start..], state.schema);
-                CODEC.put_u8(&mut out[start..], state.codec);
+                CODEC.put_u8(&mut out[start..], codec_byte(state.codec));
+                out.extend_from_slice(&state.position.get().to_le_bytes());
+                out.extend_from_slice(&state.event_time.nanos().to_le_bytes());
                 out.extend_from_slice(&state.bytes);
             }
         }
@@ -126,18 +148,17 @@ impl StreamFact {
             Kind::Delete if header.version != Version::NONE => StreamDeed::Delete(text),
             Kind::Undelete if says_nothing => StreamDeed::Undelete,
             Kind::StreamMetadata => StreamDeed::Metadata { revision: take_revision(&mut rest, &text)?, json: text },
-            Kind::Truncate if says_nothing => {
+            Kind::Truncate => {
                 let first = Version::new(take_u64(&mut rest)?);
                 // It begins no later than its next event.
                 if first < Version::FIRST || header.version.next().is_none_or(|next| next < first) {
                     return Err(Fault::Senseless);
                 }
-                let bytes = std::mem::take(&mut rest).to_vec();
-                if !is_carrying && !bytes.is_empty() {
+                let state = if is_carrying { Some(take_carried(&mut rest, text, &header, first)?) } else { None };
+                if state.is_none() && !(says_nothing && rest.is_empty()) {
                     return Err(Fault::Newer);
                 }
-                let state = CarriedState { schema: header.schema, codec: header.codec, bytes };
-                StreamDeed::Truncate { first, state: is_carrying.then_some(state) }
+                StreamDeed::Truncate { first, state }
             }
             _ => return Err(Fault::Senseless),
         };
@@ -147,8 +168,25 @@ impl StreamFact {
 
     /// The lowest that the last position before it can be.
     pub(crate) fn last_position(&self) -> Position {
-        Position::new(self.version.get())
+        let own = Position::new(self.version.get());
+        match &self.deed {
+            StreamDeed::Truncate { state: Some(state), .. } => own.max(state.position),
+            _ => own,
+        }
     }
+}
+
+/// The state that a stream begins with, of the fold of this name; all that is left.
+fn take_carried(rest: &mut &[u8], fold: String, header: &RecordHeader, first: Version) -> Result<Carried, Fault> {
+    let position = Position::new(take_u64(rest)?);
+    let event_time = Timestamp::from_nanos(take_i64(rest)?);
+    // An event is in it, and no event has a higher version than position.
+    let is_possible = Version::FIRST < first && first.get() - 1 <= position.get() && header.codec != 0;
+    if !is_possible || event_type_fault(&fold).is_some() {
+        return Err(Fault::Senseless);
+    }
+    let bytes = std::mem::take(rest).to_vec();
+    Ok(Carried { fold, schema: header.schema, codec: codec_from_byte(header.codec), position, event_time, bytes })
 }
 
 /// The number of what is said about a stream, which is one more each time.
@@ -164,7 +202,14 @@ mod tests {
 
     fn facts() -> Vec<StreamFact> {
         let first = Version::new(4);
-        let state = CarriedState { schema: 2, codec: 1, bytes: b"{\"score\":3}".to_vec() };
+        let state = Carried {
+            fold: "score".into(),
+            schema: 2,
+            codec: Codec::Json,
+            position: Position::new(30),
+            event_time: Timestamp::from_nanos(-7),
+            bytes: b"{\"score\":3}".to_vec(),
+        };
         let deeds = [
             StreamDeed::Tombstone("asked for ✓".into()),
             StreamDeed::Tombstone(String::new()),

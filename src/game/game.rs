@@ -17,12 +17,15 @@ use super::race;
 use super::refusal::Refusal;
 use super::side::{Pending, Side};
 use super::word::WordPair;
-use scorebook::{Aggregate, EventContext, Snapshots, StreamName};
+use scorebook::{Aggregate, Carrying, EventContext, Snapshots, StreamName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One more whenever a field of the state changes, or what the fold makes of it.
 const STATE_SCHEMA: u32 = 1;
+
+/// The same for states that are carried in the log: what was carried in a lower one is still read.
+const CARRIED_SCHEMA: u32 = 1;
 
 /// A game, as an aggregate of the stream `game-{id}`.
 ///
@@ -490,5 +493,9 @@ impl Aggregate for Game {
 
     fn snapshots() -> Option<Snapshots<Game>> {
         Some(Snapshots::json(STATE_SCHEMA))
+    }
+
+    fn carrying() -> Option<Carrying<Game>> {
+        Some(Carrying::json("word_game", CARRIED_SCHEMA))
     }
 }

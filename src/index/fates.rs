@@ -3,11 +3,12 @@
 
 use crate::format::{Fact, KeepDeed, KeepFact, StreamDeed, StreamFact};
 use crate::limits::ONCE_KEY_KEPT_FOR;
+use crate::mutant::Mutant;
 use crate::position::{Place, Version};
 use crate::retention::{Retention, Scope};
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
 /// All that was decided. Most streams have no entry.
@@ -62,6 +63,9 @@ pub(crate) struct Truncation {
     pub(crate) carried: Option<(Place, Version)>,
     pub(crate) time: Timestamp,
 }
+
+/// Where states stand that are carried in the log, by stream and by the version that it begins with.
+pub(crate) type CarriedPlaces = HashMap<Box<str>, BTreeMap<Version, Place>>;
 
 /// What is said about a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +157,26 @@ impl Fates {
         }
     }
 
+    /// Whether any of some segments carries a state that counts.
+    pub(crate) fn has_carried_in(&self, segments: &RangeInclusive<u32>) -> bool {
+        let truncated = self.iter().filter_map(|(_, fate)| fate.truncated.as_ref());
+        truncated.filter_map(|truncated| truncated.carried).any(|(place, _)| segments.contains(&place.segment))
+    }
+
+    /// Says where states stand that stood in some segments; none of them stands there any more.
+    pub(crate) fn move_carried(&mut self, segments: &RangeInclusive<u32>, places: &CarriedPlaces) {
+        for (name, entry) in &mut self.streams {
+            for fate in [&mut entry.known, &mut entry.admitted] {
+                if let Some(truncated) = &mut fate.truncated
+                    && truncated.carried.is_some_and(|(place, _)| segments.contains(&place.segment))
+                {
+                    let moved = places.get(name).and_then(|places| places.get(&truncated.first));
+                    truncated.carried = moved.map(|place| (*place, truncated.first));
+                }
+            }
+        }
+    }
+
     fn entry(&mut self, stream: &str) -> &mut Entry {
         self.streams.entry(stream.into()).or_default()
     }
@@ -183,6 +207,14 @@ impl Fate {
         let kept = self.truncated.as_ref().map_or(Version::FIRST, |truncated| truncated.first);
         let behind = self.deleted.as_ref().and_then(|deleted| deleted.last.next());
         kept.max(behind.unwrap_or(Version::FIRST))
+    }
+
+    /// Where the state stands that the stream begins with. None where what is in that is deleted, or begins before what is
+    /// read.
+    pub(crate) fn carried(&self) -> Option<Place> {
+        let (place, first) = self.truncated.as_ref()?.carried?;
+        let knows_deleted = self.deleted.as_ref().is_some_and(|deleted| first.get() <= deleted.last.get() + 1);
+        (!knows_deleted || Mutant::CarriesWhatWasDeleted.is_on()).then_some(place)
     }
 
     /// Whether a stream whose last event has this version is deleted as it is.
@@ -253,7 +285,10 @@ impl Keeping {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Codec;
+    use crate::format::Carried;
     use crate::name::StreamName;
+    use crate::position::Position;
 
     fn fact(version: u64, deed: StreamDeed) -> Fact {
         let (stream, version, time) = ("game-1".to_owned(), Version::new(version), Timestamp::EPOCH);
@@ -265,6 +300,49 @@ mod tests {
     }
 
     const PLACE: Place = Place { segment: 1, offset: 512 };
+
+    fn carrying(first: u64) -> StreamDeed {
+        let (fold, position, event_time) = ("score".to_owned(), Position::new(first), Timestamp::EPOCH);
+        let state = Carried { fold, schema: 1, codec: Codec::Json, position, event_time, bytes: Vec::new() };
+        StreamDeed::Truncate { first: Version::new(first), state: Some(state) }
+    }
+
+    #[test]
+    fn a_state_counts_until_the_stream_begins_later_and_not_for_what_is_deleted_with_it() {
+        let mut fates = Fates::default();
+        let mut offset = 0;
+        let mut carried = |version, deed| {
+            offset += 512;
+            fates.replay(&fact(version, deed), Place { segment: 1, offset });
+            fates.get("game-1").and_then(|fate| fate.carried()).map(|place| place.offset)
+        };
+        assert_eq!(carried(9, truncate(4)), None);
+        assert_eq!(carried(9, carrying(3)), None, "it begins later already");
+        assert_eq!(carried(9, carrying(4)), Some(1_536));
+        assert_eq!(carried(9, truncate(4)), Some(1_536));
+        assert_eq!(carried(9, carrying(4)), Some(2_560), "the last counts");
+        assert_eq!(carried(9, StreamDeed::Delete("why".into())), None);
+        assert_eq!(carried(9, StreamDeed::Undelete), Some(2_560));
+        assert_eq!(carried(9, carrying(10)), Some(4_096));
+        assert_eq!(carried(9, StreamDeed::Delete("why".into())), None);
+        assert_eq!(carried(12, carrying(12)), Some(5_120), "of what came behind");
+        assert_eq!(carried(12, truncate(13)), None);
+    }
+
+    #[test]
+    fn a_state_that_was_moved_stands_elsewhere_and_one_that_was_removed_nowhere() {
+        let mut fates = Fates::default();
+        fates.replay(&fact(9, carrying(4)), Place { segment: 3, offset: 512 });
+        let there = Place { segment: 4, offset: 1_024 };
+        let places = |first| CarriedPlaces::from([("game-1".into(), BTreeMap::from([(Version::new(first), there)]))]);
+        fates.move_carried(&(4..=9), &places(4));
+        assert!(fates.has_carried_in(&(3..=4)) && !fates.has_carried_in(&(4..=9)));
+        fates.move_carried(&(2..=4), &places(4));
+        assert_eq!(fates.get("game-1").and_then(Fate::carried), Some(there));
+        assert_eq!(fates.admitted("game-1").and_then(Fate::carried), Some(there));
+        fates.move_carried(&(4..=4), &places(3));
+        assert_eq!(fates.get("game-1").and_then(Fate::carried), None);
+    }
 
     #[test]
     fn a_stream_begins_behind_whatever_is_deleted_or_truncated_of_it() {

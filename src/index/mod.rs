@@ -29,7 +29,7 @@ mod varint;
 pub(crate) use check::{derived_bytes, doubtful, forget, forget_terms};
 pub(crate) use columns::SavedStreams;
 pub(crate) use consumers::{KnownConsumer, KnownParked};
-pub(crate) use fates::{Fate, Keeping, Said};
+pub(crate) use fates::{CarriedPlaces, Fate, Keeping, Said};
 pub(crate) use groups::{Candidates, filters};
 pub(crate) use growing::Gathering;
 pub(crate) use holes::{Hole, HoleKind, Holes};

@@ -436,11 +436,12 @@ impl StreamTable {
     }
 }
 
-/// What a stored batch of a segment says besides events, and where.
-fn facts_of(segment: u32, batch: &BatchView<'_>) -> Result<Vec<(Place, Fact)>, Fault> {
+/// What a stored batch says besides events, and where: a batch that is copied stands at `place` by then, and not where it was read.
+fn facts_of(place: Place, batch: &BatchView<'_>) -> Result<Vec<(Place, Fact)>, Fault> {
     let mut facts = Vec::new();
     for (offset, record) in batch.placed_records() {
-        facts.extend(Fact::decode(&record)?.map(|fact| (Place { segment, offset }, fact)));
+        let offset = place.offset + (offset - batch.offset);
+        facts.extend(Fact::decode(&record)?.map(|fact| (Place { offset, ..place }, fact)));
     }
     Ok(facts)
 }
@@ -454,7 +455,7 @@ impl Visitor for StreamTable {
             return Ok(());
         }
         let holes = self.holes.mark();
-        let replayed = self.replay_batch(place, batch).and_then(|()| facts_of(place.segment, batch));
+        let replayed = self.replay_batch(place, batch).and_then(|()| facts_of(place, batch));
         match replayed {
             Ok(facts) => {
                 self.holes.condense();

@@ -1,5 +1,6 @@
 //! What a user says of an aggregate: how its events change it, and what it decides.
 
+use super::carrying::Carrying;
 use super::event::Event;
 use super::snapshots::Snapshots;
 use crate::error::Error;
@@ -135,6 +136,30 @@ pub trait Aggregate: Clone + Send + Sync + 'static {
     fn snapshots() -> Option<Snapshots<Self>> {
         None
     }
+
+    /// How a state is carried in the log, where a stream is to begin with one in place of its first events: see
+    /// [`condense`](crate::AggregateStream::condense). Default: it is not, and none is read.
+    #[must_use]
+    fn carrying() -> Option<Carrying<Self>> {
+        None
+    }
+
+    /// What a fold does with a stream that begins later than with its first event, and with no state of the fold that is
+    /// carried. Default: it fails.
+    #[must_use]
+    fn on_floor() -> OnFloor {
+        OnFloor::Fail
+    }
+}
+
+/// What a fold does with a stream whose beginning is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFloor {
+    /// It fails with [`BelowFloor`](crate::ErrorKind::BelowFloor): no state is better than a wrong one.
+    Fail,
+    /// It begins with the first event that there is, and nothing before. For states that do not rest on all that was: what
+    /// is in them depends on when they were begun, and a snapshot or a state in memory may have more than what is left.
+    Begin,
 }
 
 /// What a fold does with an event that it does not know.

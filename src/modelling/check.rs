@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::name::{StreamName, category};
 use crate::position::{Position, Version};
-use crate::store::EventStore;
+use crate::store::{CarriedState, EventStore};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -150,12 +150,27 @@ impl Check<'_> {
 
     /// Folds a stream, as far as the log went when the check began, up to the first event that cannot be folded.
     fn fold(&mut self, store: &EventStore, stream: &StreamName, mut fold: Fold<'_>) -> Result<(), Error> {
-        for event in store.read(stream) {
+        let mut read = store.read(stream);
+        let begun = fold.begin_in(store);
+        match &begun {
+            Ok(()) if fold.version() != Version::NONE => read = read.after(fold.version()),
+            Ok(()) => {}
+            // Nothing of it is read by its name.
+            Err(error) if error.kind() == ErrorKind::Deleted => return Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::BelowFloor | ErrorKind::Decode) => {
+                if let Some(carried) = store.carried_state(stream)?.filter(|of| of.position() <= self.head) {
+                    self.fail_carried(&carried, fold.aggregate(), error);
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(error.clone()),
+        }
+        for event in read {
             let event = event?;
             if self.head < event.position() {
                 break;
             }
-            if let Err(error) = fold.apply(&event) {
+            if let Err(error) = begun.clone().and_then(|()| fold.apply(&event)) {
                 // What cannot be decoded was told before.
                 if self.outcome(&event).1.is_none() {
                     let act = format!("folding stream {stream} as {} at version {}", fold.aggregate(), event.version());
@@ -168,10 +183,23 @@ impl Check<'_> {
     }
 
     fn fail(&mut self, event: &RecordedEvent, shape: EventShape, error: Error) {
+        let (position, stream, version) = (event.position(), event.stream_name(), event.version());
+        self.note(CheckFailure { position, stream, version, shape, error });
+    }
+
+    /// The state that a stream begins with cannot be used.
+    fn fail_carried(&mut self, carried: &CarriedState, aggregate: &str, error: &Error) {
+        let (position, stream, version) = (carried.position(), carried.stream().clone(), carried.version());
+        let shape = EventShape::new(carried.fold(), carried.schema());
+        let act = format!("folding stream {stream} as {aggregate} from the state that it begins with");
+        let error = Error::with_source(error.kind(), act, error.clone());
+        self.note(CheckFailure { position, stream, version, shape, error });
+    }
+
+    fn note(&mut self, failure: CheckFailure) {
         self.failed += 1;
         if self.failures.len() < FAILURES_MAX {
-            let (position, stream, version) = (event.position(), event.stream_name(), event.version());
-            self.failures.push(CheckFailure { position, stream, version, shape, error });
+            self.failures.push(failure);
         }
     }
 
@@ -267,7 +295,8 @@ impl CheckedShape {
 }
 
 impl CheckFailure {
-    /// The position of the event.
+    /// The position of the event; where the stream begins with a state that cannot be used, of the last event in that. So is
+    /// the version.
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
@@ -285,7 +314,7 @@ impl CheckFailure {
         self.version
     }
 
-    /// The type and schema it was recorded with.
+    /// The type and schema it was recorded with; of such a state its fold and schema.
     #[must_use]
     pub fn shape(&self) -> &EventShape {
         &self.shape

@@ -1,7 +1,8 @@
 //! What is known of an aggregate without its type: how the events of a stream are folded, for whoever folds a whole log or
 //! shows states.
 
-use super::aggregate::Aggregate;
+use super::aggregate::{Aggregate, OnFloor};
+use super::carrying::{Begun, begin, carrying_of};
 use super::caught::caught;
 use super::check::event_place;
 use super::load::{check_next, fold_in};
@@ -10,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
 use crate::name::StreamName;
 use crate::position::Version;
-use crate::store::{EventStore, SnapshotCheck};
+use crate::store::{Beginning, EventStore, NewState, SnapshotCheck};
 use serde::Serialize;
 use std::any::type_name;
 use std::fmt;
@@ -25,13 +26,79 @@ pub struct Fold<'a> {
     state: Result<Box<dyn AnyState + 'a>, Error>,
     stream: StreamName,
     version: Version,
+    fold: &'a dyn AnyFold,
+    registry: &'a Registry,
+    /// Whether no event was folded in, and no state that is carried.
+    is_new: bool,
 }
 
 impl<'a> Fold<'a> {
     pub(super) fn begin(fold: &'a dyn AnyFold, registry: &'a Registry, stream: &StreamName) -> Fold<'a> {
         let at = || format!("where stream {stream} begins");
         let state = caught(at, || Ok(fold.begin(registry, stream)));
-        Fold { aggregate: fold.aggregate(), state, stream: stream.clone(), version: Version::NONE }
+        let (aggregate, stream) = (fold.aggregate(), stream.clone());
+        Fold { aggregate, state, stream, version: Version::NONE, fold, registry, is_new: true }
+    }
+
+    /// Begins as the stream does in a store: with the state that it [carries](crate::Aggregate::carrying), or else with its
+    /// first event. `Ok` guarantees that the event behind [`version`](Self::version) is the first that is to be folded in.
+    ///
+    /// ```
+    /// # use scorebook::{Aggregate, Carrying, EventContext, EventStore, Registry, StreamName, Version};
+    /// # scorebook::events! {
+    /// #     /// What happens to a counter.
+    /// #     pub enum Counted {
+    /// #         /// It went up by so many.
+    /// #         Up(u32) = "counted_up", 1;
+    /// #     }
+    /// # }
+    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// # struct Counter(u32);
+    /// # impl Aggregate for Counter {
+    /// #     type Event = Counted;
+    /// #     type Command = u32;
+    /// #     type Refusal = ();
+    /// #     fn new(_: &StreamName) -> Counter { Counter(0) }
+    /// #     fn decide(&self, count: &u32) -> Result<Vec<Counted>, ()> { Ok(vec![Counted::Up(*count)]) }
+    /// #     fn apply(&mut self, Counted::Up(count): &Counted, _: &EventContext<'_>) { self.0 += count; }
+    /// #     fn carrying() -> Option<Carrying<Counter>> { Some(Carrying::json("counter", 1)) }
+    /// # }
+    /// let store = EventStore::open_in_memory()?;
+    /// let counter = store.aggregate::<Counter>(&StreamName::new("counter-1")?);
+    /// counter.execute(7).wait().expect("nothing is refused");
+    /// counter.condense(&counter.load()?).wait().map_err(|error| error.into_error())?;
+    /// let registry = Registry::builder().aggregate::<Counter>("counter").build()?;
+    /// let mut fold = registry.fold(counter.stream()).expect("the category is known");
+    /// fold.begin_in(&store)?;
+    /// assert_eq!((fold.version(), &*fold.json()?), (Version::FIRST, "7"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`BelowFloor`](ErrorKind::BelowFloor): the stream begins later, and not with a state that the aggregate reads, unless
+    ///   that [begins anywhere](crate::OnFloor::Begin).
+    /// * [`Decode`](ErrorKind::Decode): the state is not what its schema says, or the aggregate panicked.
+    /// * Those of [`carried_state`](EventStore::carried_state).
+    pub fn begin_in(&mut self, store: &EventStore) -> Result<(), Error> {
+        let beginning = store.beginning(&self.stream)?;
+        let begun = self.fold.begin_with(self.registry, &self.stream, &beginning)?;
+        if let Some(Resumed { state, version, is_carried }) = begun {
+            (self.state, self.version, self.is_new) = (Ok(state), version, !is_carried);
+        }
+        Ok(())
+    }
+
+    /// The state as a stream may [carry](EventStore::truncate_carrying) it.
+    ///
+    /// # Errors
+    ///
+    /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the aggregate does not say how a state is
+    ///   [carried](crate::Aggregate::carrying).
+    /// * [`Encode`](ErrorKind::Encode): it cannot be written. [`Decode`](ErrorKind::Decode): the aggregate panicked before.
+    pub fn to_carry(&self) -> Result<NewState, Error> {
+        let state = self.state.as_ref().map_err(|error| error.clone())?;
+        state.to_carry(&self.stream, self.version)
     }
 
     /// Goes on with the next event of the stream: decodes it and applies what it has become. A failure leaves the state
@@ -45,7 +112,9 @@ impl<'a> Fold<'a> {
     /// * [`Decode`](ErrorKind::Decode): the payload is not of the shape it should have, a step refused it, or a step or the
     ///   aggregate panicked.
     pub fn apply(&mut self, event: &RecordedEvent) -> Result<(), Error> {
-        check_next(&self.stream, self.version, event)?;
+        if !(self.is_new && self.fold.begins_anywhere()) {
+            check_next(&self.stream, self.version, event)?;
+        }
         let state = self.state.as_mut().map_err(|error| error.clone())?;
         let mut is_over = true;
         let outcome = caught(
@@ -62,7 +131,7 @@ impl<'a> Fold<'a> {
             self.state = Err(error.clone());
         }
         outcome?;
-        self.version = event.version();
+        (self.version, self.is_new) = (event.version(), false);
         Ok(())
     }
 
@@ -106,6 +175,17 @@ pub(super) trait AnyFold: Send + Sync {
     /// The state of a stream without events.
     fn begin<'a>(&'a self, registry: &'a Registry, stream: &StreamName) -> Box<dyn AnyState + 'a>;
 
+    /// The state of a stream that begins so; none where that is the state of one without events.
+    fn begin_with<'a>(
+        &'a self,
+        registry: &'a Registry,
+        stream: &StreamName,
+        beginning: &Beginning,
+    ) -> Result<Option<Resumed<'a>>, Error>;
+
+    /// Whether the first event may be any.
+    fn begins_anywhere(&self) -> bool;
+
     /// Holds the snapshots of a stream against what its events fold to.
     fn verify_snapshots(
         &self,
@@ -115,6 +195,13 @@ pub(super) trait AnyFold: Send + Sync {
     ) -> Result<Vec<SnapshotCheck>, Error>;
 }
 
+/// A state that a fold begins with, and the last version before that.
+pub(super) struct Resumed<'a> {
+    state: Box<dyn AnyState + 'a>,
+    version: Version,
+    is_carried: bool,
+}
+
 /// The state of a stream.
 pub(super) trait AnyState {
     /// Folds the next event in. Fails where it cannot be decoded; the state is then as it was.
@@ -122,6 +209,9 @@ pub(super) trait AnyState {
 
     /// The state as JSON.
     fn json(&self) -> Result<String, serde_json::Error>;
+
+    /// The state with all up to a version, to be carried.
+    fn to_carry(&self, stream: &StreamName, version: Version) -> Result<NewState, Error>;
 }
 
 /// The fold of an aggregate.
@@ -147,6 +237,29 @@ impl<A: Aggregate + Serialize> AnyFold for FoldOf<A> {
         Box::new(State { registry, state: A::new(stream) })
     }
 
+    fn begin_with<'a>(
+        &'a self,
+        registry: &'a Registry,
+        stream: &StreamName,
+        beginning: &Beginning,
+    ) -> Result<Option<Resumed<'a>>, Error> {
+        let state = |state: A| Box::new(State { registry, state }) as Box<dyn AnyState + 'a>;
+        Ok(match begin::<A>(stream, beginning)? {
+            Begun::New => None,
+            Begun::Anywhere(version) => {
+                let new = caught(|| format!("where stream {stream} begins"), || Ok(A::new(stream)))?;
+                Some(Resumed { state: state(new), version, is_carried: false })
+            }
+            Begun::Carried(carried, of) => {
+                Some(Resumed { state: state(carried), version: of.version(), is_carried: true })
+            }
+        })
+    }
+
+    fn begins_anywhere(&self) -> bool {
+        A::on_floor() == OnFloor::Begin
+    }
+
     fn verify_snapshots(
         &self,
         store: &EventStore,
@@ -164,6 +277,10 @@ impl<A: Aggregate + Serialize> AnyState for State<'_, A> {
 
     fn json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&self.state)
+    }
+
+    fn to_carry(&self, stream: &StreamName, version: Version) -> Result<NewState, Error> {
+        carrying_of::<A>(stream, version)?.write(stream, version, &self.state)
     }
 }
 

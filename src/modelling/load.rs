@@ -1,6 +1,7 @@
 //! The state of a stream: its events folded, from the first one, from a snapshot, or from a state that is kept.
 
-use super::aggregate::{Aggregate, EventContext, OnUnknown};
+use super::aggregate::{Aggregate, EventContext, OnFloor, OnUnknown};
+use super::carrying::{Begun, begin};
 use super::registry::Registry;
 use super::states::States;
 use crate::error::{Error, ErrorKind};
@@ -8,7 +9,7 @@ use crate::event::RecordedEvent;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::snapshot::{Head, LastEvent};
-use crate::store::{EventStore, Standing, StreamEvents};
+use crate::store::{Beginning, CarriedState, EventStore, StreamEvents};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 use std::any::type_name;
@@ -85,8 +86,8 @@ impl<A: Aggregate> AggregateStream<A> {
     /// * [`Decode`](ErrorKind::Decode): the payload of an event is not what its schema says.
     /// * [`InvalidArgument`](ErrorKind::InvalidArgument): the registry of the store has not the aggregate's events, or there
     ///   is none and they cannot be put into one.
-    /// * [`BelowFloor`](ErrorKind::BelowFloor): events of the stream were removed, and no [snapshot](Aggregate::snapshots) has
-    ///   all of them.
+    /// * [`BelowFloor`](ErrorKind::BelowFloor): events of the stream were removed, and neither the state that it
+    ///   [begins with](Aggregate::carrying) nor a [snapshot](Aggregate::snapshots) has all of them.
     /// * [`Damaged`](ErrorKind::Damaged), [`Lost`](ErrorKind::Lost): events of the stream cannot be read any more, or may be
     ///   among those that cannot.
     /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
@@ -197,13 +198,64 @@ impl<A: Aggregate> AggregateStream<A> {
         Ok(loaded)
     }
 
-    /// Folds the events of the stream: from the nearest snapshot that can be used, or the first.
+    /// Folds the events of the stream: from the nearest snapshot that can be used, or from where it begins.
     fn replay(&self, registry: &Registry, at: Option<At>) -> Result<Loaded<A>, Error> {
-        let resumed = A::snapshots().map(|snapshots| self.resume(&snapshots, at)).transpose()?.flatten();
-        let Some((mut loaded, events)) = resumed else {
-            return Loaded::new(&self.stream).fold(&self.store, registry, &self.stream, at);
+        self.begin_with(|beginning| {
+            let resumed = A::snapshots().map(|snapshots| self.resume(&snapshots, at, beginning)).transpose()?.flatten();
+            let Some((mut loaded, events)) = resumed else { return self.fold(registry, at, beginning) };
+            loaded.take(events.into_iter().flatten(), registry, self.stream(), at).map(|()| loaded)
+        })
+    }
+
+    /// Folds the events of the stream from where it begins.
+    pub(super) fn fold_all(&self, registry: &Registry, at: At) -> Result<Loaded<A>, Error> {
+        self.begin_with(|beginning| self.fold(registry, Some(at), beginning))
+    }
+
+    /// Folds with where the stream begins, and once more where it begins later by then.
+    fn begin_with(&self, fold: impl Fn(&Beginning) -> Result<Loaded<A>, Error>) -> Result<Loaded<A>, Error> {
+        let mut beginning = self.store.beginning(&self.stream)?;
+        loop {
+            let folded = fold(&beginning);
+            let Err(error) = &folded else { return folded };
+            if error.kind() != ErrorKind::BelowFloor {
+                return folded;
+            }
+            let now = self.store.beginning(&self.stream)?;
+            if now.first == beginning.first {
+                return folded;
+            }
+            beginning = now;
+        }
+    }
+
+    fn fold(&self, registry: &Registry, at: Option<At>, beginning: &Beginning) -> Result<Loaded<A>, Error> {
+        let stream = &self.stream;
+        if at == Some(At::Version(Version::NONE)) {
+            // Nothing is asked of the stream, so it need not be there.
+            return Ok(Loaded::new(stream));
+        }
+        let mut loaded = match begin(stream, beginning)? {
+            Begun::New => Loaded::new(stream),
+            Begun::Anywhere(version) => Loaded { version, ..Loaded::new(stream) },
+            Begun::Carried(state, carried) => Loaded::carried(state, &carried),
         };
-        loaded.take(events.into_iter().flatten(), registry, &self.stream, at).map(|()| loaded)
+        if !at.is_none_or(|at| loaded.is_at_or_before(at)) {
+            let act = format!("folding stream {stream} {}: it begins with version {}", before(at), beginning.first);
+            return Err(Error::new(ErrorKind::BelowFloor, act));
+        }
+        // Of a stream that begins with a state there may be no event left to read.
+        if loaded.version != Version::NONE && self.store.version(stream)? <= loaded.version {
+            return Ok(loaded);
+        }
+        let mut read = self.store.read(stream).after(loaded.version);
+        if let Some(At::Version(version)) = at {
+            read = read.to(version);
+        }
+        match loaded.take(read, registry, stream, at) {
+            Err(error) if error.kind() == ErrorKind::StreamNotFound => Ok(loaded),
+            outcome => outcome.map(|()| loaded),
+        }
     }
 
     fn registry_and_states(&self) -> Result<(Registry, Arc<States<A>>), Error> {
@@ -215,6 +267,12 @@ impl<A: Aggregate> Loaded<A> {
     pub(super) fn new(stream: &StreamName) -> Loaded<A> {
         let state = Arc::new(A::new(stream));
         Loaded { state, version: Version::NONE, last: None, folded_bytes: 0, snapshot: None }
+    }
+
+    /// What a stream begins with.
+    fn carried(state: A, carried: &CarriedState) -> Loaded<A> {
+        let last = Some(Last::in_state(carried));
+        Loaded { state: Arc::new(state), version: carried.version(), last, folded_bytes: 0, snapshot: None }
     }
 
     /// What a snapshot holds.
@@ -230,46 +288,34 @@ impl<A: Aggregate> Loaded<A> {
     }
 
     /// What the log holds behind the event it ends with. None where the log holds another event there, or none.
-    fn since(&self, store: &EventStore, stream: &StreamName, at: Option<At>) -> Result<Option<StreamEvents>, Error> {
+    pub(super) fn since(
+        &self,
+        store: &EventStore,
+        stream: &StreamName,
+        at: Option<At>,
+    ) -> Result<Option<StreamEvents>, Error> {
         let mut read = store.read(stream);
         if let Some(At::Version(version)) = at {
             read = read.to(version);
         }
-        if self.last.is_none() {
+        let Some(last) = &self.last else {
+            let read = if self.version == Version::NONE { read } else { read.after(self.version) };
             return Ok(Some(read.iter()));
-        }
-        let mut events = read.from(self.version).iter();
+        };
+        let mut events = read.clone().from(self.version).iter();
         let is_still_there = match events.next() {
-            Some(Ok(event)) => self.last == Some(Last::of(&event)),
-            Some(Err(error)) if !matches!(error.kind(), ErrorKind::StreamNotFound | ErrorKind::BelowFloor) => {
-                return Err(error);
+            Some(Ok(event)) => *last == Last::of(&event),
+            // It may be the last in the state that the stream begins with.
+            Some(Err(error)) if error.kind() == ErrorKind::BelowFloor => {
+                let carried = store.carried_state(stream)?.filter(|carried| carried.version() == self.version);
+                let is_still_there = carried.is_some_and(|carried| *last == Last::in_state(&carried));
+                events = read.after(self.version).iter();
+                is_still_there
             }
+            Some(Err(error)) if error.kind() != ErrorKind::StreamNotFound => return Err(error),
             Some(Err(_)) | None => false,
         };
         Ok(is_still_there.then_some(events))
-    }
-
-    /// Folds in the whole stream, from the state it begins with.
-    pub(super) fn fold(
-        mut self,
-        store: &EventStore,
-        registry: &Registry,
-        stream: &StreamName,
-        at: Option<At>,
-    ) -> Result<Loaded<A>, Error> {
-        let mut read = store.read(stream);
-        match at {
-            // Nothing is asked of the stream, so it need not be there.
-            Some(At::Version(Version::NONE)) => return Ok(self),
-            Some(At::Version(version)) => read = read.to(version),
-            Some(At::Time(_)) | None => {}
-        }
-        match self.take(read, registry, stream, at) {
-            Err(error) if error.kind() == ErrorKind::StreamNotFound => Ok(self),
-            // Where it begins later, and nothing is left of it by now or was there by then, that is not where it began.
-            Ok(()) if self.version == Version::NONE => check_begins_with_first(store, stream).map(|()| self),
-            outcome => outcome.map(|()| self),
-        }
     }
 
     fn take(
@@ -281,17 +327,24 @@ impl<A: Aggregate> Loaded<A> {
     ) -> Result<(), Error> {
         for event in events {
             let event = event?;
+            // Also of the event behind: what was before it may be missing.
+            self.check_next(stream, &event)?;
             if matches!(at, Some(At::Time(time)) if time < event.time()) {
                 break;
             }
-            self.apply(registry, stream, &event)?;
+            self.apply(registry, &event)?;
         }
         Ok(())
     }
 
+    /// Fails where an event is not the next.
+    fn check_next(&self, stream: &StreamName, event: &RecordedEvent) -> Result<(), Error> {
+        let begins = self.last.is_none() && A::on_floor() == OnFloor::Begin;
+        if begins { Ok(()) } else { check_next(stream, self.version, event) }
+    }
+
     /// Folds in the next event of the stream.
-    fn apply(&mut self, registry: &Registry, stream: &StreamName, event: &RecordedEvent) -> Result<(), Error> {
-        check_next(stream, self.version, event)?;
+    fn apply(&mut self, registry: &Registry, event: &RecordedEvent) -> Result<(), Error> {
         fold_in(Arc::make_mut(&mut self.state), registry, event)?;
         (self.version, self.last) = (event.version(), Some(Last::of(event)));
         self.folded_bytes += event.data().len() as u64;
@@ -320,17 +373,6 @@ pub(super) fn check_next(stream: &StreamName, before: Version, event: &RecordedE
     Err(Error::new(ErrorKind::BelowFloor, act))
 }
 
-/// Fails where the first event of a stream is not the first that is kept.
-fn check_begins_with_first(store: &EventStore, stream: &StreamName) -> Result<(), Error> {
-    match store.standing(stream)? {
-        Standing::Open { first } if Version::FIRST < first => {
-            let act = format!("folding stream {stream}: what was before version {first} is removed");
-            Err(Error::new(ErrorKind::BelowFloor, act))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Folds a recorded event into a state: whatever it became of since its schema was changed.
 pub(crate) fn fold_in<A: Aggregate>(state: &mut A, registry: &Registry, event: &RecordedEvent) -> Result<(), Error> {
     let events = match A::on_unknown() {
@@ -345,6 +387,20 @@ pub(crate) fn fold_in<A: Aggregate>(state: &mut A, registry: &Registry, event: &
 impl Last {
     pub(super) fn of(event: &RecordedEvent) -> Last {
         Last { position: event.position(), epoch: event.epoch(), epoch_bits: event.epoch_bits, time: event.time() }
+    }
+
+    /// The last in a state that is carried, of which no epoch is known; no event is in epoch 0.
+    fn in_state(carried: &CarriedState) -> Last {
+        Last { position: carried.position(), epoch: 0, epoch_bits: 0, time: carried.time() }
+    }
+}
+
+/// Up to where a state was asked for.
+fn before(at: Option<At>) -> String {
+    match at {
+        None => "from its first event".to_owned(),
+        Some(At::Version(version)) => format!("up to version {version}"),
+        Some(At::Time(_)) => "up to a time before that of the last event that it knows of".to_owned(),
     }
 }
 

@@ -15,6 +15,7 @@
 //! load       the state of a stream, folded from the first event, a snapshot or a kept state
 //! states     the states that are kept
 //! snapshots  what a user says of how a state is saved, and when
+//! carrying   states in the log that streams begin with
 //! saving     states are taken up from snapshots, and saved
 //! verifying  snapshots are held against what their events fold to
 //! behind     what is done behind an answer
@@ -28,6 +29,7 @@
 
 mod aggregate;
 mod behind;
+mod carrying;
 mod caught;
 mod check;
 mod command;
@@ -54,7 +56,8 @@ mod upcast;
 mod validate;
 mod verifying;
 
-pub use aggregate::{Aggregate, EventContext, OnUnknown};
+pub use aggregate::{Aggregate, EventContext, OnFloor, OnUnknown};
+pub use carrying::Carrying;
 pub(crate) use caught::caught;
 pub use check::{CheckFailure, CheckReport, CheckedShape};
 pub use command::{Executed, OnStream};

@@ -12,7 +12,7 @@ use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::position::Version;
 use crate::snapshot::{Head, LastEvent, SnapshotFault, SnapshotSource};
-use crate::store::{BeforeClose, Desk, Draft, EventStore, Looked, Sought, StreamEvents};
+use crate::store::{BeforeClose, Beginning, CarriedState, Desk, Draft, EventStore, Looked, Sought, StreamEvents};
 use crate::sync::{Arc, Mutex};
 use std::any::type_name;
 use std::marker::PhantomData;
@@ -128,7 +128,7 @@ impl<A: Aggregate> AggregateStream<A> {
     /// * Those of [`load`](Self::load).
     pub fn latest_snapshot(&self) -> Result<Option<Loaded<A>>, Error> {
         let snapshots = self.snapshots_or_refuse()?;
-        Ok(self.resume(&snapshots, None)?.map(|(loaded, _)| loaded))
+        Ok(self.resume(&snapshots, None, &self.store().beginning(self.stream())?)?.map(|(loaded, _)| loaded))
     }
 
     /// The same of the newest that goes up to a version or less far.
@@ -138,7 +138,8 @@ impl<A: Aggregate> AggregateStream<A> {
     /// Those of [`latest_snapshot`](Self::latest_snapshot).
     pub fn snapshot_at_or_before(&self, version: Version) -> Result<Option<Loaded<A>>, Error> {
         let snapshots = self.snapshots_or_refuse()?;
-        Ok(self.resume(&snapshots, Some(At::Version(version)))?.map(|(loaded, _)| loaded))
+        let beginning = self.store().beginning(self.stream())?;
+        Ok(self.resume(&snapshots, Some(At::Version(version)), &beginning)?.map(|(loaded, _)| loaded))
     }
 
     /// Removes all snapshots of this stream and aggregate, in all schemas; how many there were. Only speed is lost. Those that
@@ -154,8 +155,16 @@ impl<A: Aggregate> AggregateStream<A> {
     }
 
     /// The nearest snapshot that can be used, and the events behind it.
-    pub(super) fn resume(&self, snapshots: &Snapshots<A>, at: Option<At>) -> Result<Option<Resumed<A>>, Error> {
+    pub(super) fn resume(
+        &self,
+        snapshots: &Snapshots<A>,
+        at: Option<At>,
+        beginning: &Beginning,
+    ) -> Result<Option<Resumed<A>>, Error> {
         let source = self.source();
+        // What the stream begins with is a fact, and what is derived from what was before is none.
+        let carried = beginning.carried.as_ref().filter(|_| !Mutant::TrustsASnapshotMoreThanTheLog.is_on());
+        let begins = carried.map_or(Version::NONE, CarriedState::version);
         // What was deleted is in no state of what came behind.
         let deleted = match Mutant::ResumesWhatWasDeleted.is_on() {
             true => Version::NONE,
@@ -163,7 +172,10 @@ impl<A: Aggregate> AggregateStream<A> {
         };
         self.store().find_snapshot(
             &sought(&source, snapshots),
-            |name| deleted < name.version && !matches!(at, Some(At::Version(version)) if version < name.version),
+            |name| {
+                deleted.max(begins) < name.version
+                    && !matches!(at, Some(At::Version(version)) if version < name.version)
+            },
             |head, state| {
                 if matches!(at, Some(At::Time(time)) if time < head.last.time) {
                     return Ok(Looked::Left);

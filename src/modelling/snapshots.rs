@@ -151,8 +151,9 @@ impl<A> Snapshots<A> {
     /// Whether a state that was folded up to a version, of so many bytes, is to be saved; `replayed` is how long its load took.
     pub(super) fn is_due(&self, version: Version, bytes: u64, newest: Newest, replayed: Option<Duration>) -> bool {
         let Policy { every_events, every_bytes, slow, .. } = self.policy;
-        let (events, bytes) =
-            (version.get().saturating_sub(newest.version.get()), bytes.saturating_sub(newest.folded_bytes));
+        // Fewer than it had: the stream begins with a state that it carries, and counts from there.
+        let bytes = bytes.checked_sub(newest.folded_bytes).unwrap_or(bytes);
+        let events = version.get().saturating_sub(newest.version.get());
         let is_slow = || slow.zip(replayed).is_some_and(|(slow, replayed)| slow <= replayed);
         let has_come = |due: Option<u64>, come: u64| due.is_some_and(|due| due <= come);
         events != 0 && (has_come(every_events, events) || has_come(every_bytes, bytes) || is_slow())

@@ -92,8 +92,7 @@ impl<A: Aggregate> AggregateStream<A> {
         (version, saved, bytes): (Version, &A, &[u8]),
     ) -> Result<SnapshotOutcome, Error> {
         let whence = || format!("folding stream {} up to version {version}", self.stream());
-        let replay =
-            || Loaded::new(self.stream()).fold(self.store(), registry, self.stream(), Some(At::Version(version)));
+        let replay = || self.fold_all(registry, At::Version(version));
         let replayed: Loaded<A> = match caught(whence, replay) {
             Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Closed) => return Err(error),
             Err(error) => return Ok(SnapshotOutcome::Unchecked(error.to_string())),

@@ -4,8 +4,8 @@ use super::{FIRST_BATCH, decode_start};
 use crate::error::{Error, ErrorKind};
 use crate::event::{RecordedEvent, SharedBytes};
 use crate::format::{
-    Fault, Footer, KeyFact, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, START_BATCH_LEN, Salt, Start,
-    decode_event,
+    Fact, Fault, Footer, KeyFact, Kind, Preamble, RECORD_HEADER_LEN, RecordHeader, RecordView, START_BATCH_LEN, Salt,
+    Start, decode_event,
 };
 use crate::mutant::Mutant;
 use crate::observe::spans;
@@ -321,6 +321,18 @@ impl Segment {
 
     /// What the record of a `once` key says that begins at `offset`, verified.
     pub(crate) fn key_fact(&self, offset: u32) -> Result<KeyFact, Error> {
+        self.decode(offset, |record| match record.header.kind {
+            Kind::Key => KeyFact::decode(record),
+            _ => Err(Fault::Senseless),
+        })
+    }
+
+    /// What another record says that begins at `offset` and is no event, verified.
+    pub(crate) fn fact(&self, offset: u32) -> Result<Fact, Error> {
+        self.decode(offset, |record| Fact::decode(record)?.ok_or(Fault::Senseless))
+    }
+
+    fn decode<T>(&self, offset: u32, decode: impl FnOnce(&RecordView<'_>) -> Result<T, Fault>) -> Result<T, Error> {
         let header_end = offset.checked_add(RECORD_HEADER_LEN as u32).ok_or_else(|| self.damaged(offset))?;
         let chunk = self.chunk(offset, header_end, 1_024)?;
         let bytes = chunk.get(offset, header_end).ok_or_else(|| self.damaged(offset))?;
@@ -329,10 +341,7 @@ impl Segment {
         let chunk = self.chunk(offset, end, 0)?;
         let bytes = chunk.get(offset, end).ok_or_else(|| self.damaged(offset))?;
         let record = RecordView::verify_body(header, bytes).map_err(|fault| self.fault(offset, fault))?;
-        match header.kind {
-            Kind::Key => KeyFact::decode(&record).map_err(|fault| self.fault(offset, fault)),
-            _ => Err(self.damaged(offset)),
-        }
+        decode(&record).map_err(|fault| self.fault(offset, fault))
     }
 
     /// The event whose record lies in a chunk and whose header was verified; the rest is verified here.

@@ -186,6 +186,11 @@ impl<'a> BatchBuilder<'a> {
         self
     }
 
+    /// The answer to a batch that could not be made, for the floor above.
+    pub(crate) fn refused(self, error: Error) -> PendingReceipt {
+        PendingReceipt::refused(AppendError::Store(self.fault.unwrap_or(error)))
+    }
+
     /// Queues the batch. An empty one is refused before anything is judged.
     pub fn commit(self) -> PendingReceipt {
         match self.fault {

@@ -199,7 +199,10 @@ fn judge_deed(view: &View, request: &Request, fact: &StreamFact) -> Option<Error
             let act = || format!("undeleting stream {name}: nothing of it is deleted");
             (!is_deleted).then(|| Error::new(ErrorKind::InvalidArgument, act()))
         }
-        StreamDeed::Truncate { first, .. } => {
+        StreamDeed::Truncate { first, state } => {
+            if let (Some(_), Some(error)) = (state, fate.and_then(|fate| judge_state(name, fate, *first))) {
+                return Some(error);
+            }
             let index = request.streams.iter().position(|stream| stream.as_str() == name);
             let of_it = |number: &&u32| index == Some(**number as usize);
             let appended = request.event_streams.iter().filter(of_it).count() as u64;
@@ -209,4 +212,15 @@ fn judge_deed(view: &View, request: &Request, fact: &StreamFact) -> Option<Error
         }
         StreamDeed::Tombstone(_) | StreamDeed::Delete(_) | StreamDeed::Metadata { .. } => None,
     }
+}
+
+/// Why a stream cannot begin with a version and a state of all that is before.
+fn judge_state(name: &str, fate: &Fate, first: Version) -> Option<Error> {
+    let version = first.get() - 1;
+    let act = |fault: &str| format!("truncating stream {name} with a state of version {version}: {fault}");
+    if fate.deleted.as_ref().is_some_and(|deleted| version <= deleted.last.get()) {
+        return Some(Error::new(ErrorKind::Deleted, act("that is deleted")));
+    }
+    let begins = fate.first();
+    (first < begins).then(|| Error::new(ErrorKind::BelowFloor, act(&format!("it begins with version {begins}"))))
 }

@@ -55,7 +55,8 @@ impl BatchBuilder<'_> {
 
     /// Has a stream begin with a version: reads of it begin there, and whoever asks for less is told of that version. A
     /// compaction removes what is before it. It may be the version of the stream's next event, and nothing later. A version
-    /// no higher than the one it begins with changes nothing.
+    /// no higher than the one it begins with changes nothing; with a higher one a [state](Self::truncate_carrying) that it
+    /// begins with does not count any more.
     pub fn truncate_before(self, stream: &StreamName, first: Version) -> Self {
         let first = first.max(Version::FIRST);
         self.deed(stream, "", StreamDeed::Truncate { first, state: None })
@@ -104,7 +105,7 @@ impl BatchBuilder<'_> {
         self.keep(scope, None, KeepDeed::Forget)
     }
 
-    fn deed(mut self, stream: &StreamName, reason: &str, deed: StreamDeed) -> Self {
+    pub(super) fn deed(mut self, stream: &StreamName, reason: &str, deed: StreamDeed) -> Self {
         let checked = check_text("a reason", reason);
         let (stream, time) = (stream.as_str().to_owned(), self.store.clock());
         let fact = StreamFact { stream, version: Version::NONE, time, deed };

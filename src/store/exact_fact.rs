@@ -5,10 +5,10 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::format::{
-    CarriedState, Checkpoint, CheckpointAct, ConsumerDeed, ConsumerFact, Fact, KeepDeed, KeepFact, KeyFact, ParkedFact,
-    ParkedState, Range, StreamDeed, StreamFact,
+    Carried, Checkpoint, CheckpointAct, ConsumerDeed, ConsumerFact, Fact, KeepDeed, KeepFact, KeyFact, ParkedFact,
+    ParkedState, Range, StreamDeed, StreamFact, codec_byte, codec_from_byte,
 };
-use crate::name::{StreamName, stream_name_fault};
+use crate::name::{StreamName, event_type_fault, stream_name_fault};
 use crate::options::Durability;
 use crate::position::{Position, Version};
 use crate::receipt::{Receipt, StreamReceipt};
@@ -185,8 +185,11 @@ impl Line {
             StreamDeed::Truncate { first, state } => {
                 self.number("first", first.get());
                 if let Some(state) = state {
+                    self.text("fold", &state.fold);
                     self.number("schema", state.schema);
-                    self.number("codec", state.codec);
+                    self.number("codec", codec_byte(state.codec));
+                    self.number("position", state.position.get());
+                    self.number("event_nanos", state.event_time.nanos());
                     let digits = state.bytes.iter().fold(String::new(), |mut digits, byte| {
                         write!(digits, "{byte:02x}").expect("a string takes everything");
                         digits
@@ -350,10 +353,15 @@ impl<'a> Keys<'a> {
                 let state = match self.maybe("schema")? {
                     None => None,
                     Some(schema) => {
-                        let codec = self.take("codec")?;
+                        let fold: String = self.take("fold")?;
+                        if let Some(fault) = event_type_fault(&fold) {
+                            return Err(Error::new(ErrorKind::InvalidName, format!("the name of the fold {fault}")));
+                        }
+                        let (codec, position) = (codec_from_byte(self.take("codec")?), self.position("position")?);
+                        let event_time = self.take("event_nanos").map(Timestamp::from_nanos)?;
                         let digits: String = self.take("state")?;
                         let bytes = bytes_of(&digits).ok_or_else(|| refused("`state` is not bytes in hex".into()))?;
-                        Some(CarriedState { schema, codec, bytes })
+                        Some(Carried { fold, schema, codec, position, event_time, bytes })
                     }
                 };
                 StreamDeed::Truncate { first, state }

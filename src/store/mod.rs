@@ -4,6 +4,7 @@ mod above;
 mod all_events;
 mod audience;
 mod batch;
+mod carried;
 mod condition;
 mod dead;
 mod deeds;
@@ -46,6 +47,7 @@ mod writer;
 
 pub use all_events::AllEvents;
 pub use batch::BatchBuilder;
+pub use carried::{CarriedState, NewState};
 pub use condition::Guard;
 pub use exact::{ExactEvent, ExactImport, ExactRecord, Imported};
 pub use exact_fact::ExactFact;
@@ -61,6 +63,7 @@ pub use standing::{Hold, Standing, StreamMetadata};
 pub use streams::{StreamInfo, StreamList};
 
 pub(crate) use audience::{CalledFor, Seat};
+pub(crate) use carried::Beginning;
 pub(crate) use desk::{Desk, Draft};
 pub(crate) use durable::DurableLog;
 pub(crate) use following::{BeforeClose, LOOK_EVERY, Sight, StoreLink};

@@ -1,11 +1,12 @@
 //! What writing segments anew needs of the store: what was decided, the segments that have ended, and the swap.
 
+use super::carried::places_in;
 use super::trail::Trail;
 use super::view::{Indexed, Loss, Thinned};
 use super::{EventStore, Writer, closed};
 use crate::error::{Error, ErrorKind};
 use crate::format::{BatchBuffer, Kind, Range, RecordView, Term};
-use crate::index::{Before, Extent, Fate, Gathering, Keeping, SegmentTerms, forget_terms};
+use crate::index::{Before, CarriedPlaces, Extent, Fate, Gathering, Keeping, SegmentTerms, forget_terms};
 use crate::log::{Keeper, SwapFailure, rewrite};
 use crate::position::{Position, Version};
 use crate::segment::Segment;
@@ -227,15 +228,17 @@ impl Writer {
         let sources: Vec<&Indexed> =
             indexed.iter().filter(|(segment, _)| row.iter().any(|source| Arc::ptr_eq(source, segment))).collect();
         let (from, to) = (first.preamble.stands_from(), last.sequence());
-        let of_draft = || -> Result<(SegmentTerms, HashMap<Box<str>, Loss>), Error> {
+        let has_carried = self.view.0.read().table.fates().has_carried_in(&(from..=to));
+        let of_draft = || -> Result<OfDraft, Error> {
             let terms = SegmentTerms::of_rewritten(&draft.segment, terms, |stream| before(&sources, stream))?;
             let loss = |(stream, events): (Box<str>, u64)| {
                 let first = self.first_left(&indexed, &stream, (from, to), kept.get(&stream).copied())?;
                 Ok((stream, Loss { events, first }))
             };
-            Ok((terms, lost.into_iter().map(loss).collect::<Result<_, Error>>()?))
+            let carried = if has_carried { places_in(&draft.segment)? } else { CarriedPlaces::default() };
+            Ok((terms, lost.into_iter().map(loss).collect::<Result<_, Error>>()?, carried))
         };
-        let (terms, streams) = match of_draft() {
+        let (terms, streams, carried) = match of_draft() {
             Ok(of_draft) if !self.rewriting.has_ended() => of_draft,
             otherwise => {
                 draft.discard(storage);
@@ -256,7 +259,7 @@ impl Writer {
         segment.file().retire();
         let bytes = u64::from(segment.end());
         let terms = Arc::new(terms);
-        let mut thinned = Thinned { positions, removed, streams };
+        let mut thinned = Thinned { positions, removed, streams, carried };
         while !self.replace_in_view(&segment, &terms, &thinned) {
             let indexed = self.view.0.read().all_indexed();
             for (stream, loss) in thinned.streams.iter_mut().filter(|(_, loss)| loss.first.is_none()) {
@@ -319,6 +322,9 @@ impl Writer {
         Ok(None)
     }
 }
+
+/// What finds the events of a segment, what streams lose to it, and where states stand that it carries.
+type OfDraft = (SegmentTerms, HashMap<Box<str>, Loss>, CarriedPlaces);
 
 /// Where a stream stands before the first of some segments in which it has events.
 fn before(sources: &[&Indexed], stream: Term) -> Result<Before, Error> {

@@ -4,7 +4,8 @@ use super::audience::Audience;
 use super::read::Bounds;
 use crate::format::{BatchView, Fault, Range};
 use crate::index::{
-    Candidates, Lookup, Plan, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex, filters, rewrites,
+    Candidates, CarriedPlaces, Lookup, Plan, SavedStreams, SegmentTerms, Shelf, Spot, Step, StreamTable, TermIndex,
+    filters, rewrites,
 };
 use crate::log::{Calls, EventPlace, Opened, PlacedFact, Publish, Published, Visitor};
 use crate::mutant::Mutant;
@@ -24,6 +25,8 @@ pub(crate) struct Thinned {
     /// Rising and apart from each other.
     pub(crate) removed: Vec<Range>,
     pub(crate) streams: HashMap<Box<str>, Loss>,
+    /// Where states stand that it carries.
+    pub(crate) carried: CarriedPlaces,
 }
 
 /// What a stream has lost to a segment that was written anew.
@@ -86,6 +89,9 @@ impl View {
         }
         if !Mutant::OverlooksWhatWasRemoved.is_on() {
             self.table.replace_holes(thinned.positions, &thinned.removed);
+        }
+        if !Mutant::LosesSightOfAState.is_on() {
+            self.table.fates_mut().move_carried(&(from..=to), &thinned.carried);
         }
         self.indexed = Arc::default();
         self.note_indexed();

@@ -6,7 +6,8 @@ use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{CrashChoice, SimulatedDisk, salvage_simulated, verify_simulated};
 use scorebook::{
     Consumer, ErrorKind, EventContext, EventStore, ExactEvent, ExactFact, ExactRecord, ExactSnapshot, ExportedRecord,
-    Imported, NewEvent, Position, Projection, Query, RecordedEvent, Retention, Scope, Start, StreamName, Version,
+    Imported, NewEvent, NewState, Position, Projection, Query, RecordedEvent, Retention, Scope, Start, StreamName,
+    Version,
 };
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -123,7 +124,12 @@ fn step(chance: &mut Chance, store: &EventStore, keys: &mut Vec<String>) {
         2 if chance.one_in(3) => drop(store.tombstone(&stream, Any, "over ✓").wait()),
         3 => {
             let next = store.version(&stream).map_or(0, Version::get) + 1;
-            drop(store.truncate_before(&stream, Version::new(1 + chance.below(next as usize) as u64)).wait());
+            let first = Version::new(1 + chance.below(next as usize) as u64);
+            let state = NewState::bytes("sum", Version::new(first.get() - 1), vec![9; chance.below(90)]);
+            drop(match chance.one_in(2) {
+                true => store.truncate_before(&stream, first).wait(),
+                false => store.truncate_carrying(&stream, state.schema(1 + chance.below(3) as u32)).wait(),
+            });
         }
         4 => drop(store.batch().set_metadata(&stream, None, &("said", chance.below(99))).commit().wait()),
         5 => drop(store.batch().hold(&scope, "court").commit().wait()),
@@ -340,6 +346,18 @@ fn what_is_forged_or_comes_twice_is_refused_and_leaves_nothing() {
         ),
         (fact(r#"{"fact":"delete","stream":"new","version":0,"nanos":0,"reason":""}"#), "it makes no sense"),
         (fact(r#"{"fact":"truncate","stream":"game-1","version":4,"nanos":0,"first":6}"#), "it makes no sense"),
+        (
+            fact(
+                r#"{"fact":"truncate","stream":"game-1","version":4,"nanos":0,"first":4,"fold":"f","schema":1,"codec":1,"position":2,"event_nanos":0,"state":""}"#,
+            ),
+            "it makes no sense",
+        ),
+        (
+            fact(
+                r#"{"fact":"truncate","stream":"game-1","version":4,"nanos":0,"first":4,"fold":"f","schema":1,"codec":1,"position":9,"event_nanos":0,"state":""}"#,
+            ),
+            "position 9 is still to come",
+        ),
         (fact(r#"{"fact":"hold","scope":"everything","nanos":0,"label":""}"#), "it makes no sense"),
         (fact(r#"{"fact":"removed","first":7,"last":9}"#), "positions 7 to 9 are not the next, 5"),
         (fact(r#"{"fact":"lost","first":5,"last":4}"#), "positions 5 to 4 are not the next, 5"),
@@ -395,8 +413,16 @@ fn lines_that_say_too_much_or_too_little_are_refused_by_key() {
         (r#"{"fact":"undelete","stream":"../x","version":1,"nanos":0}"#, "stream name `../x` holds `/`"),
         (r#"{"fact":"hold","scope":"planet","nanos":0,"label":"x"}"#, "`scope`: `planet` is none"),
         (
-            r#"{"fact":"truncate","stream":"a","version":1,"nanos":0,"first":1,"schema":1,"codec":1,"state":"0"}"#,
-            "`state`",
+            r#"{"fact":"truncate","stream":"a","version":1,"nanos":0,"first":2,"fold":"f","schema":1,"codec":1,"position":1,"event_nanos":0,"state":"0"}"#,
+            "`state` is not bytes",
+        ),
+        (
+            r#"{"fact":"truncate","stream":"a","version":1,"nanos":0,"first":2,"fold":"f g","schema":1,"codec":1}"#,
+            "the name of the fold",
+        ),
+        (
+            r#"{"fact":"truncate","stream":"a","version":1,"nanos":0,"first":2,"fold":"f","codec":1}"#,
+            "unknown key `fold`",
         ),
         (r#"{"fact":"key","key":"k","digest":"xyz","nanos":0,"first":1,"last":1,"streams":[]}"#, "`digest` is not 32"),
         (r#"{"fact":"removed","first":1,"last":2"#, "EOF"),
@@ -410,7 +436,7 @@ fn lines_that_say_too_much_or_too_little_are_refused_by_key() {
 
 #[test]
 fn a_state_that_a_truncation_carries_comes_along() {
-    let line = r#"{"fact":"truncate","stream":"game-1","version":3,"nanos":7,"first":4,"schema":2,"codec":1,"state":"7b7dff"}"#;
+    let line = r#"{"fact":"truncate","stream":"game-1","version":3,"nanos":7,"first":4,"fold":"score","schema":2,"codec":2,"position":3,"event_nanos":5,"state":"7b7dff"}"#;
     let store = fresh();
     let source = fresh();
     add(&source, &name("game-1"), events(1..4));
@@ -419,6 +445,8 @@ fn a_state_that_a_truncation_carries_comes_along() {
     import.record(ExactRecord::Fact(ExactFact::from_json(line).expect("a line"))).expect("it goes on");
     import.finish().expect("it is synced");
     assert_eq!(exported(&store).last().map(String::as_str), Some(line));
+    let state = store.carried_state(&name("game-1")).expect("it can be read").expect("it begins with one");
+    assert_eq!((state.fold(), state.schema(), state.data()), ("score", 2, &b"{}\xff"[..]));
     let error = store.read(&name("game-1")).from(Version::FIRST).into_iter().next().expect("an answer").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BelowFloor);
     check_copy(&store, &[]);

@@ -5,7 +5,8 @@
 use crate::model::options;
 use scorebook::testing::{CrashChoice, SimulatedDisk};
 use scorebook::{
-    Codec, Durability, EventId, EventStore, ExpectedVersion, NewEvent, StreamName, Timestamp, Version, inspect, verify,
+    Codec, Durability, EventId, EventStore, ExpectedVersion, NewEvent, NewState, StreamName, Timestamp, Version,
+    inspect, verify,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -161,6 +162,35 @@ fn compacted() -> SimulatedDisk {
     disk
 }
 
+/// Streams that begin with a state: one whose events were removed, one whose state has taken the place of another, and one that has
+/// lost its state again.
+fn carried() -> SimulatedDisk {
+    let disk = SimulatedDisk::new(5);
+    let filled = |of: u8, size: usize| vec![NewEvent::bytes("filled", vec![of; size])];
+    let carry = |store: &EventStore, stream: &str, state: NewState| {
+        store.truncate_carrying(&name(stream), state).wait().expect("it is carried");
+    };
+    let sum = |version, sum: u32| NewState::json("sum", Version::new(version), &sum).expect("JSON");
+    let store = options().open_simulated(&disk).expect("a store");
+    for stream in ["account-1", "account-2", "account-3"] {
+        append(&store, stream, vec![json("paid", 1), json("paid", 2), json("paid", 3), json("paid", 4)]);
+    }
+    carry(&store, "account-1", sum(2, 3));
+    carry(&store, "account-2", sum(3, 6));
+    carry(&store, "account-3", NewState::bytes("packed.sum", Version::new(1), [0, 255]));
+    append(&store, "filling", filled(b'a', 28_000));
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    carry(&store, "account-2", sum(3, 60).schema(2));
+    store.truncate_before(&name("account-3"), Version::new(3)).wait().expect("it begins later");
+    append(&store, "account-1", vec![json("paid", 5)]);
+    append(&store, "filling", filled(b'b', 40_000));
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    carry(&store, "account-1", sum(5, 15));
+    append(&store, "account-1", vec![json("paid", 6)]);
+    store.close().expect("closing");
+    disk
+}
+
 /// What is derived from the log is no part of the format.
 fn is_derived(path: &str) -> bool {
     !path.ends_with(".log") && path != "live"
@@ -169,7 +199,9 @@ fn is_derived(path: &str) -> bool {
 #[test]
 #[ignore = "writes the golden directories of this format"]
 fn write_the_golden_directories() {
-    for (name, disk) in [("clean", clean()), ("torn", torn()), ("rich", rich()), ("compacted", compacted())] {
+    let directories =
+        [("clean", clean()), ("torn", torn()), ("rich", rich()), ("compacted", compacted()), ("carried", carried())];
+    for (name, disk) in directories {
         let directory = golden().join(name);
         // What was released is never written again.
         if directory.exists() {
@@ -227,5 +259,33 @@ fn logs_of_every_released_format_open_and_say_the_same() {
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["clean", "compacted", "rich", "torn"]);
+    assert_eq!(names, ["carried", "clean", "compacted", "rich", "torn"]);
+}
+
+#[test]
+fn streams_of_every_released_format_begin_with_the_states_they_began_with() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("store");
+    copy(&golden().join("carried"), &path);
+    let check = |store: &EventStore| {
+        let state = |stream: &str| {
+            let state = store.carried_state(&name(stream)).expect("it can be read")?;
+            let time = state.time().nanos() % 1_000_000_000_000;
+            let at = (state.version().get(), state.position().get(), time);
+            Some((state.fold().to_owned(), state.schema(), state.codec(), at, state.data().to_vec()))
+        };
+        let sum = |schema, at, data: &str| Some(("sum".to_owned(), schema, Codec::Json, at, data.as_bytes().to_vec()));
+        assert_eq!(state("account-1"), sum(1, (5, 14, 12_000), "15"));
+        assert_eq!(state("account-2"), sum(2, (3, 7, 3_000), "60"));
+        assert_eq!(state("account-3"), None);
+        let first = |stream: &str| store.read(&name(stream)).into_iter().next().expect("an event").expect("an event");
+        assert_eq!(["account-1", "account-2", "account-3"].map(|stream| first(stream).version().get()), [6, 4, 3]);
+    };
+    check(&EventStore::open_read_only(&path).expect("a golden log"));
+    let store = EventStore::open(&path).expect("a golden log");
+    check(&store);
+    store.compaction().thoroughly().plan().expect("a plan").apply().expect("it is done");
+    check(&store);
+    store.close().expect("closing");
+    check(&EventStore::open(&path).expect("a golden log that was written on"));
 }

@@ -34,6 +34,7 @@ mod bot_routing;
 #[cfg(feature = "game")]
 mod bot_tasks;
 mod bus;
+mod carrying;
 // The tool once more, as a stranger to the crate would build it: what it names is public, methods and fields too.
 #[cfg(feature = "cli")]
 #[path = "../../src/cli/mod.rs"]

@@ -146,6 +146,14 @@ const CAUGHT: &[(&str, &str)] = &[
     ("TakesNoSnapshotForAWitness", "snapshots::a_snapshot_that_is_ahead_of_the_log_proves_that_something_was_lost"),
     ("LetsAnOlderStateReplaceANewer", "snapshots::an_older_state_never_takes_the_place_of_a_newer_one"),
     ("ResumesWhatWasDeleted", "snapshots::what_was_deleted_is_in_no_state_of_what_came_behind"),
+    ("CarriesWhatWasDeleted", "carrying::a_state_with_what_was_deleted_is_none_until_that_is_undeleted"),
+    ("LosesSightOfAState", "carrying::a_condensed_stream_is_folded_from_the_state_it_begins_with"),
+    ("KeepsStatesOfTheFinished", "carrying::a_compaction_keeps_the_states_that_count_and_forgets_the_others"),
+    ("TakesAnyStateForItsOwn", "carrying::a_state_of_another_fold_or_schema_is_refused_by_name_or_led_on"),
+    (
+        "TrustsASnapshotMoreThanTheLog",
+        "carrying::snapshots_from_before_count_less_than_what_is_carried_and_later_ones_are_used",
+    ),
     (
         "CallsHandlersAsTheyWereAdded",
         "bus::handlers_of_one_event_are_called_by_their_order_and_then_as_they_were_added",

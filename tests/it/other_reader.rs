@@ -9,9 +9,9 @@ use crate::model::{Chance, Choices, World, seed, stories};
 use scorebook::ExpectedVersion::{Any, NoStream};
 use scorebook::testing::{CrashChoice, SimulatedDisk, salvage_simulated};
 use scorebook::{
-    AfterChange, CloseState, Codec, Consumer, Damage, DamageKind, Durability, ErrorKind, EventId, EventStore, NewEvent,
-    Options, PartitionBy, Position, Query, RecordedEvent, Retention, Revision, Scope, Standing, Start, StreamName,
-    Timestamp, Verdict, Version, verify,
+    AfterChange, CarriedState, CloseState, Codec, Consumer, Damage, DamageKind, Durability, ErrorKind, EventId,
+    EventStore, NewEvent, NewState, Options, PartitionBy, Position, Query, RecordedEvent, Retention, Revision, Scope,
+    Standing, Start, StreamName, Timestamp, Verdict, Version, verify,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -78,21 +78,42 @@ fn said(event: &RecordedEvent) -> Value {
         "id": event.id().to_string(),
         "tags": event.tags().collect::<Vec<_>>(),
         "metadata": event.metadata_json(),
-        "codec": match event.codec() {
-            Codec::Json => 1,
-            Codec::Bytes => 2,
-            Codec::Bincode => 3,
-            Codec::Other(number) => number,
-            other => panic!("a codec of no number: {other:?}"),
-        },
+        "codec": number_of(event.codec()),
         "segment": event.place().segment,
         "byte": event.place().offset,
     });
-    let (member, payload) = match std::str::from_utf8(event.data()) {
+    show(&mut said, event.data());
+    said
+}
+
+fn number_of(codec: Codec) -> u8 {
+    match codec {
+        Codec::Json => 1,
+        Codec::Bytes => 2,
+        Codec::Bincode => 3,
+        Codec::Other(number) => number,
+        other => panic!("a codec of no number: {other:?}"),
+    }
+}
+
+fn show(said: &mut Value, payload: &[u8]) {
+    let (member, payload) = match std::str::from_utf8(payload) {
         Ok(text) => ("text", text.to_owned()),
-        Err(_) => ("hex", hex(event.data())),
+        Err(_) => ("hex", hex(payload)),
     };
     said[member] = json!(payload);
+}
+
+/// The state that a stream begins with, as the other reader tells it.
+fn carried(state: &CarriedState) -> Value {
+    let mut said = json!({
+        "fold": state.fold(),
+        "schema": state.schema(),
+        "codec": number_of(state.codec()),
+        "position": state.position().get(),
+        "time": state.time().nanos(),
+    });
+    show(&mut said, state.data());
     said
 }
 
@@ -229,6 +250,8 @@ fn check_streams(told: &Told, store: &EventStore) {
         match store.standing(&stream).expect("an answer") {
             Standing::Missing => assert_eq!(line["version"], 0),
             Standing::Open { first } => {
+                let state = store.carried_state(&stream).expect("it can be read");
+                assert_eq!(state.as_ref().map(carried).as_ref(), line.get("state"), "{line}");
                 let deleted = line.get("deleted").map_or(0, |version| version.as_u64().expect("a version"));
                 let truncated = line.get("first").map_or(1, |version| version.as_u64().expect("a version"));
                 assert_eq!(first.get(), truncated.max(deleted + 1), "{line}");
@@ -325,6 +348,7 @@ fn every_golden_directory_says_the_same_to_both() {
         ("v1/torn", "torn"),
         ("v1/rich", "closed"),
         ("v1/compacted", "closed"),
+        ("v1/carried", "closed"),
         ("schemas", "closed"),
     ] {
         let scratch = tempfile::tempdir().expect("a directory");
@@ -336,7 +360,7 @@ fn every_golden_directory_says_the_same_to_both() {
         assert!(told.lines("event").len() > 2, "{of}");
     }
     let held = |path: &str| fs::read_dir(golden.join(path)).expect("a directory").count();
-    assert_eq!((held(""), held("v1")), (2, 4), "a golden directory that is not named here");
+    assert_eq!((held(""), held("v1")), (2, 5), "a golden directory that is not named here");
 }
 
 fn rich(number: u64) -> NewEvent {
@@ -379,6 +403,16 @@ pub(crate) fn all_kinds(disk: &SimulatedDisk, options: &Options) -> EventStore {
     let batch = store.batch().clear_retention(&won).release(&games, "case 13").release(&games, "never");
     batch.commit().wait().expect("all of it");
     store.truncate_before(&a, Version::new(3)).wait().expect("it is there");
+    let state = NewState::bytes("counter", Version::new(4), [0, 255]).schema(7);
+    store.truncate_carrying(&a, state).wait().expect("it is carried");
+    add(&store, &name("account-1"), events(1..6));
+    add(&store, &name("account-2"), events(1..6));
+    for account in [name("account-1"), name("account-2")] {
+        let state = NewState::json("sum", Version::new(3), &6).expect("JSON");
+        store.truncate_carrying(&account, state).wait().expect("it is carried");
+    }
+    store.delete(&name("account-2"), Any, "").wait().expect("it is deleted");
+    add(&store, &name("account-2"), events(6..8));
     let batch = store.batch().append(&a, Any, events(10..13)).truncate_before(&a, Version::new(12));
     batch.set_metadata(&a, None, &"said").delete(&b, Any, "a mistake").commit().wait().expect("all of it");
     store.batch().set_metadata(&a, Some(Revision::new(1)), &"more").commit().wait().expect("that was the last");

@@ -449,6 +449,36 @@ fn the_stock_tool_folds_games_teams_and_users() {
     assert_eq!((&report["sound"], &report["unknown"], &report["streams_folded"]), (&true.into(), &0.into(), &6.into()));
 }
 
+#[test]
+fn a_game_that_begins_with_a_state_is_folded_from_it_and_says_so_where_more_is_asked() {
+    let (place, id) = place_of(&knockout());
+    let stream = format!("game-{id}");
+    let told = |arguments: &[&str]| place.run(&[&["state", &stream], arguments].concat()).is(0).out;
+    let (whole, before) = (told(&[]), told(&["--at", "9"]));
+    let planned = place.run(&["truncate", &stream, "10", "--carry", "--dry-run"]).is(0).object();
+    assert_eq!((&planned["carries"], &planned["done"]), (&true.into(), &false.into()));
+    place.run(&["truncate", &stream, "10", "--carry", "--yes"]).is(0);
+    assert_eq!((told(&[]), told(&["--at", "9"])), (whole.clone(), before));
+    place.run(&["state", &stream, "--at", "8"]).is(3).says("begins with a state of version 9");
+    assert_eq!(place.run(&["check"]).is(0).object()["sound"], true);
+    // What came before is not known any more: there is no story to tell.
+    let replayed = place.run(&["replay", &stream]).is(0).object();
+    assert_eq!(replayed["state"].to_string(), serde_json::from_str::<Value>(&whole).expect("JSON").to_string());
+    let steps = place.run(&["replay", &stream, "--step", "--format", "table"]).is(0).out;
+    assert!(steps.starts_with("version 9\n") && steps.contains("version 10  "), "{steps}");
+    let last = replayed["version"].as_u64().expect("a version");
+    let behind = (last + 1).to_string();
+    let done = place.run(&["truncate", &stream, &behind, "--carry", "--yes"]).is(0).object();
+    assert_eq!(done["carried_before"], "word_game at version 9");
+    assert_eq!(told(&[]), whole, "nothing is left to read");
+    place.run(&["append", &stream]).with(r#"{"type":"unknown","data":1}"#).is(0);
+    let (first, next) = ((last + 2).to_string(), (last + 1).to_string());
+    let dropped = place.run(&["truncate", &stream, &first, "--yes"]).is(0).object();
+    assert_eq!((&dropped["carries"], &dropped["first_before"]), (&false.into(), &(last + 1).into()));
+    place.run(&["state", &stream]).is(3).says(&format!("begins with version {first}"));
+    place.run(&["truncate", &stream, &next, "--carry", "--yes"]).is(3);
+}
+
 /// A game that is played by chance to its end, in which no word is said in two places.
 fn by_chance(number: u8, chance: &mut Chance) -> Table {
     let mode = Mode::ALL[usize::from(number) % Mode::ALL.len()];

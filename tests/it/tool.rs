@@ -904,6 +904,16 @@ fn what_is_removed_leaves_no_state_that_could_be_wrong() {
 }
 
 #[test]
+fn what_does_not_say_how_it_is_carried_is_not() {
+    let place = Place::new();
+    place.run(&["import"]).with(GAME).is(0);
+    place.linked(&["truncate", "game-42", "3", "--carry", "--yes"]).is(1).says("does not say how a state is carried");
+    place.linked(&["truncate", "note-1", "2", "--carry", "--yes"]).is(3).says("no aggregate folds category `note`");
+    place.linked(&["truncate", "game-42", "1", "--carry", "--yes"]).is(2).says("there is no state to carry");
+    place.linked(&["state", "game-42", "--at", "2"]).is(0);
+}
+
+#[test]
 fn a_check_tells_what_differs_from_states_that_were_written_down() {
     let place = Place::new();
     place.run(&["import"]).with(GAME).is(0);

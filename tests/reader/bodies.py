@@ -209,12 +209,17 @@ def about_stream(record):
     fact = {"stream": stream, "version": record.version, "time": time}
     if record.kind == TRUNCATE:
         (first,) = body.fields("Q")
-        state = body.rest()
-        require(not text and 1 <= first <= record.version + 1, "a truncation of no legal version")
-        require(bool(record.schema) == bool(record.codec) and (record.schema or not state), "a state without schema or codec")
-        if record.codec > 3:
-            raise Newer(f"codec {record.codec} of a state")
-        return {"truncate": first, **fact, "schema": record.schema, "codec": record.codec, **shown(state)}
+        require(1 <= first <= record.version + 1, "a truncation of no legal version")
+        if not record.schema:
+            if record.codec or text:
+                raise Newer("a codec or text without a schema")
+            body.end()
+            return {"truncate": first, **fact}
+        position, last_time = body.fields("Qq")
+        require(record.codec and re.fullmatch("[A-Za-z0-9._-]{1,128}", text), "a state without a codec or of no fold")
+        require(2 <= first <= position + 1, "a state without an event")
+        state = {"fold": text, "schema": record.schema, "codec": record.codec, **shown(body.rest())}
+        return {"truncate": first, **fact, "state": {**state, "position": position, "time": last_time}}
     if record.kind == METADATA:
         (revision,) = body.fields("Q")
         body.end()

@@ -93,6 +93,7 @@ class Story:
             require(fact["position"] <= before, "a parked event that is still to come")
         elif record.kind in ABOUT_STREAMS:
             require(record.version <= before, "a version that no stream can have")
+            require(fact.get("state", {}).get("position", 0) <= before, "a state that is still to come")
         elif "accepted" in fact:
             require(fact["accepted"] <= before, "losses that are still to come")
 
@@ -104,7 +105,9 @@ class Story:
             about = self.about.setdefault(fact["stream"], {"version": 0})
             about["version"] = max(about["version"], fact["version"])
             if "truncate" in fact:
-                about["first"] = max(fact["truncate"], about.get("first", 0))
+                first = about.get("first", 0)
+                if fact["truncate"] > first or fact["truncate"] == first and "state" in fact:
+                    about["first"], about["state"] = fact["truncate"], fact.get("state")
             elif "metadata" in fact:
                 about["metadata"], about["revision"] = fact["metadata"], fact["revision"]
             elif "undelete" in fact:
@@ -144,6 +147,9 @@ class Story:
     def standing(self):
         for stream in sorted(self.streams.keys() | self.about.keys()):
             about = self.about.get(stream, {"version": 0})
+            state = about.get("state")
+            if "state" in about and (not state or "finished" in about or about.get("deleted", 0) >= about["first"] - 1):
+                about = {key: it for key, it in about.items() if key != "state"}
             yield {"standing": stream, **about, "version": max(self.streams.get(stream, (0, 0))[0], about["version"])}
         for name, consumer in sorted(self.consumers.items()):
             yield {"consumer": name, **consumer, "set aside": sorted(consumer["set aside"].values())}

@@ -6,7 +6,7 @@
 
 use crate::cli::failure::Failure;
 use scorebook::game::{Game, GameEvent, GameId, PlayerId, Replay, Team, TeamId, User};
-use scorebook::{Error, EventStore, Registry, StreamName};
+use scorebook::{Aggregate, Error, EventStore, Registry, StreamName};
 use std::any::type_name;
 
 /// Whether a stream is a game of the word game.
@@ -53,5 +53,10 @@ fn is_named(stream: &StreamName) -> bool {
 /// then to be named.
 fn begins(registry: &Registry, store: &EventStore, stream: &StreamName) -> Result<bool, Error> {
     let first = store.read(stream).limit(1).into_iter().next().transpose()?;
-    Ok(first.is_some_and(|event| registry.newest(event.event_type()).is_some()))
+    if let Some(event) = first {
+        return Ok(registry.newest(event.event_type()).is_some());
+    }
+    // All of it may be in the state that it begins with.
+    let carried = store.carried_state(stream)?;
+    Ok(carried.is_some_and(|carried| Game::carrying().is_some_and(|carrying| carrying.fold() == carried.fold())))
 }
