@@ -226,6 +226,17 @@ pub enum Conflict {
         /// The stream that was to be written to.
         stream: StreamName,
     },
+    /// The events with a tag would take more bytes than a [quota](crate::Quota) allows.
+    Quota {
+        /// The tag: key, colon, value.
+        tag: String,
+        /// How many bytes its events take, with those on their way in.
+        used: u64,
+        /// How many bytes the batch would add.
+        asked: u64,
+        /// How many they may take.
+        limit: u64,
+    },
     /// What is said about a stream was changed by somebody else.
     Revision {
         /// The stream it is said about.
@@ -247,6 +258,7 @@ impl Conflict {
             | Conflict::Once { .. }
             | Conflict::Consumer { .. }
             | Conflict::Finished { .. }
+            | Conflict::Quota { .. }
             | Conflict::Revision { .. } => None,
         }
     }
@@ -268,6 +280,10 @@ impl fmt::Display for Conflict {
             }
             Conflict::Consumer { name } => write!(f, "another handle has moved consumer {name}"),
             Conflict::Finished { stream } => write!(f, "stream {stream} is finished"),
+            Conflict::Quota { tag, used, asked, limit } => {
+                let tag = tag.escape_debug();
+                write!(f, "{asked} bytes more with tag {tag}: the quota is {limit}, and {used} are used")
+            }
             Conflict::Revision { stream, expected, actual } => {
                 write!(f, "what is said about stream {stream} has revision {actual}, expected {expected}")
             }

@@ -63,6 +63,7 @@ mod options;
 mod position;
 mod projection;
 mod query;
+mod quota;
 mod receipt;
 mod retention;
 mod segment;
@@ -80,6 +81,7 @@ pub use event::{Codec, EventId, Metadata, NewEvent, RecordedEvent};
 pub use name::StreamName;
 pub use position::{ExpectedVersion, Place, Position, Revision, Version};
 pub use query::{Predicate, Query};
+pub use quota::{OverQuota, Quota, TagScope};
 pub use receipt::{Receipt, StreamReceipt};
 pub use retention::{CategoryName, EventTypeName, Retention, Scope};
 pub use store::{BatchBuilder, Guard, PendingReceipt};
@@ -127,7 +129,7 @@ pub use compaction::{Going, LeftBecause, SegmentAct, SegmentPlan, Staying, Strea
 pub use health::{Concern, Health, Stats, Thresholds};
 pub use inspect::{RebuiltIndex, SalvageReport, StoreInfo, VerifyReport, inspect, rebuild_index, salvage, verify};
 pub use observe::{Activity, CompactionStats, Timing};
-pub use store::{CarriedState, Hold, NewState, Standing, StreamMetadata};
+pub use store::{CarriedState, Hold, NewState, Standing, StreamMetadata, TagUsage};
 pub use store::{ExactEvent, ExactFact, ExactImport, ExactRecord, ExactSnapshot, Export, ExportedRecord, Imported};
 
 #[cfg(doctest)]

@@ -194,6 +194,12 @@ mutants! {
     OverlooksWhatWasRemoved,
     /// A table of streams counts although it was saved before a compaction.
     TrustsATableFromBefore,
+    /// What goes beyond a quota is accepted.
+    OverlooksQuotas,
+    /// What is on its way in is not counted where a quota is judged.
+    CountsWhatIsVisible,
+    /// What a compaction removed is still counted for a quota.
+    GivesNothingBack,
     /// An export leaves out `once` keys.
     ForgetsKeysOnTheWay,
     /// An exact import takes in facts that do not go on from what came before.

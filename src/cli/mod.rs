@@ -46,6 +46,7 @@ mod project;
 mod projection;
 mod projections;
 mod query;
+mod quota;
 mod read;
 mod replay;
 mod retention;
@@ -233,6 +234,7 @@ enum Command {
     Metadata(metadata::Arguments),
     Retention(retention::Arguments),
     Hold(hold::Arguments),
+    Quota(quota::Arguments),
     Compact(compaction::Arguments),
     /// The segments of the log: size, events, and what of each a compaction may remove. Reads all of it.
     Segments,
@@ -282,6 +284,7 @@ fn obey(cli: Cli, linked: Linked) -> Result<(), Failure> {
         Command::Metadata(arguments) => metadata::run(&tool, &arguments),
         Command::Retention(arguments) => retention::run(&tool, &arguments),
         Command::Hold(arguments) => hold::run(&tool, &arguments),
+        Command::Quota(arguments) => quota::run(&tool, &arguments),
         Command::Compact(arguments) => compaction::run(&tool, &arguments),
         Command::Segments => segments::run(&tool),
         Command::Backup(arguments) => backup::run(&tool, &arguments),

@@ -6,6 +6,7 @@ use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::query::Query;
+use crate::quota::OverQuota;
 use crate::retention::{Retention, Scope};
 use crate::store::{Decided, EventStore, StoreLink};
 use crate::time::Timestamp;
@@ -23,6 +24,8 @@ pub enum Going {
     Truncated,
     /// The rule that is for it does not keep it.
     Retention,
+    /// The newer events with one of its tags take all that their quota allows.
+    Quota,
 }
 
 /// Why an event stays that would go otherwise.
@@ -43,6 +46,7 @@ impl fmt::Display for Going {
             Going::Finished => "finished",
             Going::Truncated => "truncated",
             Going::Retention => "retention",
+            Going::Quota => "quota",
         })
     }
 }
@@ -83,6 +87,8 @@ pub(super) struct Judge {
     behind: Option<(Staying, Position)>,
     numbers: HashMap<Box<str>, usize, RandomState>,
     streams: Vec<OfStream>,
+    /// Events up to these positions go for the quota of a tag: by key and value.
+    trimmed: HashMap<(Box<str>, Box<str>), Position, RandomState>,
 }
 
 /// What counts for the events of a stream.
@@ -111,7 +117,13 @@ impl Judge {
         let decided = store.decided()?;
         let behind = decided.consumers.iter().min_by_key(|(_, done)| *done).filter(|_| !forced.beyond_consumers);
         let behind = behind.map(|(name, done)| (Staying::Unseen(name.to_string()), *done));
-        Ok(Judge { link: store.link(), decided, forced, now, behind, numbers: HashMap::default(), streams: Vec::new() })
+        let (numbers, trimmed) = (HashMap::default(), HashMap::default());
+        let link = store.link();
+        let mut judge = Judge { link, decided, forced, now, behind, numbers, streams: Vec::new(), trimmed };
+        if judge.decided.quotas.values().any(|quota| quota.action() == OverQuota::Trim) {
+            judge.trim()?;
+        }
+        Ok(judge)
     }
 
     /// What becomes of an event, and the number of its stream: they are counted as they come by.
@@ -121,24 +133,85 @@ impl Judge {
         let event_type = record.event_type().map_err(senseless)?;
         let header = &record.header;
         let (number, of_type) = self.learn(stream, event_type)?;
-        let of_stream = &self.streams[number];
-        let of_type = &of_stream.types[of_type].1;
-        let going = if of_stream.is_finished {
-            Going::Finished
-        } else if header.version < of_stream.first {
-            Going::Truncated
-        } else if header.version < of_type.from || of_type.since.is_some_and(|since| header.time < since) {
-            Going::Retention
-        } else {
+        let going = self.going((number, of_type), header.version, header.time);
+        let Some(going) = going.or_else(|| self.is_trimmed(record).then_some(Going::Quota)) else {
             return Ok((number, Verdict::Stays));
         };
-        let is_last = header.version == of_stream.last && going != Going::Finished && !self.forced.last_events;
-        let unseen = self.behind.as_ref().filter(|(_, done)| *done < header.position).map(|(staying, _)| staying);
+        Ok((number, self.verdict((number, of_type), going, (header.version, header.position))))
+    }
+
+    /// Why an event would go, whatever its tags are.
+    fn going(&self, (number, of_type): (usize, usize), version: Version, time: Timestamp) -> Option<Going> {
+        let of_stream = &self.streams[number];
+        let of_type = &of_stream.types[of_type].1;
+        if of_stream.is_finished {
+            Some(Going::Finished)
+        } else if version < of_stream.first {
+            Some(Going::Truncated)
+        } else if version < of_type.from || of_type.since.is_some_and(|since| time < since) {
+            Some(Going::Retention)
+        } else {
+            None
+        }
+    }
+
+    /// Whether it goes, where there is a reason for it.
+    fn verdict(
+        &self,
+        (number, of_type): (usize, usize),
+        going: Going,
+        (version, position): (Version, Position),
+    ) -> Verdict<'_> {
+        let of_stream = &self.streams[number];
+        let of_type = &of_stream.types[of_type].1;
+        let is_last = version == of_stream.last && going != Going::Finished && !self.forced.last_events;
+        let unseen = self.behind.as_ref().filter(|(_, done)| *done < position).map(|(staying, _)| staying);
         let held = of_type.held.as_ref().filter(|_| !Mutant::CompactsWhatIsHeld.is_on());
         let unseen = unseen.filter(|_| !Mutant::CompactsWhatIsUnseen.is_on());
         let is_last = is_last && !Mutant::CompactsLastEvents.is_on();
         let staying = held.or(unseen).or(is_last.then_some(&LAST));
-        Ok((number, staying.map_or(Verdict::Goes(going), Verdict::StaysAllTheSame)))
+        staying.map_or(Verdict::Goes(going), Verdict::StaysAllTheSame)
+    }
+
+    /// Whether newer events with one of its tags take all that may be taken.
+    fn is_trimmed(&self, record: &RecordView<'_>) -> bool {
+        if self.trimmed.is_empty() {
+            return false;
+        }
+        let position = record.header.position;
+        record
+            .tags()
+            .any(|(key, value)| self.trimmed.get(&(key.into(), value.into())).is_some_and(|last| position <= *last))
+    }
+
+    /// Finds out up to where events with tags go whose quota has them trimmed: of the newest as many stay as fit. What goes for
+    /// another reason takes nothing of it.
+    fn trim(&mut self) -> Result<(), Error> {
+        let store = self.link.store()?;
+        let over =
+            store.usage()?.into_iter().filter(|usage| usage.quota().action() == OverQuota::Trim && usage.is_over());
+        for usage in over.collect::<Vec<_>>() {
+            let (key, value, mut left) = (usage.key(), usage.value(), usage.quota().limit());
+            let newest_first = store.read_all().matching(Query::all().tag(key, value)).backwards().skipping_lost();
+            for event in newest_first {
+                let event = event?;
+                let (number, of_type) = self.learn(event.stream(), event.event_type())?;
+                let places = (event.version(), event.position());
+                let going = self.going((number, of_type), event.version(), event.time());
+                if going.is_some_and(|why| matches!(self.verdict((number, of_type), why, places), Verdict::Goes(_))) {
+                    continue;
+                }
+                match left.checked_sub(event.quota_bytes()) {
+                    Some(rest) => left = rest,
+                    None => {
+                        let last = self.trimmed.entry((key.into(), value.into())).or_insert(event.position());
+                        *last = event.position().max(*last);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether something that is no event stays.
@@ -193,7 +266,7 @@ impl Judge {
 
     /// Whether rules and holds are what they are to another one.
     pub(super) fn has_the_same_rules(&self, other: &Judge) -> bool {
-        self.decided.keeping == other.decided.keeping
+        self.decided.keeping == other.decided.keeping && self.decided.quotas == other.decided.quotas
     }
 
     /// The last version of a stream, by its number.

@@ -127,6 +127,11 @@ impl RecordedEvent {
         self.parts.end
     }
 
+    /// How many bytes of it count for quotas: all but an id of its own.
+    pub(crate) fn quota_bytes(&self) -> u64 {
+        u64::from(self.parts.end) - if self.id.is_some() { 16 } else { 0 }
+    }
+
     /// How the payload is written down.
     #[must_use]
     pub fn codec(&self) -> Codec {

@@ -229,7 +229,8 @@ impl BatchBuffer {
         BatchTerms::of(self.records(), hasher)
     }
 
-    fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
+    /// Its records, before they are sealed.
+    pub(crate) fn records(&self) -> impl Iterator<Item = RecordView<'_>> {
         self.placed_records().map(|(_, record)| record)
     }
 

@@ -120,6 +120,24 @@ impl<'a> RecordView<'a> {
         std::str::from_utf8(bytes).map_err(|_| Fault::Senseless)
     }
 
+    /// How many bytes of an event count for quotas: all but an id of its own, which an event has or gets on its way through other
+    /// stores.
+    pub(crate) fn quota_bytes(&self) -> u64 {
+        let id = if self.header.flags & FLAG_ID == 0 { 0 } else { 16 };
+        self.bytes.len().saturating_sub(id) as u64
+    }
+
+    /// The tags of an event, in their order; none of what is no event.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let parts = decode_parts(&self.header, self.bytes).map(|decoded| decoded.parts);
+        let mut rest = parts.map_or(&[][..], |parts| &self.bytes[parts.tags as usize..parts.metadata as usize]);
+        std::iter::from_fn(move || {
+            let (key, value, behind) = split_tag(rest)?;
+            rest = behind;
+            Some((key, value))
+        })
+    }
+
     /// Takes the body of an event apart; what does not fit together or breaks a rule of names is senseless.
     pub(crate) fn decode_event_parts(&self) -> Result<DecodedEvent, Fault> {
         let decoded = decode_parts(&self.header, self.bytes)?;

@@ -3,6 +3,7 @@
 use super::Fault;
 use super::consumer::{self, ConsumerFact};
 use super::keep::{self, KeepFact};
+use super::quota::{self, QuotaFact};
 use super::record::{Kind, RecordView};
 use super::stream::{self, StreamFact};
 use crate::position::Position;
@@ -17,6 +18,8 @@ pub(crate) enum Fact {
     Stream(StreamFact),
     /// Of what is kept.
     Keep(KeepFact),
+    /// Of how much may be used.
+    Quota(QuotaFact),
 }
 
 impl Fact {
@@ -28,6 +31,7 @@ impl Fact {
                 Fact::Stream(StreamFact::decode(record)?)
             }
             Kind::Hold | Kind::Retention => Fact::Keep(KeepFact::decode(record)?),
+            Kind::Quota => Fact::Quota(QuotaFact::decode(record)?),
             _ => return Ok(None),
         }))
     }
@@ -38,6 +42,7 @@ impl Fact {
             Fact::Consumer(fact) => consumer::push(out, fact),
             Fact::Stream(fact) => stream::push(out, fact),
             Fact::Keep(fact) => keep::push(out, fact),
+            Fact::Quota(fact) => quota::push(out, fact),
         }
     }
 
@@ -46,7 +51,7 @@ impl Fact {
         match self {
             Fact::Consumer(fact) => fact.last_position(),
             Fact::Stream(fact) => fact.last_position(),
-            Fact::Keep(_) => Position::BEGINNING,
+            Fact::Keep(_) | Fact::Quota(_) => Position::BEGINNING,
         }
     }
 
@@ -56,6 +61,7 @@ impl Fact {
             Fact::Consumer(fact) => fact.time,
             Fact::Stream(fact) => fact.time,
             Fact::Keep(fact) => fact.time,
+            Fact::Quota(fact) => fact.time,
         }
     }
 
@@ -63,7 +69,7 @@ impl Fact {
     pub(crate) fn stream(&self) -> Option<&StreamFact> {
         match self {
             Fact::Stream(fact) => Some(fact),
-            Fact::Consumer(_) | Fact::Keep(_) => None,
+            Fact::Consumer(_) | Fact::Keep(_) | Fact::Quota(_) => None,
         }
     }
 
@@ -71,7 +77,7 @@ impl Fact {
     pub(crate) fn consumer(&self) -> Option<&ConsumerFact> {
         match self {
             Fact::Consumer(fact) => Some(fact),
-            Fact::Stream(_) | Fact::Keep(_) => None,
+            Fact::Stream(_) | Fact::Keep(_) | Fact::Quota(_) => None,
         }
     }
 }

@@ -16,6 +16,7 @@ mod keep;
 mod key;
 mod live;
 mod preamble;
+mod quota;
 mod record;
 mod stream;
 mod term;
@@ -34,6 +35,7 @@ pub(crate) use keep::{KeepDeed, KeepFact};
 pub(crate) use key::KeyFact;
 pub(crate) use live::{LIVE_LEN, Live, LiveState};
 pub(crate) use preamble::{PREAMBLE_LEN, Preamble, PreambleFault, Rewritten};
+pub(crate) use quota::QuotaFact;
 pub(crate) use record::{Kind, RECORD_HEADER_LEN, RecordHeader, RecordView};
 pub(crate) use stream::{Carried, StreamDeed, StreamFact};
 pub(crate) use term::{BatchTerms, Term, TermHasher};
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_page_and_the_constants_agree() {
-        let pairs: [(&str, &[Field]); 18] = [
+        let pairs: [(&str, &[Field]); 19] = [
             ("Preamble", preamble::LAYOUT),
             ("Batch header", batch::LAYOUT),
             ("Record header", record::LAYOUT),
@@ -87,6 +89,7 @@ mod tests {
             ("Stream metadata record", stream::layout::METADATA),
             ("Hold record", keep::layout::HOLD),
             ("Retention record", keep::layout::RETENTION),
+            ("Quota record", quota::layout::QUOTA),
             ("Removed record", control::REMOVED_LAYOUT),
             ("Lost record", control::LOST_LAYOUT),
             ("Footer", footer::LAYOUT),

@@ -74,10 +74,11 @@ pub(crate) enum Kind {
     Compressed = 16,
     Removed = 17,
     Retention = 18,
+    Quota = 19,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 18] = [
+    pub(crate) const ALL: [Kind; 19] = [
         Kind::Event,
         Kind::Start,
         Kind::Session,
@@ -96,6 +97,7 @@ impl Kind {
         Kind::Compressed,
         Kind::Removed,
         Kind::Retention,
+        Kind::Quota,
     ];
 
     /// The kinds this crate writes and reads: all but the one that is reserved.
@@ -105,8 +107,8 @@ impl Kind {
 
     /// Whether a record of this kind has names or texts in its body, as the header says.
     pub(crate) fn has_names(self) -> bool {
-        use Kind::{Checkpoint, Event, Hold, Key, Parked, Retention};
-        matches!(self, Event | Key | Checkpoint | Parked | Hold | Retention) || self.is_of_stream()
+        use Kind::{Checkpoint, Event, Hold, Key, Parked, Quota, Retention};
+        matches!(self, Event | Key | Checkpoint | Parked | Hold | Retention | Quota) || self.is_of_stream()
     }
 
     /// Whether a record of this kind speaks of a stream, and says at which version that was.
@@ -150,6 +152,7 @@ impl Kind {
             Kind::Compressed => "compressed block",
             Kind::Removed => "removed",
             Kind::Retention => "retention",
+            Kind::Quota => "quota",
         }
     }
 }
@@ -331,7 +334,7 @@ mod tests {
             assert_eq!(kind.is_fact(), !is_marker, "{}", kind.name());
         }
         let mut bytes = record(Kind::Event, &[]);
-        for unknown in [0, 19, 255] {
+        for unknown in [0, 20, 255] {
             KIND.put_u8(&mut bytes, unknown);
             assert_eq!(RecordHeader::decode(&bytes), Err(Fault::Newer), "kind {unknown}");
         }

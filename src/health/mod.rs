@@ -2,6 +2,7 @@
 
 #[cfg(feature = "metrics")]
 mod gauges;
+mod quota;
 mod stats;
 
 pub use stats::Stats;
@@ -33,6 +34,7 @@ pub struct Thresholds {
     sync_time: Duration,
     stalled_after: Duration,
     clock_behind: Duration,
+    quota_percent: u64,
 }
 
 impl Default for Thresholds {
@@ -45,6 +47,7 @@ impl Default for Thresholds {
             sync_time: SLOW_SYNC,
             stalled_after: Duration::from_secs(10),
             clock_behind: Duration::from_secs(60),
+            quota_percent: 100,
         }
     }
 }
@@ -63,6 +66,11 @@ impl Thresholds {
     /// A consumer whose first event that is not done is older than this is a concern. Default: 5 minutes.
     pub const fn lag_time(self, time: Duration) -> Thresholds {
         Thresholds { lag_time: time, ..self }
+    }
+
+    /// A tag that takes more than so many hundredths of its quota is a concern. Default: 100.
+    pub const fn quota_percent(self, percent: u64) -> Thresholds {
+        Thresholds { quota_percent: percent, ..self }
     }
 
     /// A consumer that has parked more events than this is a concern. Default: 0.
@@ -182,6 +190,17 @@ pub enum Concern {
         /// What had failed.
         why: String,
     },
+    /// The events with a tag take more than they should; of several tags this is the one that is furthest above its quota.
+    Quota {
+        /// The tag: key, colon, value.
+        tag: String,
+        /// How many bytes they take.
+        used: u64,
+        /// How many they may take.
+        limit: u64,
+        /// How many tags there are of which the same is so, with this one.
+        tags: u64,
+    },
     /// A consumer has set events aside.
     Parked {
         /// The name of the consumer.
@@ -192,8 +211,8 @@ pub enum Concern {
 }
 
 impl EventStore {
-    /// What the store can do at this moment, and what somebody should look at. Reads nothing of the log but the last event, and
-    /// the first behind each consumer.
+    /// What the store can do at this moment, and what somebody should look at. Reads nothing of the log but the last event,
+    /// the first behind each consumer, and once what was there before a quota was set.
     ///
     /// ```
     /// use scorebook::{Consumer, Concern, EventStore, Query, Start, Status, Thresholds};
@@ -233,6 +252,7 @@ impl EventStore {
         concerns.extend(slow.map(|time| Concern::SlowSync { time }));
         let behind = behind.filter(|time| thresholds.clock_behind < *time);
         concerns.extend(behind.map(|time| Concern::ClockBehind { time }));
+        concerns.extend(thresholds.of_quotas(self)?);
         let passed_over = self.passed_over_snapshots().into_iter();
         concerns.extend(passed_over.map(|over| Concern::SnapshotPassedOver { path: over.path, fault: over.fault }));
         let failed = self.background_compaction().and_then(|background| background.failure().map(ToString::to_string));
@@ -319,6 +339,10 @@ impl fmt::Display for Concern {
                 write!(f, "consumer {name} is {events} positions and {} s behind", time.as_secs())
             }
             Concern::CompactionFailed { why } => write!(f, "compaction in the background has failed: {why}"),
+            Concern::Quota { tag, used, limit, tags } => {
+                write!(f, "events with tag {} take {used} of {limit} bytes", tag.escape_debug())?;
+                if *tags == 1 { Ok(()) } else { write!(f, ", and those with {} more tags too much", tags - 1) }
+            }
             Concern::Parked { name, events } => write!(f, "consumer {name} has parked {events} events"),
         }
     }

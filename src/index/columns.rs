@@ -3,6 +3,7 @@
 //! ```text
 //! head        the number of events, of streams, the holes, up to where losses were accepted, the consumers, what is kept,
 //!             and the number of streams about which something was decided
+//! quotas      how many there are, and each with what is used of it
 //! fates       what that was, of a few hundred at a time
 //! blocks      names one behind the other and their lengths; three columns of numbers and two of segments; and the streams
 //!             that have fewer events than versions
@@ -12,9 +13,11 @@ use super::blocks::Doubt;
 use super::consumers::{KnownConsumer, KnownParked};
 use super::fates::SavedFates;
 use super::fates_written::{
-    FATES_AT_ONCE, WrittenFates, WrittenKeeping, read_fate, read_keeping, written_fate, written_keeping,
+    FATES_AT_ONCE, WrittenFates, WrittenKeeping, WrittenQuota, read_fate, read_keeping, read_quota, written_fate,
+    written_keeping, written_quota,
 };
 use super::holes::{Hole, HoleKind};
+use super::quotas::SavedQuota;
 use super::streams::Extent;
 use crate::format::Range;
 use crate::position::{POSITION_MAX, Position, Version};
@@ -32,6 +35,7 @@ pub(super) struct Head {
     pub(super) accepted: Option<Position>,
     pub(super) consumers: Vec<(String, KnownConsumer)>,
     pub(super) fates: SavedFates,
+    pub(super) quotas: Vec<SavedQuota>,
 }
 
 /// A few thousand streams.
@@ -84,13 +88,15 @@ type WrittenBlock = (String, Vec<u8>, (Vec<u64>, Vec<u64>, Vec<u64>), (Vec<u32>,
 
 impl SavedStreams {
     pub(super) fn begin(
-        events: u64,
-        holes: Vec<Hole>,
-        accepted: Option<Position>,
+        (events, holes, accepted): (u64, Vec<Hole>, Option<Position>),
         consumers: Vec<(String, KnownConsumer)>,
         fates: SavedFates,
+        quotas: Vec<SavedQuota>,
     ) -> SavedStreams {
-        SavedStreams { head: Head { events, streams: 0, holes, accepted, consumers, fates }, blocks: Vec::new() }
+        SavedStreams {
+            head: Head { events, streams: 0, holes, accepted, consumers, fates, quotas },
+            blocks: Vec::new(),
+        }
     }
 
     /// Adds a stream.
@@ -106,7 +112,7 @@ impl SavedStreams {
 
     /// Writes all of it behind what stands in `bytes`.
     pub(super) fn encode(self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let Head { events, streams, holes, accepted, consumers, fates } = self.head;
+        let Head { events, streams, holes, accepted, consumers, fates, quotas } = self.head;
         let of_hole = |hole: &Hole| (hole.range.first.get(), hole.range.last.get(), number_of(hole.kind));
         let holes = holes.iter().map(of_hole).collect();
         let consumers = consumers.into_iter().map(written_consumer).collect();
@@ -114,6 +120,8 @@ impl SavedStreams {
         let head: WrittenHead =
             (events, streams, holes, accepted.map(Position::get), consumers, written_keeping(fates.keeping), count);
         put(&head, bytes)?;
+        put(&(quotas.len() as u64), bytes)?;
+        quotas.into_iter().map(written_quota).try_for_each(|quota: WrittenQuota| put(&quota, bytes))?;
         let mut streams = fates.streams.into_iter().map(written_fate).peekable();
         while streams.peek().is_some() {
             let some: WrittenFates = streams.by_ref().take(FATES_AT_ONCE).collect();
@@ -190,6 +198,8 @@ impl<'a> Reader<'a> {
     pub(super) fn begin(bytes: &'a [u8]) -> Result<(Head, Reader<'a>), Doubt> {
         let mut reader = Reader { rest: bytes, left: 0 };
         let (events, streams, holes, accepted, consumers, keeping, count): WrittenHead = reader.take()?;
+        let quotas: u64 = reader.take()?;
+        let quotas = (0..quotas).map(|_| read_quota(reader.take()?).ok_or(Doubt)).collect::<Result<_, Doubt>>()?;
         let of_hole = |(first, last, number)| {
             let range = Range { first: Position::new(first), last: Position::new(last) };
             Ok(Hole { range, kind: kind_of(number)? })
@@ -206,7 +216,8 @@ impl<'a> Reader<'a> {
             }
             fates.streams.extend(some.into_iter().map(read_fate));
         }
-        Ok((Head { events, streams, holes, accepted: accepted.map(Position::new), consumers, fates }, reader))
+        let accepted = accepted.map(Position::new);
+        Ok((Head { events, streams, holes, accepted, consumers, fates, quotas }, reader))
     }
 
     /// The next block.
@@ -293,8 +304,19 @@ mod tests {
     use crate::index::fates::{Deletion, Ended, Fate, Keeping, Said, Truncation};
     use crate::name::StreamName;
     use crate::position::Place;
+    use crate::quota::{Quota, TagScope};
     use crate::retention::{Retention, Scope};
     use std::time::Duration;
+
+    fn quotas() -> Vec<SavedQuota> {
+        let since = Position::new(5);
+        let each = TagScope::each("guild").expect("a key");
+        let one = TagScope::tag("guild", "7").expect("a tag");
+        vec![
+            SavedQuota { scope: one, quota: Quota::bytes(9).refusing(), since, used: None },
+            SavedQuota { scope: each, quota: Quota::bytes(7).trimming(), since, used: Some(vec![("7".into(), 3)]) },
+        ]
+    }
 
     fn extent(number: u64) -> Extent {
         Extent {
@@ -352,7 +374,8 @@ mod tests {
     }
 
     fn encoded(streams: u64, holes: &[Hole]) -> Vec<u8> {
-        let mut saved = SavedStreams::begin(99, holes.to_vec(), Some(Position::new(7)), consumers(), fates());
+        let mut saved =
+            SavedStreams::begin((99, holes.to_vec(), Some(Position::new(7))), consumers(), fates(), quotas());
         (0..streams).for_each(|number| saved.push(&format!("straße-{number}"), &extent(number)));
         let mut bytes = Vec::new();
         saved.encode(&mut bytes).expect("it is small");
@@ -387,6 +410,7 @@ mod tests {
                 accepted,
                 consumers: consumers(),
                 fates: fates(),
+                quotas: quotas(),
             };
             assert_eq!(head, expected);
             let expected = (0..count).map(|number| (format!("straße-{number}"), extent(number)));

@@ -144,7 +144,7 @@ impl Fates {
                 entry.known.apply(fact, Some(place));
             }
             Fact::Keep(fact) => self.keeping.apply(fact),
-            Fact::Consumer(_) => {}
+            Fact::Consumer(_) | Fact::Quota(_) => {}
         }
     }
 

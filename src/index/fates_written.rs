@@ -1,8 +1,10 @@
 //! What was decided, as it is written down with the stream table.
 
 use super::fates::{Deletion, Ended, Fate, Keeping, Said, Truncation};
+use super::quotas::SavedQuota;
 use crate::name::StreamName;
-use crate::position::{Place, Version};
+use crate::position::{Place, Position, Version};
+use crate::quota::{OverQuota, Quota, TagScope};
 use crate::retention::{Retention, Scope};
 use crate::time::Timestamp;
 use std::time::Duration;
@@ -83,6 +85,34 @@ pub(super) fn read_fate(written: WrittenFate) -> (String, Fate) {
         version: Version::new(version),
     };
     (name, fate)
+}
+
+/// Key, value; bytes, action; since, and what is used by each value where that is known.
+pub(super) type WrittenQuota = ((String, Option<String>), (u64, u8), u64, Option<Vec<(String, u64)>>);
+
+pub(super) fn written_quota(saved: SavedQuota) -> WrittenQuota {
+    let SavedQuota { scope, quota, since, used } = saved;
+    let action = match quota.action() {
+        OverQuota::Report => 0,
+        OverQuota::Refuse => 1,
+        OverQuota::Trim => 2,
+    };
+    let used = used.map(|used| used.into_iter().map(|(value, bytes)| (value.into(), bytes)).collect());
+    ((scope.key().to_owned(), scope.value().map(str::to_owned)), (quota.limit(), action), since.get(), used)
+}
+
+/// None where it makes no sense.
+pub(super) fn read_quota(written: WrittenQuota) -> Option<SavedQuota> {
+    let ((key, value), (bytes, action), since, used) = written;
+    let scope = value.map_or_else(|| TagScope::each(&key), |value| TagScope::tag(&key, value)).ok()?;
+    let quota = match action {
+        0 => Quota::bytes(bytes),
+        1 => Quota::bytes(bytes).refusing(),
+        2 => Quota::bytes(bytes).trimming(),
+        _ => return None,
+    };
+    let used = used.map(|used| used.into_iter().map(|(value, bytes)| (value.into(), bytes)).collect());
+    Some(SavedQuota { scope, quota, since: Position::new(since), used })
 }
 
 fn written_scope(scope: &Scope) -> WrittenScope {

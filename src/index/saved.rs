@@ -41,7 +41,7 @@ const REWRITES: Field = BODY_LEN.then(8, "digest of what was rewritten");
 const PADDING: Field = REWRITES.then(400, "padding");
 const _: () = assert!(PADDING.end() == HEADER_LEN);
 
-const MAGIC_BYTES: [u8; 8] = *b"SBTABLE4";
+const MAGIC_BYTES: [u8; 8] = *b"SBTABLE5";
 
 /// No body is larger; a table of more is not written.
 const BODY_BYTES_MAX: usize = 1 << 30;

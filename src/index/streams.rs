@@ -7,6 +7,7 @@ use super::fates::{Fates, SavedFates};
 use super::holes::{HoleKind, Holes};
 use super::names::{Name, Names};
 use super::part::{Before, Step, StreamPart};
+use super::quotas::Quotas;
 use super::rows::Rows;
 use super::saved::SavedTable;
 use crate::format::{BatchView, Fact, Fault, Kind, Loss, Range};
@@ -30,6 +31,7 @@ pub(crate) struct StreamTable {
     holes: Holes,
     consumers: Consumers,
     fates: Fates,
+    quotas: Quotas,
     events: u64,
     /// Streams with at least one visible event.
     visible_streams: u64,
@@ -150,6 +152,14 @@ impl StreamTable {
         &mut self.fates
     }
 
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    pub(crate) fn quotas_mut(&mut self) -> &mut Quotas {
+        &mut self.quotas
+    }
+
     /// The number of a stream that was ever named in an admitted batch.
     pub(crate) fn number(&self, name: &str) -> Option<u32> {
         let hash = self.hasher.hash_one(name);
@@ -206,6 +216,7 @@ impl StreamTable {
             holes: Holes::saved(&head.holes, head.accepted),
             consumers: Consumers::saved(head.consumers.into_iter()),
             fates: Fates::saved(head.fates),
+            quotas: Quotas::saved(head.quotas),
             events: head.events,
             visible_streams: head.streams,
             saved: Some(SavedPlaces { from: table.from.place, upto: table.upto.place }),
@@ -256,7 +267,7 @@ impl StreamTable {
         let consumers =
             self.consumers.iter().filter(|_| is_saved).map(|(name, known)| (name.to_string(), known.clone())).collect();
         let fates = if Mutant::SavesNoFates.is_on() { SavedFates::default() } else { self.fates.to_save() };
-        SavedStreams::begin(self.events, holes, accepted, consumers, fates)
+        SavedStreams::begin((self.events, holes, accepted), consumers, fates, self.quotas.to_save(head))
     }
 
     /// Some of the visible streams, to be saved: those of so many numbers from one on. The number behind them, if there is one.
@@ -406,10 +417,15 @@ impl StreamTable {
         match fact {
             Fact::Consumer(fact) => self.consumers.publish(fact),
             Fact::Stream(_) | Fact::Keep(_) => self.fates.publish(fact, place),
+            Fact::Quota(fact) => self.quotas.publish_fact(fact),
         }
     }
 
-    fn replay_fact(&mut self, fact: &Fact, place: Place) {
+    fn replay_fact(&mut self, fact: &Fact, place: Place, last: Position) {
+        if let Fact::Quota(fact) = fact {
+            self.quotas.admit_fact(fact, last);
+            self.quotas.publish_fact(fact);
+        }
         if let Fact::Consumer(fact) = fact {
             self.consumers.publish(fact);
         }
@@ -459,8 +475,15 @@ impl Visitor for StreamTable {
         match replayed {
             Ok(facts) => {
                 self.holes.condense();
+                if !self.quotas.is_empty() {
+                    let charges = self.quotas.charges(batch.records());
+                    self.quotas.replay(&charges);
+                }
+                let last = batch.records().map(|record| record.header.position).max();
+                let last =
+                    last.unwrap_or(Position::BEGINNING).max(Position::new(batch.header.first_position.get() - 1));
                 for (place, fact) in facts {
-                    self.replay_fact(&fact, place);
+                    self.replay_fact(&fact, place, last);
                 }
                 Ok(())
             }

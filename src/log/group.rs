@@ -4,6 +4,7 @@ use super::ticket::Ticket;
 use crate::error::Conflict;
 use crate::format::{BatchTerms, Fact, Offsets};
 use crate::position::{Position, Version};
+use crate::quota::Charge;
 use crate::receipt::Receipt;
 use crate::segment::{Mark, Segment};
 use crate::storage::LatchedFile;
@@ -45,14 +46,16 @@ pub(super) struct Entry {
     pub(super) terms: Arc<BatchTerms>,
     /// Where the record of its `once` key stands.
     pub(super) key: Option<u32>,
+    /// What it adds to what tags with a quota take.
+    pub(super) charges: Vec<Charge>,
     pub(super) mark: Option<Mark>,
 }
 
 impl Entry {
     /// An answer without events of its own.
     pub(super) fn answering(ticket: &Arc<Ticket>, answer: Answer) -> Entry {
-        let (events, facts) = (Vec::new(), Vec::new());
-        Entry { ticket: ticket.clone(), answer, events, facts, terms: Arc::default(), key: None, mark: None }
+        let (events, facts, charges) = (Vec::new(), Vec::new(), Vec::new());
+        Entry { ticket: ticket.clone(), answer, events, facts, terms: Arc::default(), key: None, charges, mark: None }
     }
 }
 
@@ -90,6 +93,8 @@ pub(crate) struct PublishedBatch<'a> {
     pub(crate) terms: &'a BatchTerms,
     /// Where the record of its `once` key stands.
     pub(crate) key: Option<u32>,
+    /// What it adds to what tags with a quota take.
+    pub(crate) charges: &'a [Charge],
 }
 
 /// What becomes visible with a group.
@@ -118,8 +123,8 @@ impl<'a> Published<'a> {
     pub(crate) fn batches(&self) -> impl Iterator<Item = PublishedBatch<'a>> + use<'a> {
         let has_facts = |entry: &&Entry| !(entry.events.is_empty() && entry.facts.is_empty() && entry.key.is_none());
         let of_entry = |entry: &'a Entry| {
-            let Entry { events, facts, terms, key, .. } = entry;
-            PublishedBatch { events, facts, terms, key: *key }
+            let Entry { events, facts, terms, key, charges, .. } = entry;
+            PublishedBatch { events, facts, terms, key: *key, charges }
         };
         self.entries.iter().filter(has_facts).map(of_entry)
     }

@@ -13,6 +13,7 @@ use crate::format::{
 use crate::mutant::Mutant;
 use crate::options::Durability;
 use crate::position::{POSITION_MAX, Place, Position, Version};
+use crate::quota::Charge;
 use crate::receipt::Receipt;
 use crate::segment::{FIRST_BATCH, Mark, Segment, batches_end, events_end, segment_name};
 use crate::storage::LatchedFile;
@@ -45,6 +46,8 @@ pub(crate) struct Batch {
     pub(crate) facts: Vec<Fact>,
     /// What its events are found by.
     pub(crate) terms: Arc<BatchTerms>,
+    /// What it adds to what tags with a quota take.
+    pub(crate) charges: Vec<Charge>,
     pub(crate) durability: Durability,
     pub(crate) ticket: Arc<Ticket>,
 }
@@ -197,8 +200,8 @@ impl<'a> Staging<'a> {
         group.last_position = last_position;
         let answer = Answer::Receipt(receipt);
         let key = batch.buffer.key_offset().map(|offset| mark.offset + offset);
-        let Batch { ticket, terms, .. } = batch;
-        group.entries.push(Entry { ticket, answer, events, facts, terms, key, mark: Some(mark) });
+        let Batch { ticket, terms, charges, .. } = batch;
+        group.entries.push(Entry { ticket, answer, events, facts, terms, key, charges, mark: Some(mark) });
         group.entries.last().expect("pushed above")
     }
 

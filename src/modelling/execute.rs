@@ -268,7 +268,8 @@ impl<D: Decide> Run<D> {
             Err(AppendError::Store(error)) => ControlFlow::Break(Err(ExecuteError::Store(error))),
             // Where the key is there, the command itself was faster elsewhere, and something else was decided there.
             Err(AppendError::Conflict(conflict))
-                if !matches!(conflict, Conflict::Once { .. }) && self.attempts_made < self.execution.terms.attempts =>
+                if !matches!(conflict, Conflict::Once { .. } | Conflict::Quota { .. })
+                    && self.attempts_made < self.execution.terms.attempts =>
             {
                 ControlFlow::Continue(())
             }

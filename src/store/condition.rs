@@ -5,11 +5,12 @@ use super::request::Request;
 use super::view::{SharedView, View};
 use crate::error::{Conflict, Error, ErrorKind};
 use crate::format::{Fact, KeyFact, StreamDeed, StreamFact, TermHasher};
-use crate::index::{Fate, Plan};
+use crate::index::{Excess, Fate, Plan};
 use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::position::{ExpectedVersion, Place, Position, Revision, Version};
 use crate::query::Query;
+use crate::quota::Charge;
 use std::fmt;
 use std::sync::Weak;
 
@@ -187,6 +188,15 @@ pub(super) fn judge_fates(view: &View, request: &Request) -> Option<Refusal> {
         }
     }
     of_facts().find_map(|fact| judge_deed(view, request, fact)).map(Refusal::Trouble)
+}
+
+/// Why a batch cannot be accepted for what tags take already.
+pub(super) fn judge_quotas(view: &View, charges: &[Charge]) -> Option<Refusal> {
+    if charges.is_empty() || Mutant::OverlooksQuotas.is_on() {
+        return None;
+    }
+    let Excess { tag, used, asked, limit, is_caused_by_staged } = view.table.quotas().excess(charges)?;
+    Some(Refusal::Conflict(Conflict::Quota { tag, used, asked, limit }, is_caused_by_staged))
 }
 
 /// Why a stream cannot be treated so.

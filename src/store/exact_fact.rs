@@ -6,11 +6,12 @@
 use crate::error::{Error, ErrorKind};
 use crate::format::{
     Carried, Checkpoint, CheckpointAct, ConsumerDeed, ConsumerFact, Fact, KeepDeed, KeepFact, KeyFact, ParkedFact,
-    ParkedState, Range, StreamDeed, StreamFact, codec_byte, codec_from_byte,
+    ParkedState, QuotaFact, Range, StreamDeed, StreamFact, codec_byte, codec_from_byte,
 };
 use crate::name::{StreamName, event_type_fault, stream_name_fault};
 use crate::options::Durability;
 use crate::position::{Position, Version};
+use crate::quota::{Quota, TagScope};
 use crate::receipt::{Receipt, StreamReceipt};
 use crate::retention::{Retention, Scope};
 use crate::time::Timestamp;
@@ -73,6 +74,8 @@ impl ExactFact {
                 StreamDeed::Undelete => "undelete",
                 StreamDeed::Metadata { .. } => "metadata",
             },
+            Told::Fact(Fact::Quota(fact)) if fact.quota.is_none() => "no quota",
+            Told::Fact(Fact::Quota(_)) => "quota",
             Told::Fact(Fact::Keep(fact)) => match &fact.deed {
                 KeepDeed::Hold(_) => "hold",
                 KeepDeed::Release(_) => "release",
@@ -98,6 +101,7 @@ impl ExactFact {
             Told::Fact(Fact::Consumer(fact)) => line.consumer(fact),
             Told::Fact(Fact::Stream(fact)) => line.stream(fact),
             Told::Fact(Fact::Keep(fact)) => line.keep(fact),
+            Told::Fact(Fact::Quota(fact)) => line.quota(fact),
         }
         line.0.push('}');
         line.0
@@ -122,6 +126,7 @@ impl ExactFact {
                 Told::Fact(Fact::Stream(keys.stream(&kind)?))
             }
             "hold" | "release" | "retention" | "no retention" => Told::Fact(Fact::Keep(keys.keep(&kind)?)),
+            "quota" | "no quota" => Told::Fact(Fact::Quota(keys.quota(&kind)?)),
             _ => return Err(refused(format!("`fact`: `{}` is none that is known", kind.escape_debug()))),
         };
         keys.end()?;
@@ -203,10 +208,10 @@ impl Line {
     fn keep(&mut self, fact: &KeepFact) {
         let scope = match &fact.scope {
             Scope::Everything => "everything",
+            Scope::OnceKeys => "once keys",
             Scope::Category(_) => "category",
             Scope::EventType(_) => "type",
             Scope::Stream(_) => "stream",
-            Scope::OnceKeys => "once keys",
         };
         self.text("scope", scope);
         if !fact.scope.name().is_empty() {
@@ -224,6 +229,18 @@ impl Line {
                     self.number("age", u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
                 }
             }
+        }
+    }
+
+    fn quota(&mut self, fact: &QuotaFact) {
+        self.text("key", fact.scope.key());
+        if let Some(value) = fact.scope.value() {
+            self.text("value", value);
+        }
+        self.time(fact.time);
+        if let Some(quota) = fact.quota {
+            self.number("bytes", quota.limit());
+            self.text("action", &quota.action().to_string());
         }
     }
 
@@ -396,6 +413,23 @@ impl<'a> Keys<'a> {
             }
         };
         Ok(KeepFact { scope, time, deed })
+    }
+
+    fn quota(&mut self, kind: &str) -> Result<QuotaFact, Error> {
+        let (key, value): (String, Option<String>) = (self.take("key")?, self.maybe("value")?);
+        let scope = value.map_or_else(|| TagScope::each(&key), |value| TagScope::tag(&key, value))?;
+        let time = self.time()?;
+        if kind == "no quota" {
+            return Ok(QuotaFact { scope, time, quota: None });
+        }
+        let (bytes, action): (u64, String) = (self.take("bytes")?, self.take("action")?);
+        let quota = match &*action {
+            "report" => Quota::bytes(bytes),
+            "refuse" => Quota::bytes(bytes).refusing(),
+            "trim" => Quota::bytes(bytes).trimming(),
+            _ => return Err(refused(format!("`action`: `{}` is none", action.escape_debug()))),
+        };
+        Ok(QuotaFact { scope, time, quota: Some(quota) })
     }
 
     fn consumer(&mut self, kind: &str) -> Result<ConsumerFact, Error> {

@@ -17,6 +17,9 @@ impl Writer {
     pub(super) fn look(&self, request: &mut Request) -> Result<(), Error> {
         const ROUNDS_MAX: u32 = 8;
         const LITTLE: u64 = 256;
+        if self.view.0.read().table.quotas().has_uncounted_refusals() {
+            self.count_quotas()?;
+        }
         if request.absences_mut().next().is_none() && request.once.is_none() {
             return Ok(());
         }

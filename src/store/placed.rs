@@ -229,11 +229,18 @@ impl Placed {
         let terms = Arc::new(self.buffer.terms(&self.writer.hasher));
         let positions = places.iter().map(|place| place.position).collect();
         self.writer.note_admitted(positions, places.iter().map(|place| place.stream).collect(), &terms);
-        self.writer.admit_facts(&mut self.facts);
+        let quotas = self.writer.view.0.read();
+        let charges = quotas.table.quotas().charges(self.buffer.records());
+        drop(quotas);
+        self.writer.admit_charges(&charges);
+        let last = self.events.last().map_or(Position::BEGINNING, |(_, _, position)| *position);
+        let last = last.max(Position::new(self.begun_at.0.get() - 1));
+        self.writer.admit_facts(&mut self.facts, last);
         let batch = Batch {
             buffer: self.buffer,
             facts: self.facts,
             terms,
+            charges,
             durability: Durability::Written,
             ticket: ticket.clone(),
         };

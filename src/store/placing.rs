@@ -105,7 +105,7 @@ impl Placed {
                 None => self.judge_stream(fact)?,
                 refusal => refusal,
             },
-            Told::Fact(Fact::Keep(_)) => None,
+            Told::Fact(Fact::Keep(_) | Fact::Quota(_)) => None,
             Told::Key(fact) => match is_still_to_come(fact.receipt.last_position) {
                 None => {
                     let known = find_key(&self.writer.view, &fact.key, Position::new(u64::MAX))?;
@@ -208,7 +208,7 @@ fn read_back(record: &RecordView<'_>) -> Option<Told> {
 /// How many bytes the texts of a fact have, and what else of it has no end.
 fn text_bytes(told: &Told) -> usize {
     match told {
-        Told::Removed(_) | Told::Lost(_) | Told::Accepted(_) => 0,
+        Told::Removed(_) | Told::Lost(_) | Told::Accepted(_) | Told::Fact(Fact::Quota(_)) => 0,
         Told::Key(fact) => {
             fact.key.len() + fact.receipt.streams.iter().map(|of| of.stream.as_str().len() + 17).sum::<usize>()
         }

@@ -6,18 +6,21 @@ use super::view::{Indexed, Loss, Thinned};
 use super::{EventStore, Writer, closed};
 use crate::error::{Error, ErrorKind};
 use crate::format::{BatchBuffer, Kind, Range, RecordView, Term};
-use crate::index::{Before, CarriedPlaces, Extent, Fate, Gathering, Keeping, SegmentTerms, forget_terms};
+use crate::index::{Before, CarriedPlaces, Extent, Fate, Gathering, Keeping, Quotas, SegmentTerms, forget_terms};
 use crate::log::{Keeper, SwapFailure, rewrite};
 use crate::position::{Position, Version};
+use crate::quota::{Charge, Quota, TagScope};
 use crate::segment::Segment;
 use crate::sync::{Arc, AtomicU32, Mutex, MutexGuard, Ordering, ThreadId, current_thread};
 use foldhash::fast::RandomState;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What was decided of what is kept and what goes.
 pub(crate) struct Decided {
     pub(crate) streams: HashMap<Box<str>, Fate>,
     pub(crate) keeping: Keeping,
+    /// By what they are for.
+    pub(crate) quotas: BTreeMap<TagScope, Quota>,
     /// The consumers there are, and up to where each is done with everything.
     pub(crate) consumers: Vec<(Arc<str>, Position)>,
     /// The number of the last record of each consumer, also of those that were deleted.
@@ -51,6 +54,7 @@ impl EventStore {
         Ok(Decided {
             streams: table.fates().iter().map(|(name, fate)| (name.into(), fate.clone())).collect(),
             keeping: table.fates().keeping().clone(),
+            quotas: table.quotas().iter().map(|(scope, quota)| (scope.clone(), quota)).collect(),
             consumers: there.map(|(name, known)| (name.clone(), done(&known.left, known.scanned))).collect(),
             records: all().map(|(name, known)| (name.clone(), known.number)).collect(),
         })
@@ -153,13 +157,14 @@ pub(super) struct Rewriting {
 }
 
 /// The turn of one, until it is dropped.
-struct Turn<'a> {
+pub(super) struct Turn<'a> {
     rewriting: &'a Rewriting,
     _held: MutexGuard<'a, ()>,
 }
 
 impl Rewriting {
-    fn begin(&self) -> Result<Turn<'_>, Error> {
+    /// Sees to it that nothing is written anew until it is dropped.
+    pub(super) fn begin(&self) -> Result<Turn<'_>, Error> {
         if *self.thread.lock() == Some(current_thread().id()) {
             let act = "a compaction inside of what watches another one";
             return Err(Error::new(ErrorKind::InvalidArgument, act));
@@ -210,18 +215,22 @@ impl Writer {
             return Ok(None);
         }
         let storage = &**self.log.storage();
+        // None becomes counted before this is done.
+        let quotas = self.view.0.read().table.quotas().counted();
         let mut counting = Counting {
             keeper,
             rewriting: &self.rewriting,
             lost: HashMap::default(),
             kept: HashMap::default(),
             terms: Gathering::new(self.hasher),
+            quotas,
+            freed: HashMap::new(),
         };
         let mut used = self.log.unfinished_generation().max(self.rewriting.generation.load(Ordering::Relaxed));
         let draft = rewrite(storage, row, self.log.options().read_mode, &mut used, &mut counting);
         self.rewriting.generation.store(used, Ordering::Relaxed);
         let Some(draft) = draft? else { return Ok(None) };
-        let Counting { lost, kept, terms, .. } = counting;
+        let Counting { lost, kept, terms, freed, .. } = counting;
         // From here on nobody else writes down what is derived.
         let mut derived = self.keeper.lock();
         let indexed = self.view.0.read().all_indexed();
@@ -259,7 +268,8 @@ impl Writer {
         segment.file().retire();
         let bytes = u64::from(segment.end());
         let terms = Arc::new(terms);
-        let mut thinned = Thinned { positions, removed, streams, carried };
+        let freed = freed.into_values().collect();
+        let mut thinned = Thinned { positions, removed, streams, carried, freed };
         while !self.replace_in_view(&segment, &terms, &thinned) {
             let indexed = self.view.0.read().all_indexed();
             for (stream, loss) in thinned.streams.iter_mut().filter(|(_, loss)| loss.first.is_none()) {
@@ -345,11 +355,22 @@ struct Counting<'a> {
     kept: HashMap<Box<str>, Position, RandomState>,
     /// What the events that stay are found by.
     terms: Gathering,
+    quotas: Quotas,
+    /// What tags with a quota take no more.
+    freed: HashMap<(u64, Box<str>), Charge>,
 }
 
 impl Keeper for Counting<'_> {
     fn keeps(&mut self, record: &RecordView<'_>) -> bool {
         let keeps = self.keeper.keeps(record);
+        if !keeps && !self.quotas.is_empty() {
+            for charge in self.quotas.charges(std::iter::once(*record)) {
+                match self.freed.get_mut(&(charge.number, charge.value.clone())) {
+                    Some(freed) => freed.bytes += charge.bytes,
+                    None => drop(self.freed.insert((charge.number, charge.value.clone()), charge)),
+                }
+            }
+        }
         if record.header.kind == Kind::Event
             && let Ok(stream) = record.stream()
         {

@@ -10,6 +10,7 @@ use crate::index::{
 use crate::log::{Calls, EventPlace, Opened, PlacedFact, Publish, Published, Visitor};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
+use crate::quota::Charge;
 use crate::segment::{FIRST_BATCH, Sealed, Segment};
 use crate::sync::{Arc, RwLock};
 use crate::time::Timestamp;
@@ -27,6 +28,8 @@ pub(crate) struct Thinned {
     pub(crate) streams: HashMap<Box<str>, Loss>,
     /// Where states stand that it carries.
     pub(crate) carried: CarriedPlaces,
+    /// What tags with a quota take no more.
+    pub(crate) freed: Vec<Charge>,
 }
 
 /// What a stream has lost to a segment that was written anew.
@@ -93,6 +96,7 @@ impl View {
         if !Mutant::LosesSightOfAState.is_on() {
             self.table.fates_mut().move_carried(&(from..=to), &thinned.carried);
         }
+        self.table.quotas_mut().free(&thinned.freed, self.head);
         self.indexed = Arc::default();
         self.note_indexed();
     }
@@ -205,6 +209,9 @@ impl View {
                 let steps: Vec<Step> = batch.events.iter().map(of_event).collect();
                 let offsets = batch.events.iter().map(|event| event.offset);
                 self.terms.add(segment, offsets, batch.terms, &steps, batch.key);
+            }
+            if !batch.charges.is_empty() {
+                self.table.quotas_mut().publish(batch.charges);
             }
             for PlacedFact { fact, offset } in batch.facts {
                 self.table.publish_fact(fact, Place { segment, offset: *offset });

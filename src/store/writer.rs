@@ -1,7 +1,7 @@
 //! The writing side of a store: admission over the log and the view.
 
 use super::audience::Audience;
-use super::condition::{KnownKey, Once, Refusal, judge_fates};
+use super::condition::{KnownKey, Once, Refusal, judge_fates, judge_quotas};
 use super::keeper::Keeper;
 use super::recent::{Admitted, Positions, Recent};
 use super::request::Request;
@@ -18,6 +18,7 @@ use crate::name::StreamName;
 use crate::observe::{Observer, spans};
 use crate::options::{Durability, Options};
 use crate::position::{Place, Position, Version};
+use crate::quota::Charge;
 use crate::receipt::{Receipt, StreamReceipt};
 use crate::snapshot::furthest_witness;
 use crate::storage::Storage;
@@ -203,6 +204,11 @@ impl Writer {
         let judged = if Mutant::JudgesTheFirstConditionOnly.is_on() { 1 } else { usize::MAX };
         let mut conditions = request.conditions.iter().take(judged);
         let refusal = judge_fates(&view, &request).or_else(|| conditions.find_map(|asked| asked.judge(&view, recent)));
+        let charges = match view.table.quotas().is_empty() {
+            true => Vec::new(),
+            false => view.table.quotas().charges(request.buffer.records()),
+        };
+        let refusal = refusal.or_else(|| judge_quotas(&view, &charges));
         let doubt = if view.table.holes().is_empty() { None } else { doubt(&view, &request) };
         let doubt = doubt.or_else(|| ahead(staging.next_position(), &request));
         let head = view.head;
@@ -252,7 +258,9 @@ impl Writer {
             view.table.stream(*number).admit(*version);
         }
         drop(view);
-        self.admit_facts(&mut facts);
+        self.admit_charges(&charges);
+        let last = Position::new(staging.next_position().get() - 1 + events.len() as u64);
+        self.admit_facts(&mut facts, last);
         let positions = Positions::From(staging.next_position());
         let numbers = events.iter().map(|(number, _)| *number).collect();
         let of_batch = terms.clone();
@@ -273,7 +281,8 @@ impl Writer {
                 })
                 .collect(),
         };
-        let receipt = staging.stage_events(Batch { buffer, facts, terms, durability, ticket }, &events, receipt);
+        let receipt =
+            staging.stage_events(Batch { buffer, facts, terms, charges, durability, ticket }, &events, receipt);
         let receipt = once.is_some().then(|| receipt.clone());
         let key = once.zip(receipt).map(|(Once { key, digest, .. }, receipt)| {
             let fact = KeyFact { key, digest, receipt: Receipt { is_repeat: true, ..receipt } };
@@ -284,8 +293,16 @@ impl Writer {
         None
     }
 
-    /// Notes what a batch says besides events, whose events were noted before. The caller holds the lock of admission.
-    pub(super) fn admit_facts(&self, facts: &mut [Fact]) {
+    /// Notes what a batch adds to what tags with a quota take. The caller holds the lock of admission.
+    pub(super) fn admit_charges(&self, charges: &[Charge]) {
+        if !charges.is_empty() && !self.view.0.read().table.quotas().admit(charges) {
+            self.view.0.write().table.quotas_mut().admit_new(charges);
+        }
+    }
+
+    /// Notes what a batch says besides events, whose events were noted before; `last` is the last position behind it. The caller
+    /// holds the lock of admission.
+    pub(super) fn admit_facts(&self, facts: &mut [Fact], last: Position) {
         if facts.is_empty() {
             return;
         }
@@ -309,6 +326,7 @@ impl Writer {
                     view.table.fates_mut().admit(fact);
                 }
                 Fact::Keep(_) => {}
+                Fact::Quota(fact) => view.table.quotas_mut().admit_fact(fact, last),
             }
         }
     }
@@ -320,7 +338,7 @@ impl Writer {
         let consumers = view.table.consumers();
         let is_known = |fact: &Fact| match fact {
             Fact::Consumer(fact) => consumers.has(&fact.consumer),
-            Fact::Stream(_) => false,
+            Fact::Stream(_) | Fact::Quota(_) => false,
             Fact::Keep(_) => true,
         };
         let are_known = facts.iter().all(is_known);

@@ -6,8 +6,8 @@ use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{CrashChoice, SimulatedDisk, salvage_simulated, verify_simulated};
 use scorebook::{
     Consumer, ErrorKind, EventContext, EventStore, ExactEvent, ExactFact, ExactRecord, ExactSnapshot, ExportedRecord,
-    Imported, NewEvent, NewState, Position, Projection, Query, RecordedEvent, Retention, Scope, Start, StreamName,
-    Version,
+    Imported, NewEvent, NewState, Position, Projection, Query, Quota, RecordedEvent, Retention, Scope, Start,
+    StreamName, TagScope, Version,
 };
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -84,6 +84,7 @@ fn answers(store: &EventStore, streams: &[StreamName], keys: &[String]) -> Vec<S
     }
     answers.push(told(store.holds()));
     answers.push(told(store.retention()));
+    answers.push(told(store.usage()));
     for info in store.consumers().expect("a list") {
         let place = (info.position(), info.scanned(), info.unfinished(), info.parked());
         let said = (info.definition().to_owned(), info.paused().map(str::to_owned), info.created(), info.updated());
@@ -118,7 +119,7 @@ fn step(chance: &mut Chance, store: &EventStore, keys: &mut Vec<String>) {
         if chance.one_in(3) { event.meta("z", &chance.below(9)).actor("8812").meta("a", "é") } else { event }
     };
     // What is refused says nothing.
-    match chance.below(24) {
+    match chance.below(26) {
         0 => drop(store.delete(&stream, Any, "a \"mistake\"").wait()),
         1 => drop(store.undelete(&stream).wait()),
         2 if chance.one_in(3) => drop(store.tombstone(&stream, Any, "over ✓").wait()),
@@ -144,6 +145,15 @@ fn step(chance: &mut Chance, store: &EventStore, keys: &mut Vec<String>) {
         12 => drop(store.consumer("careful").drop_all_parked()),
         13 => drop(store.consumer("careful").pause("tea")),
         14 => drop(store.consumer("careful").resume()),
+        19 => {
+            let tag = TagScope::tag("n", chance.below(4)).expect("a tag");
+            drop(store.set_quota(&tag, Quota::bytes(9).trimming()).wait());
+        }
+        20 => {
+            let each = TagScope::each("n").expect("a key");
+            drop(store.batch().set_quota(&each, Quota::bytes(1 << 40).refusing()).commit().wait());
+            drop(chance.one_in(2).then(|| store.batch().clear_quota(&each).commit().wait()));
+        }
         15 if chance.one_in(4) => drop(store.consumer("careful").delete()),
         16 | 17 => {
             let key = format!("interaction {}", keys.len());
@@ -259,8 +269,10 @@ fn over_any_history_an_exact_import_gives_the_same_answers_and_exports_the_same(
         "hold",
         "key",
         "metadata",
+        "no quota",
         "no retention",
         "parked",
+        "quota",
         "release",
         "removed",
         "retention",

@@ -112,6 +112,7 @@ mod process_keeping;
 mod projection_mishaps;
 mod projections;
 mod query;
+mod quotas;
 mod read;
 mod reader;
 mod regressions;

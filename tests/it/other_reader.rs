@@ -10,8 +10,8 @@ use scorebook::ExpectedVersion::{Any, NoStream};
 use scorebook::testing::{CrashChoice, SimulatedDisk, salvage_simulated};
 use scorebook::{
     AfterChange, CarriedState, CloseState, Codec, Consumer, Damage, DamageKind, Durability, ErrorKind, EventId,
-    EventStore, NewEvent, NewState, Options, PartitionBy, Position, Query, RecordedEvent, Retention, Revision, Scope,
-    Standing, Start, StreamName, Timestamp, Verdict, Version, verify,
+    EventStore, NewEvent, NewState, Options, PartitionBy, Position, Query, Quota, RecordedEvent, Retention, Revision,
+    Scope, Standing, Start, StreamName, TagScope, Timestamp, Verdict, Version, verify,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -286,10 +286,18 @@ fn check_rules(told: &Told, store: &EventStore) {
         let age = rule.age().map(|age| age.as_nanos() as u64);
         said.push(json!([scope(&of), rule.events(), age]).to_string());
     }
+    for (of, quota) in store.quotas().expect("quotas") {
+        let kind = if of.value().is_some() { "tag" } else { "each" };
+        let value = of.value().unwrap_or_default();
+        said.push(json!([[kind, of.key()], value, quota.limit(), quota.action().to_string()]).to_string());
+    }
     let told = told.lines("rule").into_iter().map(|rule| {
         let scope = json!([rule["scope"], rule["name"]]);
         match rule.get("hold") {
             Some(label) => json!([scope, label, rule["time"]]).to_string(),
+            None if rule["rule"] == "quota" => {
+                json!([scope, rule["value"], rule["quota"][0], rule["quota"][1]]).to_string()
+            }
             None => json!([scope, rule["retention"][0], rule["retention"][1]]).to_string(),
         }
     });
@@ -400,6 +408,12 @@ pub(crate) fn all_kinds(disk: &SimulatedDisk, options: &Options) -> EventStore {
     batch.commit().wait().expect("all of it");
     disk.advance(Duration::from_secs(1));
     store.batch().hold(&Scope::Everything, "all").commit().wait().expect("it is held already");
+    let (each, one) = (TagScope::each("guild").expect("a key"), TagScope::tag("guild", "7:ä").expect("a tag"));
+    let batch = store.batch().set_quota(&each, Quota::bytes(1 << 40).refusing()).set_quota(&one, Quota::bytes(9));
+    batch.commit().wait().expect("all of it");
+    let batch =
+        store.batch().set_quota(&one, Quota::bytes(0).trimming()).clear_quota(&TagScope::each("x").expect("a key"));
+    batch.commit().wait().expect("all of it");
     let batch = store.batch().clear_retention(&won).release(&games, "case 13").release(&games, "never");
     batch.commit().wait().expect("all of it");
     store.truncate_before(&a, Version::new(3)).wait().expect("it is there");
@@ -482,7 +496,7 @@ fn facts_of_every_kind_say_the_same_to_both() {
     let told = check_disk(&disk).expect("python3 was there");
     assert_eq!(told.end()["how"], "closed");
     let kinds = "event start session watermark close key checkpoint parked tombstone truncate delete undelete metadata \
-                 hold retention footer";
+                 hold retention quota footer";
     for kind in kinds.split_whitespace() {
         assert!(!told.lines(kind).is_empty(), "no {kind}");
     }

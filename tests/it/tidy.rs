@@ -458,6 +458,7 @@ const FLOORS: [&[&str]; 13] = [
         "error",
         "receipt",
         "retention",
+        "quota",
         "options",
         "limits",
         "query",

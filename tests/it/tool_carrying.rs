@@ -139,3 +139,29 @@ fn a_bad_line_is_named_and_what_is_in_is_said() {
     let told = place.run(&["--dir", "forged", "import", "--exact"]).with(&forged).is(1);
     told.says("line 1: ").says("nothing was taken in");
 }
+
+#[test]
+fn quotas_are_set_listed_and_taken_away() {
+    let place = Place::new();
+    let line = |guild: u32| format!(r#"{{"stream":"game-1","type":"said","data":"hello","tags":["guild:{guild}"]}}"#);
+    place.run(&["import"]).with(&[line(7), line(8), line(7)].join("\n")).is(0);
+    assert_eq!(place.run(&["quota"]).is(0).out, "");
+    let planned = place.run(&["quota", "guild", "--bytes", "1KiB", "--dry-run"]).is(0).lines();
+    assert_eq!((&*members(&planned[0])["bytes"], &*members(&planned[0])["done"]), ("1024", "false"));
+    place.run(&["quota", "guild", "--bytes", "200", "--refuse"]).is(2).says("say --yes to go ahead");
+    assert_eq!(place.run(&["quota"]).is(0).out, "");
+    place.run(&["quota", "guild", "--bytes", "220", "--refuse", "--yes"]).is(0);
+    let lines = place.run(&["quota"]).is(0).lines();
+    let told = |line: &str| (members(line)["value"].clone(), members(line)["used"].parse::<u64>().expect("a number"));
+    let ((seven, used), (eight, half)) = (told(&lines[0]), told(&lines[1]));
+    assert_eq!((&*seven, &*eight, used), ("\"7\"", "\"8\"", 2 * half));
+    let refused = place.run(&["append", "game-1"]).with(&line(7)).is(6);
+    refused.says("conflict: ").says("bytes more with tag guild:7: the quota is 220");
+    place.run(&["quota", "guild:8", "--bytes", "5", "--trim", "--yes"]).is(0);
+    place.run(&["health", "--room", "0"]).is(1).says("events with tag guild:8 take");
+    place.run(&["quota", "guild", "--clear", "--yes"]).is(0);
+    assert_eq!(place.run(&["quota"]).is(0).lines().len(), 1);
+    place.run(&["quota", "guild:8", "--bytes", "5", "--trim", "--refuse"]).is(2);
+    place.run(&["quota", "guild", "--bytes", "many"]).is(2).says("is no number of bytes");
+    place.run(&["quota", ":7"]).is(2);
+}

@@ -8,7 +8,7 @@ import uuid
 from xxh3 import xxh3_128
 
 EVENT, START, SESSION, WATERMARK, CLOSE, KEY, CHECKPOINT, PARKED, TOMBSTONE, TRUNCATE, DELETE, UNDELETE = range(1, 13)
-METADATA, HOLD, LOST, _BLOCK, REMOVED, RETENTION = range(13, 19)
+METADATA, HOLD, LOST, _BLOCK, REMOVED, RETENTION, QUOTA = range(13, 20)
 MARKERS = (START, SESSION, WATERMARK, CLOSE)
 ABOUT_STREAMS = (TOMBSTONE, TRUNCATE, DELETE, UNDELETE, METADATA)
 
@@ -158,6 +158,7 @@ def digest_of(events):
 
 ACTS = {1: "defined", 2: "moved", 3: "paused", 4: "resumed", 5: "deleted"}
 PARKED_STATES = {1: "parked", 2: "handed out", 3: "dropped"}
+QUOTA_ACTIONS = {1: "report", 2: "refuse", 3: "trim"}
 SCOPES = {1: "stream", 2: "category", 3: "type", 4: "all", 5: "keys"}
 
 
@@ -254,6 +255,23 @@ def rule(record):
     return {"retention": limits, **fact}
 
 
+def quota(record):
+    says_only(record, "name", "metadata")
+    body = Body(record.body)
+    key, value = body.text(record.name), body.text(record.metadata)
+    time, scope, state, limit, action, reserved = body.fields("qIIQII")
+    body.end()
+    scope = named({1: "tag", 2: "each"}, scope, "scope")
+    state = named({1: "set", 2: "ended"}, state, "state")
+    if reserved or (scope == "each" and value) or (state == "set" and action not in QUOTA_ACTIONS):
+        raise Newer("an action that is not known, or something where nothing is said")
+    require(state == "set" or not limit and not action, "a quota that is none and says something")
+    controls = any(unicodedata.category(it) == "Cc" for it in key + value)
+    require(1 <= record.name <= 64 and record.metadata <= 255 and ":" not in key and not controls, "a tag that is none")
+    said = [limit, QUOTA_ACTIONS[action]] if state == "set" else None
+    return {"quota": said, "scope": scope, "name": key, "value": value, "time": time, "holds": state == "set"}
+
+
 def gap(record):
     """A removed or a lost record."""
     says_only(record)
@@ -273,4 +291,5 @@ def gap(record):
 BODIES = {
     EVENT: event, START: start, SESSION: session, WATERMARK: marker, CLOSE: marker, KEY: key, CHECKPOINT: checkpoint,
     PARKED: parked, **dict.fromkeys(ABOUT_STREAMS, about_stream), HOLD: rule, RETENTION: rule, LOST: gap, REMOVED: gap,
+    QUOTA: quota,
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """What the batches that count say, one after the other, and what holds behind the last of them."""
 
 from batches import PREAMBLE
-from bodies import ABOUT_STREAMS, BODIES, CHECKPOINT, EVENT, HOLD, KEY, MARKERS, PARKED, POSITION_MAX, RETENTION, SESSION, START
+from bodies import ABOUT_STREAMS, BODIES, CHECKPOINT, EVENT, HOLD, KEY, MARKERS, PARKED, POSITION_MAX, QUOTA, RETENTION, SESSION, START
 from bodies import Newer, digest_of, require
 
 FIRST_TIME = -(2**63)
@@ -116,11 +116,11 @@ class Story:
                 about["deleted"] = fact["version"]
             else:
                 about["finished"] = fact["tombstone"]
-        elif record.kind in (HOLD, RETENTION):
-            place = record.kind, fact["scope"], fact["name"], fact.get("hold")
+        elif record.kind in (HOLD, RETENTION, QUOTA):
+            place = record.kind, fact["scope"], fact["name"], fact.get("hold", fact.get("value"))
             if not fact["holds"]:
                 self.rules.pop(place, None)
-            elif record.kind == RETENTION or place not in self.rules:
+            elif record.kind != HOLD or place not in self.rules:
                 self.rules[place] = fact
         elif "accepted" in fact:
             self.accepted = max(self.accepted, fact["accepted"])
@@ -154,5 +154,5 @@ class Story:
         for name, consumer in sorted(self.consumers.items()):
             yield {"consumer": name, **consumer, "set aside": sorted(consumer["set aside"].values())}
         for rule in self.rules.values():
-            yield {"rule": "hold" if "hold" in rule else "retention", **rule}
+            yield {"rule": next(kind for kind in ("hold", "retention", "quota") if kind in rule), **rule}
         yield {"accepted losses": self.accepted}

@@ -96,7 +96,14 @@ impl Ground {
         buffer.push_event(&stream, &NewEvent::bytes("happened", vec![7; len])).expect("a small event");
         let mut staging = self.log.stage()?;
         assert!(staging.room(buffer.len(), 1).is_ok(), "a model has room for its events");
-        let batch = Batch { buffer, facts: Vec::new(), terms: Arc::default(), durability, ticket: ticket.clone() };
+        let batch = Batch {
+            buffer,
+            facts: Vec::new(),
+            terms: Arc::default(),
+            charges: Vec::new(),
+            durability,
+            ticket: ticket.clone(),
+        };
         staging.stage_events(batch, &[(0, Version::FIRST)], |first_position, last_position, time| Receipt {
             first_position,
             last_position,

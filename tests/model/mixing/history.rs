@@ -302,6 +302,7 @@ fn is_for(scope: &Scope, event: &Event) -> bool {
         Scope::Category(category) => category.as_str() == CATEGORIES[usize::from(event.stream % 2)],
         Scope::EventType(kind) => kind.as_str() == KINDS[usize::from(event.kind)],
         Scope::Stream(stream) => *stream == name(event.stream),
+        Scope::OnceKeys => false,
     }
 }
 

@@ -65,6 +65,7 @@ impl Mixing {
                     stream: name(stream),
                     version: Version::new(*version),
                     time,
+                    epoch: None,
                     event: event.new_event().id(EventId::from_bytes(id)),
                 });
             }
