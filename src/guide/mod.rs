@@ -4,7 +4,8 @@
 //! * [`modelling`]: enums of events, aggregates, commands that are executed once, several aggregates together
 //! * [`following`]: subscriptions, and consumers that have every event handled once
 //! * [`keeping`]: deleting and finishing streams, letting them begin later, what is kept, and removing what is not
-//! * [`operating`]: setting up, watching, alerts worth having, maintenance, and what to do about what one sees
+//! * [`operating`]: setting up, watching, all metrics and spans, alerts worth having, maintenance, backup and restore, and what to do
+//!   about what one sees
 //! * [`testing_a_domain`]: rules without a store, slices of real logs, power cuts
 //! * `writing_the_bot` (feature `game`): the word game behind a Discord library, from the first message to the shutdown
 //! * [`changing_schemas`]: events that were recorded by older code, and how today's reads them

@@ -108,6 +108,7 @@ mod metered {
     struct State {
         said: BTreeMap<String, (&'static str, Unit)>,
         values: BTreeMap<String, Vec<f64>>,
+        looked_up: u64,
     }
 
     struct One(Kept, String);
@@ -156,7 +157,9 @@ mod metered {
         fn register(&self, key: &Key) -> Arc<One> {
             let labels: Vec<String> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
             let id = format!("{}{{{}}}", key.name(), labels.join(","));
-            self.0.lock().expect("no panic").values.entry(id.clone()).or_default();
+            let mut state = self.0.lock().expect("no panic");
+            state.looked_up += 1;
+            state.values.entry(id.clone()).or_default();
             Arc::new(One(self.clone(), id))
         }
 
@@ -279,6 +282,22 @@ mod metered {
     }
 
     #[test]
+    fn whoever_appends_looks_nothing_up() {
+        let kept = Kept::default();
+        metrics::with_local_recorder(&kept, || {
+            let disk = SimulatedDisk::new(7);
+            let store = small_segments().open_simulated(&disk).expect("the store opens");
+            let looked_up = || kept.0.lock().expect("no panic").looked_up;
+            let before = looked_up();
+            (0..100).for_each(|number| drop(add(&store, &name("a"), [kilobyte(number)])));
+            store.append(&name("a"), ExpectedVersion::NoStream, [event(0)]).wait().expect_err("it exists");
+            assert_eq!(looked_up(), before);
+            store.stats().expect("numbers");
+            assert!(before < looked_up());
+        });
+    }
+
+    #[test]
     fn several_stores_of_one_process_are_told_apart_by_their_labels() {
         let kept = Kept::default();
         metrics::with_local_recorder(&kept, || {
@@ -300,9 +319,11 @@ mod metered {
 #[cfg(feature = "tracing")]
 mod traced {
     use super::*;
-    use scorebook::{EventContext, Position, RecordedEvent};
+    use crate::support::{PATIENCE, wherever_threads_are};
+    use scorebook::{Concern, EventContext, Position, RecordedEvent, Thresholds};
     use std::collections::BTreeSet;
     use std::fmt;
+    use std::sync::mpsc::{Receiver, Sender, channel};
     use std::sync::{Arc, Mutex};
     use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
@@ -370,6 +391,50 @@ mod traced {
             let left = self.0.lock().expect("no panic").entered.pop();
             assert_eq!(left, Some(span.into_u64() as usize - 1), "what was entered last is left first");
         }
+    }
+
+    /// Holds up whoever begins a sync until it is let go.
+    struct Holding(Mutex<(Sender<()>, Receiver<()>)>);
+
+    impl Subscriber for Holding {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.name() == "scorebook.sync"
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            let held = self.0.lock().expect("no panic");
+            held.0.send(()).expect("somebody waits for it");
+            held.1.recv().expect("it is let go");
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn while_a_sync_does_not_end_health_is_answered_and_says_so() {
+        wherever_threads_are(|home| {
+            let store = home.open_with(&small_segments());
+            add(&store, &name("a"), [event(1)]);
+            let thresholds = Thresholds::default().room(0).stalled_after(Duration::ZERO);
+            let ask = || store.health(&thresholds).expect("an answer").concerns().to_vec();
+            assert_eq!(ask(), []);
+            let ((begun, has_begun), (let_go, is_let_go)) = (channel(), channel());
+            let (holding, _another) =
+                (Dispatch::new(Holding(Mutex::new((begun, is_let_go)))), Dispatch::new(Told::default()));
+            std::thread::scope(|scope| {
+                let append = || tracing::dispatcher::with_default(&holding, || add(&store, &name("a"), [event(2)]));
+                let appending = scope.spawn(append);
+                has_begun.recv_timeout(PATIENCE).expect("a sync begins");
+                let found = ask();
+                assert!(matches!(found[..], [Concern::Stalled { .. }]), "{found:?}");
+                let_go.send(()).expect("it waits for that");
+                appending.join().expect("it is accepted");
+            });
+            assert_eq!(ask(), []);
+        });
     }
 
     /// A snapshot that is found damaged by the next who looks for it.
