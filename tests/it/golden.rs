@@ -1,12 +1,14 @@
 //! Golden directories: logs of every released format, which open for ever and say the same.
 //!
-//! `tests/golden/v1/` was written once by the ignored test below; `expected.txt` beside each log is what it says.
+//! `tests/golden/v1/` was written once by the ignored test below; beside each log `expected.txt` has the events in it, and
+//! `facts.txt` whatever else it says.
 
+use super::other_reader::all_kinds;
 use crate::model::options;
 use scorebook::testing::{CrashChoice, SimulatedDisk};
 use scorebook::{
-    Codec, Durability, EventId, EventStore, ExpectedVersion, NewEvent, NewState, StreamName, Timestamp, Version,
-    inspect, verify,
+    Codec, Durability, EventId, EventStore, ExpectedVersion, ExportedRecord, NewEvent, NewState, StreamName, Timestamp,
+    Version, inspect, verify,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -52,6 +54,17 @@ fn dump(store: &EventStore) -> String {
             event.data().len(),
         )
         .expect("writing into a string");
+    }
+    text
+}
+
+/// One line for everything else that a log says.
+fn dump_facts(store: &EventStore) -> String {
+    let mut text = String::new();
+    for record in store.export().expect("an export") {
+        if let ExportedRecord::Fact(fact) = record.expect("a record") {
+            writeln!(text, "{}", fact.to_json()).expect("writing into a string");
+        }
     }
     text
 }
@@ -191,6 +204,13 @@ fn carried() -> SimulatedDisk {
     disk
 }
 
+/// Everything that a log can say besides events, over several segments and sessions.
+fn facts() -> SimulatedDisk {
+    let disk = SimulatedDisk::new(6);
+    all_kinds(&disk, &options()).close().expect("closing");
+    disk
+}
+
 /// What is derived from the log is no part of the format.
 fn is_derived(path: &str) -> bool {
     !path.ends_with(".log") && path != "live"
@@ -199,21 +219,32 @@ fn is_derived(path: &str) -> bool {
 #[test]
 #[ignore = "writes the golden directories of this format"]
 fn write_the_golden_directories() {
-    let directories =
-        [("clean", clean()), ("torn", torn()), ("rich", rich()), ("compacted", compacted()), ("carried", carried())];
+    let directories = [
+        ("clean", clean()),
+        ("torn", torn()),
+        ("rich", rich()),
+        ("compacted", compacted()),
+        ("carried", carried()),
+        ("facts", facts()),
+    ];
     for (name, disk) in directories {
         let directory = golden().join(name);
         // What was released is never written again.
-        if directory.exists() {
-            continue;
-        }
-        for (path, bytes) in disk.contents().into_iter().filter(|(path, _)| !is_derived(path)) {
+        let log = disk.contents().into_iter().filter(|(path, _)| !is_derived(path) && !directory.exists());
+        for (path, bytes) in log.collect::<Vec<_>>() {
             let path = directory.join(path);
             fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
             fs::write(path, bytes).expect("a file");
         }
-        let store = options().open_simulated_read_only(&disk).expect("a reader");
-        fs::write(directory.join("expected.txt"), dump(&store)).expect("a file");
+        let scratch = tempfile::tempdir().expect("a directory");
+        copy(&directory, scratch.path());
+        let store = EventStore::open_read_only(scratch.path()).expect("a reader");
+        for (file, text) in [("expected.txt", dump(&store)), ("facts.txt", dump_facts(&store))] {
+            let path = directory.join(file);
+            if !path.exists() {
+                fs::write(path, text).expect("a file");
+            }
+        }
     }
 }
 
@@ -224,7 +255,7 @@ fn copy(from: &Path, to: &Path) {
         let target = to.join(path.file_name().expect("a name"));
         if path.is_dir() {
             copy(&path, &target);
-        } else if path.file_name().is_some_and(|name| name != "expected.txt") {
+        } else if path.file_name().is_some_and(|name| name != "expected.txt" && name != "facts.txt") {
             fs::copy(&path, &target).expect("a copy");
         }
     }
@@ -237,12 +268,14 @@ fn logs_of_every_released_format_open_and_say_the_same() {
         let source = entry.expect("an entry").path();
         let name = source.file_name().expect("a name").to_string_lossy().into_owned();
         let expected = fs::read_to_string(source.join("expected.txt")).expect("what the log says");
+        let facts = fs::read_to_string(source.join("facts.txt")).expect("what the log says besides");
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("store");
         copy(&source, &path);
 
         let reader = EventStore::open_read_only(&path).expect("a golden log");
         assert_eq!(dump(&reader), expected, "{name}, read only");
+        assert_eq!(dump_facts(&reader), facts, "{name}, read only");
         assert_eq!(reader.recovery_report().torn_tail().is_some(), name == "torn", "{name}");
         let verified = verify(&path).expect("a golden log");
         assert!(verified.is_sound(), "{name}: {verified}");
@@ -250,16 +283,18 @@ fn logs_of_every_released_format_open_and_say_the_same() {
 
         let store = EventStore::open(&path).expect("a golden log");
         assert_eq!(dump(&store), expected, "{name}, for writing");
+        assert_eq!(dump_facts(&store), facts, "{name}, for writing");
         append(&store, "game-1", vec![json("appended", 99)]);
         store.close().expect("closing");
         let store = EventStore::open(&path).expect("a golden log that was written on");
         let after = dump(&store);
         assert!(after.starts_with(&expected), "{name}: appending changed what was there");
+        assert_eq!(dump_facts(&store), facts, "{name}: appending changed what was there");
         assert_eq!(after.lines().count(), expected.lines().count() + 1, "{name}");
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["carried", "clean", "compacted", "rich", "torn"]);
+    assert_eq!(names, ["carried", "clean", "compacted", "facts", "rich", "torn"]);
 }
 
 #[test]
