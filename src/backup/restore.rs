@@ -199,7 +199,8 @@ fn cut(preamble: &Preamble, held: &Held, bytes: &[u8], last: Position) -> Result
 
 /// The first batch behind a time: it comes behind the last event of this time or an earlier one, and what was said by then.
 ///
-/// Events never go back in time, and what is said has the time of a clock that may: nothing is cut off before an event.
+/// Events never go back in time, nor do their keys and what tells that they were removed; what else is said has the time of a
+/// clock that may: nothing is cut off before an event.
 fn first_behind(from: &dyn Storage, manifest: &Manifest, time: Timestamp) -> Result<Option<Place>, Error> {
     let mut late = None;
     for held in &manifest.segments {
@@ -210,8 +211,10 @@ fn first_behind(from: &dyn Storage, manifest: &Manifest, time: Timestamp) -> Res
             for record in batch.records() {
                 let fact = Fact::decode(&record).ok().flatten();
                 match record.header.kind {
-                    Kind::Event if time < record.header.time => return Ok(late.or(Some(here))),
-                    Kind::Event => late = None,
+                    Kind::Event | Kind::Key | Kind::Removed if time < record.header.time => {
+                        return Ok(late.or(Some(here)));
+                    }
+                    Kind::Event | Kind::Key | Kind::Removed => late = None,
                     _ if fact.is_some_and(|fact| time < fact.time()) => late = late.or(Some(here)),
                     _ => {}
                 }

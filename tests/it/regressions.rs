@@ -187,6 +187,30 @@ fn a_stream_of_which_nothing_is_kept_is_not_loaded_as_a_new_one() {
     assert_eq!(store.aggregate::<Sum>(&name("game-2")).load().expect("it is new").state().0, 0);
 }
 
+/// Of a batch whose events had been removed, the key was in a store that was restored to a time before it.
+#[test]
+fn a_key_does_not_come_back_without_the_batch_that_it_is_of() {
+    let (source, backup, restored) = (SimulatedDisk::new(1), SimulatedDisk::new(2), SimulatedDisk::new(3));
+    let store = small_segments().open_simulated(&source).expect("it opens");
+    let (over, live) = (name("game-1"), name("game-2"));
+    let keyed = |store: &EventStore| {
+        let batch = store.batch().append(&over, ExpectedVersion::Any, events(1..3)).once("interaction-1");
+        batch.commit().wait().expect("accepted").is_repeat()
+    };
+    let before = add(&store, &live, events(1..3)).time();
+    source.advance(std::time::Duration::from_secs(60));
+    assert!(!keyed(&store));
+    (0..40).for_each(|number| drop(add(&store, &live, [kilobyte(number)])));
+    store.truncate_before(&over, Version::new(3)).wait().expect("it begins later");
+    store.compaction().thoroughly().with_last_events().plan().expect("a plan").apply().expect("it is done");
+    backup_simulated(&store, &backup).expect("a backup");
+    assert!(keyed(&store));
+    restore_simulated(&backup, &restored, Until::Time(before)).expect("it is restored");
+    let store = small_segments().open_simulated(&restored).expect("it opens");
+    assert_eq!((numbers(store.read_all()), store.head().expect("a head").get()), (vec![1, 2], 2));
+    assert!(!keyed(&store), "the batch is not there");
+}
+
 /// Where the last events of a stream were removed and earlier ones are held, what is known of the stream gave another version
 /// before an opening than behind it.
 #[test]
