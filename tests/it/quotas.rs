@@ -235,7 +235,7 @@ fn health_tells_what_is_above() {
     };
     let used = used(&store, &guilds(), 8);
     let above = Concern::Quota { tag: "guild:8".into(), used, limit: 500, tags: 2 };
-    assert_eq!(concerns(Thresholds::default()), [above.clone()]);
+    assert_eq!(concerns(Thresholds::default()), std::slice::from_ref(&above));
     let text = format!("events with tag guild:8 take {used} of 500 bytes, and those with 1 more tags too much");
     assert_eq!(above.to_string(), text);
     assert_eq!(concerns(Thresholds::default().quota_percent(1_000)), []);
