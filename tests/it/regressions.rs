@@ -181,7 +181,7 @@ fn a_stream_of_which_nothing_is_kept_is_not_loaded_as_a_new_one() {
     let before = Timestamp::from_nanos(time.nanos() - 1);
     let told = [handle().load(), handle().state_at(time), handle().state_at(before)];
     for error in told.map(|told| told.expect_err("nobody knows the rest")) {
-        check_says(&error, ErrorKind::BelowFloor, &["what was before version 4 is removed"]);
+        check_says(&error, ErrorKind::BelowFloor, &["it begins with version 4"]);
     }
     assert_eq!(handle().state_at(Version::NONE).expect("that is before all of it").state().0, 0);
     assert_eq!(store.aggregate::<Sum>(&name("game-2")).load().expect("it is new").state().0, 0);

@@ -36,11 +36,14 @@ impl Mixing {
                 Ok((stand, missing, found)) => {
                     self.batches.truncate(count);
                     (self.stand, self.gone) = (stand, missing);
-                    self.given.retain(|position, _| *position <= self.stand.head);
-                    self.following.cut(self.stand.head);
                     if !found.is_empty() {
                         self.push(Batch { deeds: found, key: None, said: Said::Synced, time: self.now });
                     }
+                    // Where it ends sooner, the positions behind are given again.
+                    let head = self.stand.head;
+                    self.gone.retain(|position| *position <= head);
+                    self.given.retain(|position, _| *position <= head);
+                    self.following.cut(head);
                     self.may_go.clear();
                     self.learn_times(&store);
                     self.all_synced();
