@@ -201,7 +201,6 @@ impl Background {
         let pace = || Pace::new(&store, Some(policy.bytes_per_second), true, &is_to_end);
         let (mut planning, mut applying) = (pace(), pace());
         let compaction = store.compaction().forced(policy.forced);
-        let room = store.room_left()?;
         // From here on the one that is at work is the only one of its own.
         drop(store);
         let Some(plan) = compaction.plan_at(&mut planning)? else { return Ok(Looked::Left) };
@@ -209,7 +208,7 @@ impl Background {
         if !policy.wants(&plan) {
             return Ok(Looked::NothingDue(there));
         }
-        if room.is_some_and(|room| room < plan.room) {
+        if self.link.store()?.room_left()?.is_some_and(|room| room < plan.room) {
             let act = format!("compacting in the background: there is no room for a segment of {} bytes", plan.room);
             return Err(Error::new(ErrorKind::Full, act));
         }
@@ -284,5 +283,51 @@ impl BackgroundCompaction {
     #[must_use]
     pub fn failure(&self) -> Option<&Error> {
         self.failure.as_ref()
+    }
+}
+
+#[cfg(all(test, not(any(scorebook_loom, scorebook_shuttle))))]
+mod tests {
+    use super::*;
+    use crate::event::NewEvent;
+    use crate::name::StreamName;
+    use crate::position::ExpectedVersion;
+    use std::cell::Cell;
+
+    #[test]
+    fn told_to_end_at_any_piece_it_plans_nothing_or_leaves_the_row_at_hand_as_it_is() {
+        let store = EventStore::options().segment_bytes_max(32 * 1024).open_in_memory().expect("a store");
+        let [over, live] = ["game-1", "game-2"].map(|name| StreamName::new(name).expect("a name"));
+        for number in 0..300 {
+            let stream = if number % 2 == 0 { &over } else { &live };
+            let event = NewEvent::bytes("moved", vec![7; 1_000]);
+            store.append(stream, ExpectedVersion::Any, [event]).wait().expect("a receipt");
+        }
+        store.tombstone(&over, ExpectedVersion::Any, "over").wait().expect("a receipt");
+        let (mut unplanned, mut incomplete, mut removed) = (0, 0, 0);
+        for stop in 1.. {
+            let asked = Cell::new(0_u32);
+            let is_to_end = || {
+                asked.set(asked.get() + 1);
+                stop <= asked.get()
+            };
+            let Some(plan) = store.compaction().plan_at(&mut Pace::new(&store, None, true, &is_to_end)).expect("read")
+            else {
+                unplanned += 1;
+                continue;
+            };
+            // Of one row only, so that the next one has something left to do.
+            asked.set(stop.max(2) - 2);
+            let mut pace = Pace::new(&store, Some(u64::MAX), true, &is_to_end);
+            let compacted = plan.apply_at(&mut pace, |_| ControlFlow::Continue(())).expect("it is done");
+            removed += compacted.events_removed();
+            incomplete += u32::from(!compacted.is_complete());
+            assert_eq!(store.read(&live).into_iter().filter(Result::is_ok).count(), 150, "stopped at {stop}");
+            if compacted.is_complete() {
+                break;
+            }
+        }
+        assert!(3 < unplanned && 0 < incomplete, "{unplanned} unplanned, {incomplete} incomplete");
+        assert!(100 < removed, "{removed} events");
     }
 }
