@@ -294,7 +294,8 @@ impl Log {
                     self.check_key(record)?;
                 }
                 kind::CHECKPOINT | kind::PARKED => self.check_consumer(record)?,
-                kind::TOMBSTONE..=kind::METADATA => self.check_stream(record)?,
+                // They speak of what is behind the whole batch.
+                kind::TOMBSTONE..=kind::METADATA => {}
                 kind::HOLD | kind::RETENTION => check_keeping(record)?,
                 kind => {
                     // All that the header has for events is nothing in other records.
@@ -306,6 +307,8 @@ impl Log {
                 }
             }
         }
+        let is_of_stream = |record: &&&[u8]| (kind::TOMBSTONE..=kind::METADATA).contains(&record[record::KIND]);
+        batch.records.iter().filter(is_of_stream).try_for_each(|record| self.check_stream(record))?;
         self.time = time;
         Ok(())
     }

@@ -43,6 +43,7 @@ impl Sequence {
         let header = &batch.header;
         let mut next = *self;
         let mut has_facts = false;
+        let mut of_streams = Position::BEGINNING;
         if header.first_position != self.next_position || header.time < self.last_time {
             return Err(Fault::Senseless);
         }
@@ -107,14 +108,18 @@ impl Sequence {
                 },
                 Kind::Watermark | Kind::Close if record.body().is_empty() => {}
                 Kind::Watermark | Kind::Close | Kind::Compressed => return Err(Fault::Newer),
-                _ => {
-                    // Nobody is done with what does not stand before it, and no stream has had it.
-                    let fact = Fact::decode(&record)?;
-                    if fact.is_some_and(|fact| next.last_position() < fact.last_position()) {
-                        return Err(Fault::Senseless);
-                    }
-                }
+                _ => match Fact::decode(&record)? {
+                    // It speaks of the stream as it is behind the whole batch.
+                    Some(Fact::Stream(fact)) => of_streams = of_streams.max(fact.last_position()),
+                    // Nobody is done with what does not stand before it.
+                    Some(fact) if next.last_position() < fact.last_position() => return Err(Fault::Senseless),
+                    _ => {}
+                },
             }
+        }
+        // No stream has had a version that is higher than all positions.
+        if next.last_position() < of_streams {
+            return Err(Fault::Senseless);
         }
         if next.epoch < header.epoch || (has_facts && header.epoch < self.facts_epoch) {
             return Err(Fault::Senseless);

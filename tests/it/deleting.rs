@@ -2,7 +2,7 @@
 
 use super::support::{
     add, check_says, conflict, differences, event, events, everywhere, kilobyte, name, number, small_segments, trouble,
-    version_conflict,
+    version_conflict, wherever_it_lasts,
 };
 use crate::model::{Chance, Choices, seed};
 use scorebook::ExpectedVersion::{Any, Exact, NoStream, StreamExists};
@@ -84,6 +84,26 @@ fn undeleting_restores_and_appending_again_continues_the_versions() {
         let error = trouble(store.undelete(&a).wait());
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         assert_eq!(error.to_string(), "undeleting stream game-1: nothing of it is deleted");
+    });
+}
+
+#[test]
+fn a_deed_between_the_events_of_a_batch_speaks_of_all_of_them_and_the_log_opens() {
+    wherever_it_lasts(|home| {
+        let store = home.open();
+        let a = name("game-1");
+        add(&store, &a, events(1..2));
+        let batch = store.batch().append(&a, Any, events(2..3)).delete(&a, Any, "a mistake");
+        let batch = batch.append(&a, Any, events(3..4)).truncate_before(&a, version(3)).append(&a, Any, events(4..6));
+        batch.commit().wait().expect("all of it");
+        if !home.has_threads() {
+            let reader = home.read_only().expect("it opens");
+            assert_eq!(read(&reader, &a), Err(ErrorKind::Deleted));
+        }
+        let store = home.reopen(store, &Options::default());
+        assert_eq!(read(&store, &a), Err(ErrorKind::Deleted));
+        store.undelete(&a).wait().expect("it was deleted");
+        assert_eq!(read(&store, &a), Ok(vec![3, 4, 5]));
     });
 }
 

@@ -40,6 +40,8 @@ class Story:
         require(KEY not in kinds[:-1], "a key is not the last of its batch")
         for record, fact in zip(batch.records, facts):
             self.check_place(batch, record, fact)
+        versions = [record.version for record in batch.records if record.kind in ABOUT_STREAMS]
+        require(max(versions, default=0) < self.position, "a version that no stream can have")
         for record, fact in zip(batch.records, facts):
             if record.kind == KEY:
                 fact["agrees"] = fact["digest"] == digest_of(it for it in batch.records if it.kind == EVENT)
@@ -92,7 +94,7 @@ class Story:
         elif record.kind == PARKED:
             require(fact["position"] <= before, "a parked event that is still to come")
         elif record.kind in ABOUT_STREAMS:
-            require(record.version <= before, "a version that no stream can have")
+            # Its version is that behind the whole batch.
             require(fact.get("state", {}).get("position", 0) <= before, "a state that is still to come")
         elif "accepted" in fact:
             require(fact["accepted"] <= before, "losses that are still to come")
