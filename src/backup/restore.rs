@@ -24,7 +24,8 @@ pub enum Until {
     Everything,
     /// Up to an event, included.
     Position(Position),
-    /// Up to the last event to which the store gave this time or an earlier one.
+    /// Up to the last event to which the store gave this time or an earlier one. What a compaction removed has the time of what
+    /// comes behind it.
     Time(Timestamp),
 }
 

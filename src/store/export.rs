@@ -65,9 +65,9 @@ const AHEAD: u32 = 256 * 1024;
 
 impl EventStore {
     /// Everything the log says by now: events, deletions and what else became of streams, their metadata, rules and holds,
-    /// consumers and what they have set aside, `once` keys with their receipts, and which positions are removed or lost. An
-    /// [`exact_import`](Self::exact_import) of it into an empty store makes one of which every answer is the same, and which
-    /// exports the same.
+    /// quotas, states that streams begin with, consumers and what they have set aside, `once` keys with their receipts, and which
+    /// positions are removed or lost. An [`exact_import`](Self::exact_import) of it into an empty store makes one of which every
+    /// answer is the same, and which exports the same.
     ///
     /// Removed positions are told by themselves only where no event follows them at once.
     ///

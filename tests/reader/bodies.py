@@ -241,7 +241,9 @@ def rule(record):
     scope = named(SCOPES, scope, "scope")
     if state not in (1, 2):
         raise Newer(f"state {state}")
-    require(bool(name) == (scope not in ("all", "keys")), "a scope with the wrong name")
+    if name and scope in ("all", "keys"):
+        raise Newer("a name where there is none")
+    require(name or scope in ("all", "keys"), "a scope without its name")
     fact = {"scope": scope, "name": name, "time": time, "holds": state == 1}
     if record.kind == HOLD:
         body.end()
