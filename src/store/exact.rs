@@ -1,7 +1,8 @@
 //! Filling an empty store with what another one says, where everything keeps its numbers.
 
 use super::EventStore;
-use super::exact_fact::{ExactFact, members};
+use super::exact_fact::ExactFact;
+use super::exact_line::members;
 use super::placed::Placed;
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind};

@@ -12,6 +12,7 @@ mod desk;
 mod durable;
 mod exact;
 mod exact_fact;
+mod exact_line;
 mod exact_snapshot;
 mod export;
 mod following;
