@@ -216,9 +216,12 @@ impl Mixing {
                 self.following.settled.clear();
                 self.following.acked_now.clear();
                 self.following.hands.clear();
-                store.consumer(NAME).seek(Start::After(Position::new(to)))?;
                 let passed = self.stand.events.iter().map(|placed| placed.position).filter(|position| *position <= to);
-                self.following.acked = passed.collect();
+                let passed: BTreeSet<u64> = passed.collect();
+                // Where it fails it may have been sent there all the same.
+                self.following.acked.extend(&passed);
+                store.consumer(NAME).seek(Start::After(Position::new(to)))?;
+                self.following.acked = passed;
             }
             4 if self.following.hands.is_empty() => return self.drain(),
             5 => {
