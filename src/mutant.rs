@@ -244,6 +244,12 @@ mutants! {
     TakesAnyStateForItsOwn,
     /// A snapshot from before a stream began later counts more than the state it carries.
     TrustsASnapshotMoreThanTheLog,
+    /// A repair keeps no copy of what it takes away.
+    KeepsNothingAside,
+    /// A repaired segment takes the place of the old one before it is durable.
+    SwapsWithoutASync,
+    /// A repair does not record what was lost behind the end.
+    ForgetsWhatTheEndLost,
     /// Live handlers of one event are called as they were added, whatever their order.
     CallsHandlersAsTheyWereAdded,
     /// Where a live handler fails, those behind it are not called with the event.

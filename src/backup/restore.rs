@@ -3,7 +3,7 @@
 use super::manifest::{Held, Manifest, no_backup};
 use super::piece::{last_position, read_held, scanned};
 use crate::error::{Error, ErrorKind};
-use crate::format::{BatchView, Fact, Kind, PREAMBLE_LEN, Preamble, Range};
+use crate::format::{BatchView, Fact, Kind, Loss, PREAMBLE_LEN, Preamble, Range};
 use crate::log::{Tally, start_segment};
 use crate::observe::{label_of, spans};
 use crate::options::Options;
@@ -191,6 +191,7 @@ fn cut(preamble: &Preamble, held: &Held, bytes: &[u8], last: Position) -> Result
     let goes_too_far = |batch: &BatchView<'_>| {
         batch.records().any(|record| match record.header.kind {
             Kind::Removed => Range::decode_removed(record.body()).is_ok_and(|range| last < range.last),
+            Kind::Lost => matches!(Loss::decode(record.body()), Ok(Loss::Found(range)) if last < range.last),
             kind => kind == Kind::Event && last < record.header.position,
         })
     };

@@ -48,6 +48,7 @@ mod projections;
 mod query;
 mod quota;
 mod read;
+mod repair;
 mod replay;
 mod retention;
 mod rfc3339;
@@ -244,6 +245,7 @@ enum Command {
     /// Checks every byte of every file, and says what is damaged and where.
     Verify,
     Index(index::Arguments),
+    Repair(repair::Arguments),
     Salvage(salvage::Arguments),
 }
 
@@ -292,6 +294,7 @@ fn obey(cli: Cli, linked: Linked) -> Result<(), Failure> {
         Command::Health(arguments) => health::run(&tool, &arguments),
         Command::Verify => verify::run(&tool),
         Command::Index(arguments) => index::run(&tool, &arguments),
+        Command::Repair(arguments) => repair::run(&tool, &arguments),
         Command::Salvage(arguments) => salvage::run(&tool, &arguments),
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn run(tool: &Tool) -> Result<(), Failure> {
     }
     let places = counted(report.damage().len() as u64, "place", "places");
     let failure = Failure::new(Exit::Damage, format!("the store is damaged in {places}"));
-    Err(failure.advise("`scorebook salvage DEST` copies what is good to a new directory"))
+    Err(failure.advise("`scorebook salvage DEST` copies what is good to a new directory, `scorebook repair` makes this one writable again"))
 }
 
 fn facts(report: &VerifyReport) -> Facts {

@@ -1,15 +1,19 @@
-//! Work on a directory with no store open: look, verify, salvage, derive anew. What holds facts is never changed.
+//! Work on a directory with no store open: look, verify, salvage, derive anew, repair. Only a repair changes what holds facts.
 
+mod damaged;
 mod info;
 mod rebuild;
+mod repair;
 mod salvage;
 mod verify;
 
 pub use info::{StoreInfo, inspect};
 pub use rebuild::{RebuiltIndex, rebuild_index};
+pub use repair::{RepairPlan, Repaired, repair};
 pub use salvage::{SalvageReport, salvage};
 pub use verify::{VerifyReport, verify};
 
+pub(crate) use repair::repair_on;
 pub(crate) use salvage::salvage_on;
 pub(crate) use verify::verify_on;
 

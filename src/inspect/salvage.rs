@@ -82,7 +82,7 @@ pub(crate) fn salvage_on(
     Ok(report)
 }
 
-fn streams_in_doubt(table: &StreamTable) -> u64 {
+pub(super) fn streams_in_doubt(table: &StreamTable) -> u64 {
     table.all_visible().filter(|stream| table.holes().doubt_behind(stream.extent().last_position).is_some()).count()
         as u64
 }

@@ -6,6 +6,8 @@
 //! commit    a waiting thread leads: writes and syncs all that is staged, in one go, then publishes it
 //! room      segments are made ready ahead, so that numbers are given only where there is room
 //! recovery  from files to a state: survey, verdicts, the copy of a doubtful tail
+//! mend      what takes the place of segments that are damaged or missing
+//! swap      one file in the place of others
 //! ```
 
 mod bell;
@@ -15,6 +17,7 @@ mod follow;
 mod group;
 mod known;
 mod live;
+mod mend;
 #[cfg(all(test, scorebook_loom))]
 mod models;
 mod open;
@@ -27,6 +30,7 @@ mod scan;
 mod sequence;
 mod staging;
 mod survey;
+mod swap;
 mod ticket;
 mod verdict;
 mod waiter;
@@ -36,7 +40,9 @@ pub(crate) use copy::start_segment;
 pub(crate) use follow::{Follower, Look};
 pub(crate) use group::{EventPlace, PlacedFact, Published};
 pub(crate) use live::{Ends, durable_position, read_live};
-pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer, open_for_reading, open_for_writing};
+pub(crate) use mend::{Mend, Standing, begin_behind, segment_files, set_aside};
+pub(crate) use open::{LOCK_PATIENCE, Opened, is_same_writer, living_writer};
+pub(crate) use open::{open_for_reading, open_for_writing, read_beside};
 pub(crate) use recovery::{Tally, Visitor};
 pub use report::{CloseState, Damage, DamageKind, RecoveryReport};
 pub(crate) use rewrite::{Keeper, SwapFailure, rewrite};
@@ -44,6 +50,7 @@ pub(crate) use room::Making;
 pub(crate) use sequence::Sequence;
 pub(crate) use staging::{Batch, NoRoom, PLACED_EPOCH_LEN, Staging};
 pub(crate) use survey::Witness;
+pub(crate) use swap::remove;
 pub(crate) use ticket::{Answers, Outcome, Ticket, wake};
 pub(crate) use waiter::{Calls, Waiter};
 

@@ -77,7 +77,16 @@ pub(crate) fn open_for_reading<V: Visitor>(
     witness: Option<&Witness>,
     fresh: impl Fn(Option<[u8; 16]>) -> V,
 ) -> Result<Opened<V>, Error> {
-    let writer = living_writer(storage);
+    read_beside(storage, options, (living_writer(storage), witness), fresh)
+}
+
+/// The same beside this writer, or for whoever holds the lock and knows that there is none.
+pub(crate) fn read_beside<V: Visitor>(
+    storage: &dyn Storage,
+    options: &Options,
+    (writer, witness): (Option<Live>, Option<&Witness>),
+    fresh: impl Fn(Option<[u8; 16]>) -> V,
+) -> Result<Opened<V>, Error> {
     let live = match writer {
         Some(live) => Some(live),
         None => find_live(storage)?,
@@ -254,7 +263,7 @@ fn senseless(segment: u32, offset: u32, fault: Fault) -> Error {
 }
 
 /// The next position behind a batch that was verified to go on from `next`.
-fn position_behind(batch: &crate::format::BatchView<'_>, next: Position) -> Position {
+pub(super) fn position_behind(batch: &crate::format::BatchView<'_>, next: Position) -> Position {
     use crate::format::{Kind, Loss};
     batch.records().fold(next, |next, record| {
         let passed: Option<Range> = match record.header.kind {

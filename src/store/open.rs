@@ -273,6 +273,11 @@ impl StoreParts {
         check_exists(storage)
     }
 
+    /// Takes the lock on a directory, without opening the store in it.
+    pub(crate) fn lock(storage: &dyn Storage) -> Result<Box<dyn Send + Sync>, Error> {
+        lock(storage)
+    }
+
     /// Makes all that is derived from a log anew, under the lock: how many events and streams there are, and how many bytes
     /// that takes.
     pub(crate) fn rebuild(storage: &Arc<dyn Storage>, options: &Options) -> Result<(u64, u64, u64), Error> {

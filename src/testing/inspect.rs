@@ -2,7 +2,7 @@
 
 use crate::backup::{self, BackupInfo, BackupReport, RestoreReport, Until};
 use crate::error::Error;
-use crate::inspect::{self, SalvageReport, VerifyReport};
+use crate::inspect::{self, RepairPlan, SalvageReport, VerifyReport};
 use crate::storage::{SimulatedDisk, Storage};
 use crate::store::EventStore;
 use crate::sync::Arc;
@@ -25,6 +25,15 @@ pub fn verify_simulated(disk: &SimulatedDisk) -> Result<VerifyReport, Error> {
 pub fn salvage_simulated(source: &SimulatedDisk, destination: &SimulatedDisk) -> Result<SalvageReport, Error> {
     let storage: Arc<dyn Storage> = Arc::new(source.clone());
     inspect::salvage_on(&storage, |options| options.open_simulated(destination))
+}
+
+/// Like [`repair`](crate::repair), on a simulated disk.
+///
+/// # Errors
+///
+/// * Those of [`repair`](crate::repair).
+pub fn repair_simulated(disk: &SimulatedDisk) -> Result<RepairPlan, Error> {
+    inspect::repair_on(Arc::new(disk.clone()))
 }
 
 /// Like [`EventStore::backup`], to a simulated disk.

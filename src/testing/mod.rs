@@ -77,6 +77,7 @@ pub use crate::storage::{
 pub use clock::{ManualClock, ManualIds};
 pub use decoders::{Decoded, decode_bytes};
 pub use fixture::fixture;
-pub use inspect::{backup_simulated, restore_simulated, salvage_simulated, verify_backup_simulated, verify_simulated};
+pub use inspect::verify_backup_simulated;
+pub use inspect::{backup_simulated, repair_simulated, restore_simulated, salvage_simulated, verify_simulated};
 pub use scenario::{Decided, Scenario, scenario, scenario_in};
 pub use wait::wait_until;

@@ -116,6 +116,8 @@ mod quotas;
 mod read;
 mod reader;
 mod regressions;
+mod repaired;
+mod repairing;
 #[cfg(feature = "cli")]
 mod replaying;
 mod schemas;

@@ -157,6 +157,9 @@ const CAUGHT: &[(&str, &str)] = &[
         "TrustsASnapshotMoreThanTheLog",
         "carrying::snapshots_from_before_count_less_than_what_is_carried_and_later_ones_are_used",
     ),
+    ("KeepsNothingAside", "repairing::wherever_it_is_stopped_it_has_happened_or_the_next_one_finishes"),
+    ("SwapsWithoutASync", "repairing::wherever_it_is_stopped_it_has_happened_or_the_next_one_finishes"),
+    ("ForgetsWhatTheEndLost", "repairing::wherever_it_is_stopped_it_has_happened_or_the_next_one_finishes"),
     (
         "CallsHandlersAsTheyWereAdded",
         "bus::handlers_of_one_event_are_called_by_their_order_and_then_as_they_were_added",

@@ -249,6 +249,7 @@ fn only_the_log_removes_files_and_whoever_derives_some() {
         ],
         &[
             ("src/log/copy.rs", "fn f() { storage.remove(path) }"),
+            ("src/log/swap.rs", "fn f() { storage.remove(path) }"),
             ("src/index/terms_file.rs", "fn f() { storage.remove(path) }"),
             ("src/storage/disk/mod.rs", "fn f() { fs::remove_file(path) }"),
             ("src/index/streams.rs", "fn f() { names.remove(name) }"),

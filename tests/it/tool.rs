@@ -804,6 +804,7 @@ fn wrong_arguments_are_exit_2_and_missing_things_3() {
         &["import", "--from-line", "0"],
         &["export", "--format", "table"],
         &["salvage"],
+        &["repair", "--accept"],
         &["event"],
     ] {
         place.run(arguments).is(2);
@@ -1224,7 +1225,7 @@ impl Place {
     }
 
     /// Flips one bit where this text stands in the log.
-    fn flip(&self, text: &str) {
+    pub(crate) fn flip(&self, text: &str) {
         let holds = |bytes: &[u8]| bytes.windows(text.len()).position(|window| window == text.as_bytes());
         let (path, mut bytes, at) = self
             .files()

@@ -152,3 +152,35 @@ fn health_says_what_somebody_should_look_at() {
     let room = u64::MAX.to_string();
     place.run(&["health", "--room", &room]).is(8).says("there is room for");
 }
+
+#[test]
+fn a_damaged_store_is_repaired_and_takes_appends_again() {
+    let place = Place::new();
+    for number in 1..7 {
+        place.run(&["append", "game-42"]).with(&format!(r#"{{"type":"counted","data":"number {number}"}}"#)).is(0);
+    }
+    place.run(&["repair", "--yes"]).is(1).says("nothing is damaged");
+    place.flip("number 3");
+    place.run(&["append", "game-42"]).with(r#"{"type":"counted","data":7}"#).is(4);
+    let before = place.files();
+    place.run(&["verify"]).is(4).says("`scorebook repair`");
+    place.run(&["repair"]).is(2).says("say --yes to go ahead");
+    let planned = place.run(&["repair", "--dry-run"]).is(0).object();
+    assert_eq!(planned["lost"], serde_json::json!([{ "first": 3, "last": 3 }]));
+    assert_eq!((&planned["events_kept"], &planned["done"]), (&5.into(), &false.into()), "{planned}");
+    assert!(place.files() == before, "nothing was done");
+    let done = place.run(&["repair", "--yes"]).is(0).object();
+    assert_eq!(done["moved"], serde_json::json!(["quarantine/0000000001.log"]));
+    place.run(&["verify"]).is(0);
+    place.run(&["read", "game-42"]).is(4).says("lost");
+    assert_eq!(place.run(&["read", "--after", "3"]).is(0).lines().len(), 3);
+    place.run(&["append", "game-42", "--expect", "6"]).with(r#"{"type":"counted","data":7}"#).is(0);
+    place.run(&["append", "new-1"]).with(r#"{"type":"counted","data":1}"#).is(4);
+
+    place.flip("number 5");
+    let done = place.run(&["repair", "--yes", "--accept-losses"]).is(0).object();
+    assert_eq!((&done["losses_accepted"], &done["done"]), (&true.into(), &true.into()), "{done}");
+    place.run(&["append", "new-1"]).with(r#"{"type":"counted","data":1}"#).is(0);
+    place.run(&["verify"]).is(0);
+    place.run(&["--dir", "nowhere", "repair", "--yes"]).is(3);
+}
