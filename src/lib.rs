@@ -127,8 +127,10 @@ pub use compaction::{BackgroundCompaction, CompactionPolicy};
 pub use compaction::{Compacted, Compaction, CompactionPlan, CompactionProgress};
 pub use compaction::{Going, LeftBecause, SegmentAct, SegmentPlan, Staying, StreamPlan};
 pub use health::{Concern, Health, Stats, Thresholds};
-pub use inspect::{RebuiltIndex, RepairPlan, Repaired, SalvageReport, StoreInfo, VerifyReport};
-pub use inspect::{inspect, rebuild_index, repair, salvage, verify};
+pub use inspect::{
+    MigrationPlan, RebuiltIndex, RepairPlan, Repaired, SalvageReport, SegmentFormat, StoreInfo, VerifyReport,
+};
+pub use inspect::{inspect, migrate, rebuild_index, repair, salvage, verify};
 pub use observe::{Activity, CompactionStats, Timing};
 pub use store::{CarriedState, Hold, NewState, Standing, StreamMetadata, TagUsage};
 pub use store::{ExactEvent, ExactFact, ExactImport, ExactRecord, ExactSnapshot, Export, ExportedRecord, Imported};

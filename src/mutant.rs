@@ -246,7 +246,7 @@ mutants! {
     TrustsASnapshotMoreThanTheLog,
     /// A repair keeps no copy of what it takes away.
     KeepsNothingAside,
-    /// A repaired segment takes the place of the old one before it is durable.
+    /// A repaired or migrated segment takes the place of the old one before it is durable.
     SwapsWithoutASync,
     /// A repair does not record what was lost behind the end.
     ForgetsWhatTheEndLost,

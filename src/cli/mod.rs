@@ -36,6 +36,7 @@ mod info;
 mod lines;
 mod linked;
 mod metadata;
+mod migrate;
 mod moment;
 mod ndjson;
 mod output;
@@ -245,6 +246,7 @@ enum Command {
     /// Checks every byte of every file, and says what is damaged and where.
     Verify,
     Index(index::Arguments),
+    Migrate(migrate::Arguments),
     Repair(repair::Arguments),
     Salvage(salvage::Arguments),
 }
@@ -294,6 +296,7 @@ fn obey(cli: Cli, linked: Linked) -> Result<(), Failure> {
         Command::Health(arguments) => health::run(&tool, &arguments),
         Command::Verify => verify::run(&tool),
         Command::Index(arguments) => index::run(&tool, &arguments),
+        Command::Migrate(arguments) => migrate::run(&tool, &arguments),
         Command::Repair(arguments) => repair::run(&tool, &arguments),
         Command::Salvage(arguments) => salvage::run(&tool, &arguments),
     }

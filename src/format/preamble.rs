@@ -88,19 +88,24 @@ impl Preamble {
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Preamble, PreambleFault> {
+    /// The format that a first sector is of, whatever that is: magic and checksum stand where they are in every format to come,
+    /// so that a newer one can be told from a damaged one.
+    pub(crate) fn format_of(bytes: &[u8]) -> Result<u16, PreambleFault> {
         let Some(bytes) = bytes.get(..PREAMBLE_LEN) else {
             return Err(if is_blank(bytes) { PreambleFault::Blank } else { PreambleFault::Unreadable });
         };
         if is_blank(bytes) {
             return Err(PreambleFault::Blank);
         }
-        // Magic and checksum stand where they are in every format to come, so that a newer one can be told
-        // from a damaged one.
         if MAGIC.get(bytes) != MAGIC_BYTES || CHECKSUM.u32(bytes) != checksum(&bytes[CHECKSUM.end()..]) {
             return Err(PreambleFault::Unreadable);
         }
-        let format = FORMAT_NUMBER.u16(bytes);
+        Ok(FORMAT_NUMBER.u16(bytes))
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Preamble, PreambleFault> {
+        let format = Preamble::format_of(bytes)?;
+        let bytes = &bytes[..PREAMBLE_LEN];
         let is_known = format == FORMAT
             && ALGORITHM.u8(bytes) == CRC32
             && RESERVED.u8(bytes) == 0

@@ -1,13 +1,16 @@
-//! Work on a directory with no store open: look, verify, salvage, derive anew, repair. Only a repair changes what holds facts.
+//! Work on a directory with no store open: look, verify, salvage, derive anew, repair, migrate. Only the last two change what
+//! holds facts.
 
 mod damaged;
 mod info;
+mod migrate;
 mod rebuild;
 mod repair;
 mod salvage;
 mod verify;
 
 pub use info::{StoreInfo, inspect};
+pub use migrate::{MigrationPlan, SegmentFormat, migrate};
 pub use rebuild::{RebuiltIndex, rebuild_index};
 pub use repair::{RepairPlan, Repaired, repair};
 pub use salvage::{SalvageReport, salvage};

@@ -26,6 +26,14 @@ pub(crate) fn read_live(storage: &dyn Storage) -> Option<Live> {
     find_live(storage).ok().flatten()
 }
 
+/// Removes it: the places that it names are going to be others.
+pub(crate) fn forget_live(storage: &dyn Storage) -> io::Result<()> {
+    match storage.remove(LIVE_FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.and_then(|()| storage.sync_dir("")),
+    }
+}
+
 const READING: &str = "reading the file `live`";
 
 /// What is missing at the end of the file counts as zeros: that is what it will be once a slot is written behind it.

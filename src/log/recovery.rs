@@ -18,6 +18,9 @@ use crate::sync::Arc;
 use crate::time::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
+/// How a note begins on something damaged that no start record names.
+pub(crate) const DOES_NOT_COUNT: &str = "does not count";
+
 /// Whoever wants to know what the log holds: told every batch that counts, in order.
 pub(crate) trait Visitor {
     /// A batch that counts; it stands, or will stand, at `place`. Refusing it as senseless makes it damage.
@@ -206,7 +209,7 @@ pub(crate) fn recover(
             }
             // It does not count, and may be the only copy of something: it stays as it is.
             FileState::Bad(damage, _) if file.number.sequence < top => {
-                scan.report.notes.push(format!("does not count: {damage}"))
+                scan.report.notes.push(format!("{DOES_NOT_COUNT}: {damage}"))
             }
             FileState::Started(_) | FileState::Bad(..) => {}
         }

@@ -184,3 +184,35 @@ fn a_damaged_store_is_repaired_and_takes_appends_again() {
     place.run(&["verify"]).is(0);
     place.run(&["--dir", "nowhere", "repair", "--yes"]).is(3);
 }
+
+#[test]
+fn there_is_nothing_to_migrate_to_and_a_newer_format_is_refused_by_name() {
+    let place = Place::new();
+    with_a_game(&place);
+    let before = place.files();
+    let planned = place.run(&["migrate", "--dry-run"]).is(0).object();
+    assert_eq!((&planned["format"], &planned["bytes_to_write"]), (&1.into(), &0.into()));
+    assert!(planned["segments"].as_array().is_some_and(|all| all.iter().all(|of| of["format"] == 1)), "{planned}");
+    let done = place.run(&["migrate", "--yes"]).is(0).object();
+    assert_eq!((&done["segments_written"], &done["done"]), (&0.into(), &true.into()));
+    assert_eq!(place.files(), before);
+    place.run(&["--dir", "nowhere", "migrate", "--dry-run"]).is(3);
+    // A preamble of format 2, as a later version would write it.
+    let path = place.store().join("log/0000000001.log");
+    let mut bytes = std::fs::read(&path).expect("a segment");
+    bytes[12] = 2;
+    let sum = crc32(&bytes[12..512]);
+    bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+    std::fs::write(&path, bytes).expect("written");
+    for command in [&["migrate", "--dry-run"][..], &["info"], &["verify"], &["repair", "--yes"], &["read"]] {
+        place.run(command).is(7).says("it has format 2, this version knows 1");
+    }
+}
+
+/// CRC-32 as in zlib, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |sum: u32| {
+        if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 }
+    };
+    !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| step(sum)))
+}
