@@ -85,6 +85,8 @@ pub(super) struct Judge {
     now: Timestamp,
     /// The consumer that is furthest behind, and up to where it is done.
     behind: Option<(Staying, Position)>,
+    /// What consumers have set aside.
+    parked: HashMap<Position, Staying, RandomState>,
     numbers: HashMap<Box<str>, usize, RandomState>,
     streams: Vec<OfStream>,
     /// Events up to these positions go for the quota of a tag: by key and value.
@@ -117,9 +119,11 @@ impl Judge {
         let decided = store.decided()?;
         let behind = decided.consumers.iter().min_by_key(|(_, done)| *done).filter(|_| !forced.beyond_consumers);
         let behind = behind.map(|(name, done)| (Staying::Unseen(name.to_string()), *done));
+        let parked = decided.parked.iter().filter(|_| !forced.beyond_consumers);
+        let parked = parked.map(|(position, name)| (*position, Staying::Unseen(name.to_string()))).collect();
         let (numbers, trimmed) = (HashMap::default(), HashMap::default());
         let link = store.link();
-        let mut judge = Judge { link, decided, forced, now, behind, numbers, streams: Vec::new(), trimmed };
+        let mut judge = Judge { link, decided, forced, now, behind, parked, numbers, streams: Vec::new(), trimmed };
         if judge.decided.quotas.values().any(|quota| quota.action() == OverQuota::Trim) {
             judge.trim()?;
         }
@@ -166,6 +170,7 @@ impl Judge {
         let of_type = &of_stream.types[of_type].1;
         let is_last = version == of_stream.last && going != Going::Finished && !self.forced.last_events;
         let unseen = self.behind.as_ref().filter(|(_, done)| *done < position).map(|(staying, _)| staying);
+        let unseen = unseen.or_else(|| self.parked.get(&position));
         let held = of_type.held.as_ref().filter(|_| !Mutant::CompactsWhatIsHeld.is_on());
         let unseen = unseen.filter(|_| !Mutant::CompactsWhatIsUnseen.is_on());
         let is_last = is_last && !Mutant::CompactsLastEvents.is_on();

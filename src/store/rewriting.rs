@@ -21,8 +21,10 @@ pub(crate) struct Decided {
     pub(crate) keeping: Keeping,
     /// By what they are for.
     pub(crate) quotas: BTreeMap<TagScope, Quota>,
-    /// The consumers there are, and up to where each is done with everything.
+    /// The consumers there are, and up to where each is done with everything but what it has set aside.
     pub(crate) consumers: Vec<(Arc<str>, Position)>,
+    /// What a consumer has set aside, which is handed out again when somebody says so.
+    pub(crate) parked: HashMap<Position, Arc<str>, RandomState>,
     /// The number of the last record of each consumer, also of those that were deleted.
     pub(crate) records: HashMap<Arc<str>, u64>,
 }
@@ -45,17 +47,15 @@ impl EventStore {
         let view = self.view()?;
         let view = view.0.read();
         let table = &view.table;
-        let done = |left: &[Position], scanned: Position| match left.first() {
-            Some(first) => Position::new(first.get() - 1),
-            None => scanned,
-        };
         let all = || table.consumers().iter();
-        let there = all().filter(|(_, known)| !known.is_deleted);
+        let there = || all().filter(|(_, known)| !known.is_deleted);
+        let parked = there().flat_map(|(name, known)| known.parked.keys().map(|position| (*position, name.clone())));
         Ok(Decided {
+            parked: parked.collect(),
             streams: table.fates().iter().map(|(name, fate)| (name.into(), fate.clone())).collect(),
             keeping: table.fates().keeping().clone(),
             quotas: table.quotas().iter().map(|(scope, quota)| (scope.clone(), quota)).collect(),
-            consumers: there.map(|(name, known)| (name.clone(), done(&known.left, known.scanned))).collect(),
+            consumers: there().map(|(name, known)| (name.clone(), known.position())).collect(),
             records: all().map(|(name, known)| (name.clone(), known.number)).collect(),
         })
     }

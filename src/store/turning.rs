@@ -43,11 +43,7 @@ impl EventStore {
         let view = self.view()?;
         let view = view.0.read();
         let there = view.table.consumers().iter().filter(|(_, known)| !known.is_deleted);
-        let done = there.map(|(_, known)| match known.left.first() {
-            Some(first) => Position::new(first.get() - 1),
-            None => known.scanned,
-        });
-        Ok(done.min())
+        Ok(there.map(|(_, known)| known.position()).min())
     }
 
     /// Whether nothing is written anew any more: the store is about to be closed, or was.

@@ -11,8 +11,8 @@ use scorebook::testing::{
     SimulatedDisk, backup_simulated, restore_simulated, salvage_simulated, verify_backup_simulated, verify_simulated,
 };
 use scorebook::{
-    Consumer, ErrorKind, EventContext, EventStore, Followed, Position, Projection, Query, RecordedEvent, Saving, Start,
-    Staying, StreamName, Until, Version,
+    Consumer, ErrorKind, EventContext, EventStore, Followed, PartitionBy, Position, Projection, Query, RecordedEvent,
+    Saving, Start, Staying, StreamName, Until, Verdict, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -183,6 +183,56 @@ fn what_a_consumer_has_not_seen_stays_and_its_checkpoint_stands() {
         let mut member = store.join(&consumer()).expect("a member");
         let next = member.try_next().expect("nothing fails").expect("an event");
         assert_eq!(next.events()[0].event().version().get(), 150, "what is gone is passed by");
+    });
+}
+
+#[test]
+fn what_a_consumer_has_set_aside_stays_until_it_is_done_with_or_dropped() {
+    wherever_it_lasts(|home| {
+        let mut store = home.open_with(&small_segments());
+        let (a, b) = (name("game-1"), name("player-1"));
+        for number in 1..=100 {
+            add(&store, &a, [kilobyte(number)]);
+        }
+        let consumer = || {
+            let consumer = Consumer::new("counting", Query::all().in_stream(&name("game-1")), Start::Beginning);
+            consumer.partition_by(PartitionBy::NOTHING).checkpoint_every(1)
+        };
+        let mut member = store.join(&consumer()).expect("a member");
+        for number in 1..=100 {
+            let delivery = member.try_next().expect("nothing fails").expect("an event");
+            match number {
+                7 | 9 | 30 => delivery.nack(Verdict::Park, "broken").expect("it is in hand"),
+                _ => delivery.ack().expect("it is in hand"),
+            }
+        }
+        drop(member);
+        store.truncate_before(&a, Version::new(100)).wait().expect("it begins later");
+        let compacted = |store: &EventStore| {
+            for number in 0..40 {
+                add(store, &b, [kilobyte(number)]);
+            }
+            let plan = store.compaction().thoroughly().plan().expect("a plan");
+            plan.apply().expect("it is done");
+            left(store).into_iter().filter(|position| *position < 100).collect()
+        };
+        let kept: Vec<u64> = compacted(&store);
+        assert_eq!(kept, [7, 9, 30]);
+        store = home.reopen(store, &small_segments());
+        store.consumer("counting").drop_parked(Position::new(9)).expect("it is set aside");
+        store.consumer("counting").redeliver(Position::new(7)).expect("it is set aside");
+        let kept: Vec<u64> = compacted(&store);
+        assert_eq!(kept, [7, 9, 30], "what is handed out again is not done with, nor what is behind it");
+        let mut member = store.join(&consumer()).expect("a member");
+        let delivery = member.try_next().expect("nothing fails").expect("an event");
+        assert_eq!(delivery.events()[0].event().position().get(), 7);
+        delivery.ack().expect("it is in hand");
+        drop(member);
+        let kept: Vec<u64> = compacted(&store);
+        assert_eq!(kept, [30]);
+        let forced = store.compaction().beyond_consumers().thoroughly().plan().expect("a plan");
+        forced.apply().expect("it is done");
+        assert!(left(&store).iter().all(|position| 100 <= *position));
     });
 }
 

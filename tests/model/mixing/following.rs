@@ -99,12 +99,11 @@ impl Following {
         Ok(())
     }
 
-    /// No event that the consumer wants and was not done with has been removed.
+    /// No event that the consumer wants and was not done with has been removed. What is set aside is none it is done with.
     pub(super) fn check_seen(&self, gone: &BTreeSet<u64>, stand: &Stand) {
         let is_unseen = |position: &&u64| {
             let placed = stand.at(**position).expect("it was there");
-            let is_done = self.acked.contains(*position) || self.parked.contains(*position);
-            WANTED.holds(&placed.event) && !is_done
+            WANTED.holds(&placed.event) && !self.acked.contains(*position)
         };
         if !self.has_consumer() {
             return;
