@@ -176,9 +176,10 @@ impl Serialize for TeamId {
 
 impl<'de> Deserialize<'de> for TeamId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TeamId, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let team = text.strip_prefix("team-").and_then(TeamId::read);
-        team.ok_or_else(|| de::Error::custom("a team is `team-`, the lower player, `-` and the higher player"))
+        deserializer.deserialize_str(OfText {
+            read: |text| text.strip_prefix("team-").and_then(TeamId::read),
+            form: "a team is `team-`, the lower player, `-` and the higher player",
+        })
     }
 }
 
@@ -227,7 +228,7 @@ impl GameId {
     /// Reads it as it is written, and in no other of the forms that such ids have.
     fn read(text: &str) -> Option<GameId> {
         let id = GameId(Uuid::parse_str(text).ok()?);
-        (id.to_string() == text).then_some(id)
+        (*id.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == *text).then_some(id)
     }
 }
 
@@ -260,7 +261,25 @@ impl Serialize for GameId {
 
 impl<'de> Deserialize<'de> for GameId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<GameId, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        GameId::read(&text).ok_or_else(|| de::Error::custom("a game is a UUID, hyphenated, in lower case"))
+        deserializer.deserialize_str(OfText { read: GameId::read, form: "a game is a UUID, hyphenated, in lower case" })
+    }
+}
+
+/// Reads a text where it stands.
+struct OfText<T> {
+    read: fn(&str) -> Option<T>,
+    /// What it must be, as a sentence.
+    form: &'static str,
+}
+
+impl<T> de::Visitor<'_> for OfText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.read)(text).ok_or_else(|| E::custom(self.form))
     }
 }

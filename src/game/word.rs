@@ -2,7 +2,7 @@
 
 use super::ids::{PlayerId, TeamId};
 use super::team::is_unseen;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -19,8 +19,8 @@ pub const GIVE_UP: &str = "give up";
 /// assert_eq!(Word::new("c4t"), Err(WordFault::Strange('4')));
 /// assert_eq!(Word::new("x"), Err(WordFault::TooShort));
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Word(String);
 
 /// Why something is no word.
@@ -114,6 +114,26 @@ impl WordPair {
 pub(super) fn is_give_up(text: &str) -> bool {
     let mut words = text.split_whitespace().map(str::to_lowercase);
     GIVE_UP.split(' ').all(|word| words.next().as_deref() == Some(word)) && words.next().is_none()
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+        struct AsSaid;
+
+        impl de::Visitor<'_> for AsSaid {
+            type Value = Word;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Word, E> {
+                Word::new(text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(AsSaid)
+    }
 }
 
 impl TryFrom<String> for Word {

@@ -31,6 +31,40 @@ use super::moment::Moment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Events of a game: each holds [`GameBase`] beside its own fields, and is written and read as one object.
+///
+/// What serde flattens it keeps aside until all keys were read, which takes longer than all else about an event. So the fields of the
+/// base are read where they stand, together with the others.
+macro_rules! of_a_game {
+    ($($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* })*) => {$(
+        $(#[$meta])*
+        pub struct $name {
+            /// Game, guild, mode and time.
+            #[serde(flatten)]
+            pub base: crate::game::payload::GameBase,
+            $($(#[$field_meta])* pub $field: $type,)*
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                #[derive(serde::Deserialize)]
+                struct Flat {
+                    game_id: crate::game::GameId,
+                    guild_id: crate::game::GuildId,
+                    mode: crate::game::Mode,
+                    timestamp: crate::game::Moment,
+                    $($(#[$field_meta])* $field: $type,)*
+                }
+
+                let Flat { game_id, guild_id, mode, timestamp, $($field,)* } = Flat::deserialize(deserializer)?;
+                let base = crate::game::payload::GameBase { game_id, guild_id, mode, timestamp };
+                Ok($name { base, $($field,)* })
+            }
+        }
+    )*};
+}
+use of_a_game;
+
 /// What every event of a game holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GameBase {
