@@ -204,6 +204,8 @@ mutants! {
     ForgetsKeysOnTheWay,
     /// An exact import takes in facts that do not go on from what came before.
     ImportsWithoutJudging,
+    /// An exact import takes in that a stream has come further where no event of it can be missing.
+    ImportsWhatNoHoleExplains,
     /// Damage that a read has met is told to nobody else.
     ForgetsDamageThatWasMet,
     /// The longest sync is the last.

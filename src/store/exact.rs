@@ -24,7 +24,8 @@ pub struct ExactEvent {
     pub version: Version,
     /// The store's time: not before that of the event before it.
     pub time: Timestamp,
-    /// The number of the opening that appended it: not below that of the event before it. `None` for that of the import.
+    /// The number of the opening that appended it: not below that of the event before it, and 2,147,483,648 at most. `None` for
+    /// that of the import.
     pub epoch: Option<u32>,
     /// The event, with its id.
     pub event: NewEvent,

@@ -9,7 +9,7 @@ use super::{EventStore, ExactEvent, ExactRecord};
 use crate::error::Error;
 use crate::event::RecordedEvent;
 use crate::format::{BATCH_HEADER_LEN, BatchHeader, BatchView, Fact, Fault, KeyFact, Kind, Loss, Range, decode_event};
-use crate::index::{Hole, HoleKind};
+use crate::index::{Hole, HoleKind, Holes};
 use crate::mutant::Mutant;
 use crate::position::{Place, Position};
 use crate::segment::{Chunk, FIRST_BATCH, Segment};
@@ -45,6 +45,8 @@ pub struct Export {
     removed: Option<Range>,
     /// The next position to come.
     expected: Position,
+    /// Which positions are missing, by the time it began.
+    holes: Holes,
     head: Position,
     /// More may be missing behind the last event.
     lost_end: Option<Hole>,
@@ -69,7 +71,8 @@ impl EventStore {
     /// positions are removed or lost. An [`exact_import`](Self::exact_import) of it into an empty store makes one of which every
     /// answer is the same, and which exports the same.
     ///
-    /// Removed positions are told by themselves only where no event follows them at once.
+    /// Removed positions are told by themselves only where no event follows them at once, and before what is said of streams that
+    /// had events there.
     ///
     /// ```
     /// use scorebook::{EventStore, ExpectedVersion, NewEvent, StreamName};
@@ -101,6 +104,7 @@ impl EventStore {
             ready: VecDeque::new(),
             removed: None,
             expected: Position::new(1),
+            holes: view.table.holes().clone(),
             head: view.head,
             lost_end: view.table.holes().lost_end(),
             has_ended: false,
@@ -172,9 +176,7 @@ impl Export {
                 Kind::Removed => {
                     let range = Range::decode_removed(record.body()).map_err(sense)?;
                     self.reach(range.first)?;
-                    let first = self.removed.map_or(range.first, |before| before.first);
-                    self.removed = Some(Range { first, ..range });
-                    self.expected = range.last.next().unwrap_or(range.last);
+                    self.remove_up_to(range.last);
                 }
                 Kind::Lost => match Loss::decode(record.body()).map_err(sense)? {
                     Loss::Found(range) => {
@@ -191,6 +193,7 @@ impl Export {
             }
         }
         if !facts.is_empty() {
+            self.remove_what_comes();
             self.tell_removed();
             facts.into_iter().for_each(|told| self.tell(told));
         }
@@ -199,6 +202,23 @@ impl Export {
 
     fn tell(&mut self, told: Told) {
         self.ready.push_back(ExportedRecord::Fact(ExactFact(told)));
+    }
+
+    /// Notes that the positions to come are removed, up to this one.
+    fn remove_up_to(&mut self, last: Position) {
+        if self.expected <= last {
+            let first = self.removed.map_or(self.expected, |before| before.first);
+            self.removed = Some(Range { first, last });
+            self.expected = last.next().unwrap_or(last);
+        }
+    }
+
+    /// What a batch says besides events may speak of some that are removed from it, and the log says that only behind it.
+    fn remove_what_comes(&mut self) {
+        let is_removed = |hole: &Hole| matches!(hole.kind, HoleKind::Removed | HoleKind::Thinned);
+        while let Some(hole) = self.holes.at(self.expected).filter(is_removed) {
+            self.remove_up_to(hole.range.last);
+        }
     }
 
     fn tell_removed(&mut self) {

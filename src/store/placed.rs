@@ -23,8 +23,7 @@ pub(super) struct Placed {
     pub(super) placements: Vec<(Position, Version, Timestamp)>,
     /// The stream's index, version and position of each event.
     pub(super) events: Vec<(usize, Version, Position)>,
-    /// Each stream with the last version it has by now, and that event's position.
-    pub(super) streams: Vec<(StreamName, Version, Position)>,
+    pub(super) streams: Vec<PlacedStream>,
     pub(super) holes: Vec<Range>,
     pub(super) lost: Vec<Range>,
     /// What a copy says besides.
@@ -37,6 +36,16 @@ pub(super) struct Placed {
     pub(super) said: u64,
     pub(super) next: Position,
     pub(super) time: Timestamp,
+}
+
+/// A stream as it is with what was taken in by now.
+pub(super) struct PlacedStream {
+    name: StreamName,
+    /// The last version that it is said to have.
+    pub(super) version: Version,
+    /// The last event that is there of it: whoever reads the log goes on from this one.
+    last: Version,
+    last_position: Position,
 }
 
 impl Placed {
@@ -91,13 +100,11 @@ impl Placed {
             return refuse(format!("stream {} is finished", exact.stream));
         }
         let index = self.stream(&exact.stream);
-        let (_, last, at) = &self.streams[index];
-        let has_hole = self.next < exact.position
-            || self.holes.iter().chain(&self.lost).any(|hole| *at < hole.first)
-            || self.writer.view.0.read().table.holes().any_between(*at, exact.position);
-        let is_sequel = last.next() == Some(exact.version) || (*last < exact.version && has_hole);
-        if !is_sequel {
-            return refuse(format!("version {} of stream {} does not follow {last}", exact.version, exact.stream));
+        let has_hole = self.next < exact.position || self.has_hole_behind(index);
+        let PlacedStream { version: known, last, .. } = &self.streams[index];
+        let is_sequel = last.next() == Some(exact.version) || has_hole;
+        if exact.version <= *known || !is_sequel {
+            return refuse(format!("version {} of stream {} does not follow {known}", exact.version, exact.stream));
         }
         if self.next < exact.position {
             let hole = Range { first: self.next, last: Position::new(exact.position.get() - 1) };
@@ -150,19 +157,30 @@ impl Placed {
     }
 
     pub(super) fn stream(&mut self, name: &StreamName) -> usize {
-        if let Some(index) = self.streams.iter().position(|(known, _, _)| known == name) {
+        if let Some(index) = self.streams.iter().position(|known| known.name == *name) {
             return index;
         }
         let view = self.writer.view.0.read();
-        let known = view.table.visible(name.as_str());
-        let position = known.map_or(Position::BEGINNING, |known| known.extent().last_position);
-        self.streams.push((name.clone(), view.table.admitted(name.as_str()), position));
+        let known = view.table.visible(name.as_str()).map(|known| *known.extent());
+        self.streams.push(PlacedStream {
+            name: name.clone(),
+            version: view.table.admitted(name.as_str()),
+            last: known.map_or(Version::NONE, |known| known.version),
+            last_position: known.map_or(Position::BEGINNING, |known| known.last_position),
+        });
         self.streams.len() - 1
     }
 
+    /// Whether positions are missing behind the last event that is there of a stream: it may have come further than is seen.
+    pub(super) fn has_hole_behind(&self, index: usize) -> bool {
+        let last = self.streams[index].last_position;
+        self.holes.iter().chain(&self.lost).any(|hole| last < hole.first)
+            || self.writer.view.0.read().table.holes().any_between(last, self.next)
+    }
+
     fn note(&mut self, index: usize, version: Version, position: Position) {
-        self.streams[index].1 = version;
-        self.streams[index].2 = position;
+        let stream = &mut self.streams[index];
+        (stream.version, stream.last, stream.last_position) = (version, version, position);
         self.events.push((index, version, position));
         self.next = position.next().unwrap_or(position);
     }
@@ -200,9 +218,9 @@ impl Placed {
             self.buffer.place_exactly(|index| placements[index], &stamp);
         }
         let mut view = self.writer.view.0.write();
-        let numbers: Vec<u32> = self.streams.iter().map(|(name, _, _)| view.table.intern(name.as_str())).collect();
-        for (number, (_, version, _)) in numbers.iter().zip(&self.streams) {
-            view.table.stream(*number).admit(*version);
+        let numbers: Vec<u32> = self.streams.iter().map(|of| view.table.intern(of.name.as_str())).collect();
+        for (number, of) in numbers.iter().zip(&self.streams) {
+            view.table.stream(*number).admit(of.version);
         }
         for hole in &self.holes {
             view.table.add_hole(*hole, crate::index::HoleKind::Removed);

@@ -14,6 +14,9 @@ use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::position::{POSITION_MAX, Position, Version};
 
+/// Epochs of another store are no higher than this: as many are left for the openings to come.
+const EPOCH_MAX: u32 = 1 << 31;
+
 /// Why something is not taken in, as the rest of a sentence.
 type Refusal = Option<String>;
 
@@ -50,8 +53,11 @@ impl Placed {
             let act = format!("importing the event at position {}: {what}", event.position);
             Err(Error::new(ErrorKind::InvalidArgument, act))
         };
-        if epoch == 0 || epoch == u32::MAX {
+        if epoch == 0 {
             return refuse("there is no such epoch");
+        }
+        if EPOCH_MAX < epoch {
+            return refuse(&format!("its epoch {epoch} is above {EPOCH_MAX}, the highest that is taken in"));
         }
         if last.is_some_and(|last| epoch < last) {
             return refuse("its epoch is below that of the event before it");
@@ -127,7 +133,8 @@ impl Placed {
     fn judge_stream(&mut self, fact: &StreamFact) -> Result<Refusal, Error> {
         let name = StreamName::new(&*fact.stream)?;
         let index = self.stream(&name);
-        let known = self.streams[index].1;
+        let known = self.streams[index].version;
+        let may_be_higher = self.has_hole_behind(index) || Mutant::ImportsWhatNoHoleExplains.is_on();
         let view = self.writer.view.0.read();
         let fate = view.table.fates().admitted(&fact.stream);
         let here = || self.facts.iter().filter_map(Fact::stream).filter(|other| other.stream == fact.stream);
@@ -148,9 +155,7 @@ impl Placed {
                 return Ok(Some(refusal));
             }
         }
-        // Where events are missing the stream may have come further than is seen.
-        let is_whole = view.table.holes().is_empty() && self.holes.is_empty() && self.lost.is_empty();
-        let (version, may_be_higher) = (fact.version, !is_whole);
+        let version = fact.version;
         let is_there = version == known || (known < version && may_be_higher);
         Ok((!is_there).then(|| format!("stream {name} is at version {known}, and this speaks of {version}")))
     }
@@ -175,7 +180,7 @@ impl Placed {
                 let version = fact.stream().map_or(Version::NONE, |fact| fact.version);
                 if let Some(fact) = fact.stream() {
                     let index = self.stream(&StreamName::new(&*fact.stream)?);
-                    self.streams[index].1 = self.streams[index].1.max(version);
+                    self.streams[index].version = self.streams[index].version.max(version);
                 }
                 self.buffer.push_fact(fact);
                 self.placements.push((Position::BEGINNING, version, self.time));

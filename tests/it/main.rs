@@ -60,6 +60,7 @@ mod doubted;
 #[cfg(feature = "cli")]
 mod evening;
 mod exporting;
+mod exporting_refused;
 mod faults;
 #[cfg(feature = "game")]
 mod feed;

@@ -131,6 +131,10 @@ const CAUGHT: &[(&str, &str)] = &[
     ("GivesNothingBack", "quotas::over_any_history_what_is_used_is_what_the_log_holds"),
     ("ForgetsKeysOnTheWay", "exporting::over_any_history_an_exact_import_gives_the_same_answers_and_exports_the_same"),
     ("ImportsWithoutJudging", "exporting::what_is_forged_or_comes_twice_is_refused_and_leaves_nothing"),
+    (
+        "ImportsWhatNoHoleExplains",
+        "exporting_refused::whatever_is_taken_in_the_log_can_be_read_again_without_what_is_derived_of_it",
+    ),
     ("ForgetsDamageThatWasMet", "health::damage_that_a_read_has_met_is_a_concern_from_then_on"),
     ("KeepsNoPeak", "health::slow_syncs_are_a_concern_for_as_long_as_somebody_may_look"),
     ("ReachesWhatIsNotFolded", "projections::waiting_for_a_position_returns_after_it_is_folded_in"),
