@@ -12,6 +12,7 @@ use crate::store::{BeforeClose, EventStore, StoreLink, WhatCompactionTurnsOn};
 use crate::sync::{Arc, Condvar, JoinHandle, Mutex, ThreadBuilder, current_thread};
 use crate::time::Timestamp;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// When it looks first, at the latest.
@@ -93,10 +94,14 @@ impl EventStore {
         Ok(())
     }
 
-    /// Has the store not compact itself any more. One that is at work breaks off with the next piece.
+    /// Has the store not compact itself any more. One that is at work breaks off with the next piece; that it failed before is no
+    /// [concern](crate::Concern) any more.
     pub fn stop_compacting(&self) {
         if let Some(background) = self.background() {
-            background.state.lock().policy = None;
+            let mut state = background.state.lock();
+            state.policy = None;
+            state.told.failure = None;
+            drop(state);
             background.changed.notify_all();
         }
     }
@@ -157,11 +162,12 @@ impl Background {
         let seen = state.seen.take();
         state.told.is_at_work = true;
         drop(state);
-        let looked = self.look(&policy, seen);
+        // What others wrote is run in it: where that panics the next look comes all the same.
+        let looked = caught(|| self.look(&policy, seen));
         let now = self.link.store().map_or(now, |store| store.elapsed());
         let mut state = self.state.lock();
         state.told.is_at_work = false;
-        state.next_look = now + policy.every;
+        state.next_look = now.saturating_add(policy.every);
         match looked {
             Ok(Looked::Left) => {}
             Ok(Looked::Again(seen)) => state.seen = Some(seen),
@@ -177,6 +183,8 @@ impl Background {
             // Of these the next look knows better.
             Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::InvalidArgument) => {}
             Err(_) if Mutant::TellsOfNoFailedCompaction.is_on() => {}
+            // Whoever told it to stop has nothing to mend.
+            Err(_) if state.policy.is_none() => {}
             Err(error) => state.told.failure = Some(error),
         }
     }
@@ -229,6 +237,15 @@ impl Background {
     }
 }
 
+/// Has it look; where that panics it has failed.
+fn caught(look: impl FnOnce() -> Result<Looked, Error>) -> Result<Looked, Error> {
+    catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let act = format!("compacting in the background: it panicked: {}", said.unwrap_or("it does not say why"));
+        Err(Error::new(ErrorKind::Io, act))
+    })
+}
+
 /// What a look came to.
 enum Looked {
     /// Nothing could be done, or it was told to end.
@@ -279,7 +296,7 @@ impl BackgroundCompaction {
         self.last_run.as_ref().map(|(at, compacted)| (*at, compacted))
     }
 
-    /// Why it could not compact the last time it was to; none where it could since.
+    /// Why it could not compact the last time it was to; none where it could since, or was told to stop.
     #[must_use]
     pub fn failure(&self) -> Option<&Error> {
         self.failure.as_ref()
@@ -293,6 +310,14 @@ mod tests {
     use crate::name::StreamName;
     use crate::position::ExpectedVersion;
     use std::cell::Cell;
+
+    #[test]
+    fn a_look_that_panics_has_failed() {
+        let failed = |look: fn() -> Result<Looked, Error>| caught(look).map(drop).expect_err("it panics").to_string();
+        assert!(failed(|| panic!("no {}", "coffee")).contains("it panicked: no coffee"));
+        assert!(failed(|| panic!("no tea")).contains("it panicked: no tea"));
+        assert!(matches!(caught(|| Ok(Looked::Left)), Ok(Looked::Left)));
+    }
 
     #[test]
     fn told_to_end_at_any_piece_it_plans_nothing_or_leaves_the_row_at_hand_as_it_is() {

@@ -148,6 +148,9 @@ fn what_fails_is_told_changes_nothing_and_is_tried_again() {
     assert_eq!(after(&disk, &store, HOUR), (1, 0));
     assert_eq!((failed(), store.status()), (Some(ErrorKind::Io), Status::Writing));
     assert!(concern().is_some_and(|text| text.contains("compaction in the background has failed")), "{:?}", concern());
+    store.stop_compacting();
+    assert_eq!((failed(), concern()), (None, None), "nobody asks for it any more");
+    store.compact_in_background(&policy()).expect("it begins again");
     disk.heal();
     let used: usize = disk.contents().values().map(Vec::len).sum();
     disk.set_capacity(Some(used as u64 + 4_096));
@@ -163,6 +166,18 @@ fn what_fails_is_told_changes_nothing_and_is_tried_again() {
     check(&store, &there);
     drop(store);
     check(&small_segments().open_simulated(&disk).expect("it opens"), &there);
+}
+
+#[test]
+fn one_that_is_to_look_once_and_never_again_takes_another_policy() {
+    let disk = SimulatedDisk::new(6);
+    let store = filled(&disk);
+    store.compact_in_background(&policy().every(Duration::MAX)).expect("it begins");
+    assert_eq!(after(&disk, &store, MINUTE), (1, 0), "it looks after a minute first");
+    finish(&store, "game-1");
+    assert_eq!(after(&disk, &store, 24 * HOUR), (1, 0));
+    store.compact_in_background(&policy()).expect("another policy");
+    assert_eq!(after(&disk, &store, HOUR), (2, 1));
 }
 
 #[test]
