@@ -208,6 +208,8 @@ mutants! {
     ImportsWhatNoHoleExplains,
     /// Damage that a read has met is told to nobody else.
     ForgetsDamageThatWasMet,
+    /// Whoever leads tells of a group before anybody has an answer.
+    TellsBeforeItAnswers,
     /// The longest sync is the last.
     KeepsNoPeak,
     /// Waiting for a projection to reach a position ends before that is folded in.

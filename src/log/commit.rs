@@ -107,11 +107,11 @@ impl Log {
     fn lead<'a>(&'a self, mut core: MutexGuard<'a, Core>, own: Option<&Ticket>) {
         let mut left = if own.is_some() { usize::MAX } else { core.groups.len() };
         let mut guard = LeadGuard { log: self, group: None, wakers: Vec::new() };
-        let mut wakers = Vec::new();
+        let (mut wakers, mut told) = (Vec::new(), Vec::new());
         while let Some(group) = core.groups.pop_front() {
             core.staged_bytes -= group.bytes.len();
             drop(core);
-            let (answers, buffer) = self.commit(guard.group.insert(group));
+            let (answers, buffer) = self.commit(guard.group.insert(group), &mut told);
             left -= 1;
             core = self.core.lock();
             if core.spare.capacity() < buffer.capacity() && buffer.capacity() <= SPARE_BYTES_MAX {
@@ -130,6 +130,7 @@ impl Log {
         }
         self.after_commit();
         wake(wakers);
+        self.observer.tell_committed(&told, self.storage.elapsed());
         let is_demanded = !self.storage.has_threads() && self.core.lock().is_demanded;
         if is_demanded {
             self.lead_if_free();
@@ -156,8 +157,8 @@ impl Log {
     }
 
     /// Writes a group and makes it visible. The answers are ready when this returns, and not given yet. Gives back the
-    /// buffer too, empty.
-    fn commit(&self, group: &mut Group) -> (Answers, Vec<u8>) {
+    /// buffer too, empty, and what is to be told of when everybody has an answer.
+    fn commit(&self, group: &mut Group, told: &mut Vec<CommittedGroup>) -> (Answers, Vec<u8>) {
         if Mutant::AnswersBeforeWriting.is_on() {
             answer_early(group);
         }
@@ -169,8 +170,14 @@ impl Log {
         match written {
             Ok(durability) => {
                 let calls = self.publish(&lead, group);
-                self.note_committed(group);
+                let committed = self.note_committed(group);
+                if Mutant::TellsBeforeItAnswers.is_on() {
+                    self.observer.tell_committed(&[committed], self.storage.elapsed());
+                }
                 drop(lead);
+                if cfg!(feature = "metrics") {
+                    told.push(committed);
+                }
                 let mut answers = Answers::default();
                 answers.call(calls);
                 if durability == Durability::Synced && !Mutant::CallsNobodyForASync.is_on() {
@@ -194,13 +201,15 @@ impl Log {
     }
 
     /// Counts a group that became visible. By whoever leads.
-    fn note_committed(&self, group: &Group) {
+    fn note_committed(&self, group: &Group) -> CommittedGroup {
         let now = self.storage.elapsed();
         let (appends, events) = group.appends();
         let bytes = group.bytes.len() as u64;
         let waited = now.saturating_sub(group.since);
-        self.observer.committed(&CommittedGroup { appends, events, bytes, waited }, now);
+        let committed = CommittedGroup { appends, events, bytes, waited };
+        self.observer.committed(&committed, now);
         self.observer.ends_group();
+        committed
     }
 
     /// Writes a group and syncs it if it must be; the durability that was reached.

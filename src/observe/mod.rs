@@ -8,6 +8,8 @@
 //!
 //! The rest of the crate speaks to an [`Observer`] and to [`spans`], whoever listens. Nothing of a payload, a stream's name or
 //! a key is ever told; where a feature is off, nothing of it is left. Nobody decides anything on what is counted here.
+//!
+//! Those who listen are not ours: one that panics harms nothing, and is told of the next thing all the same.
 
 mod activity;
 mod counts;
@@ -22,6 +24,8 @@ pub(crate) use meters::{ConsumerGauges, StoreGauges};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 use counts::Counts;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -86,15 +90,28 @@ impl Observer {
     /// A group became visible. To be called by whoever leads.
     pub(crate) fn committed(&self, group: &CommittedGroup, now: Duration) {
         self.counts.committed(group, now);
+    }
+
+    /// Tells those who listen of groups that became visible: when everybody has an answer, since it takes as long as they like.
+    pub(crate) fn tell_committed(&self, groups: &[CommittedGroup], now: Duration) {
         #[cfg(feature = "metrics")]
-        self.meters.committed(group, self.counts.waits.longest_lately(now));
+        for group in groups {
+            self.meter(|meters| meters.committed(group, self.counts.waits.longest_lately(now)));
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = (groups, now);
+    }
+
+    #[cfg(feature = "metrics")]
+    fn meter(&self, tell: impl FnOnce(&meters::Meters)) {
+        unharmed(|| tell(&self.meters));
     }
 
     /// What was written before is durable by a sync of this length.
     pub(crate) fn synced(&self, segment: u32, took: Duration, now: Duration) {
         self.counts.syncs.add(took, now);
         #[cfg(feature = "metrics")]
-        self.meters.synced(took, self.counts.syncs.longest_lately(now));
+        self.meter(|meters| meters.synced(took, self.counts.syncs.longest_lately(now)));
         if SLOW_SYNC < took {
             spans::slow_sync(self, segment, took);
         }
@@ -104,42 +121,42 @@ impl Observer {
     pub(crate) fn conflicted(&self) {
         self.counts.conflicts.add(1);
         #[cfg(feature = "metrics")]
-        self.meters.conflicts.increment(1);
+        self.meter(|meters| meters.conflicts.increment(1));
     }
 
     /// An append was answered with the receipt of an earlier one.
     pub(crate) fn repeated(&self) {
         self.counts.repeats.add(1);
         #[cfg(feature = "metrics")]
-        self.meters.repeats.increment(1);
+        self.meter(|meters| meters.repeats.increment(1));
     }
 
     /// Appends were refused for another reason than what they ask for.
     pub(crate) fn refused(&self, appends: u64) {
         self.counts.refusals.add(appends);
         #[cfg(feature = "metrics")]
-        self.meters.refusals.increment(appends);
+        self.meter(|meters| meters.refusals.increment(appends));
     }
 
     /// Nobody knows what became of appends.
     pub(crate) fn lost_track_of(&self, appends: u64) {
         self.counts.outcomes_unknown.add(appends);
         #[cfg(feature = "metrics")]
-        self.meters.outcomes_unknown.increment(appends);
+        self.meter(|meters| meters.outcomes_unknown.increment(appends));
     }
 
     /// A segment has ended.
     pub(crate) fn sealed(&self) {
         self.counts.seals.add(1);
         #[cfg(feature = "metrics")]
-        self.meters.seals.increment(1);
+        self.meter(|meters| meters.seals.increment(1));
     }
 
     /// Segments were written anew.
     pub(crate) fn compacted(&self, bytes_freed: u64, events_removed: u64, time: Timestamp) {
         self.counts.compacted(bytes_freed, events_removed, time);
         #[cfg(feature = "metrics")]
-        self.meters.compacted(bytes_freed, events_removed, time);
+        self.meter(|meters| meters.compacted(bytes_freed, events_removed, time));
     }
 
     /// A backup was taken.
@@ -147,8 +164,14 @@ impl Observer {
         self.counts.backups.add(1);
         self.counts.last_backup.set(time);
         #[cfg(feature = "metrics")]
-        self.meters.backed_up(time);
+        self.meter(|meters| meters.backed_up(time));
     }
+}
+
+/// Calls what others wrote, and goes on where it panics.
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+fn unharmed<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 /// What a store is called whose directory is named like this.

@@ -4,9 +4,13 @@
 //! interface: the guide lists them, and a test holds the two together.
 
 use super::Observer;
+#[cfg(feature = "tracing")]
+use super::unharmed;
 use crate::error::Error;
 use crate::position::Place;
 use std::fmt::Display;
+#[cfg(feature = "tracing")]
+use std::marker::PhantomData;
 use std::time::Duration;
 
 /// The target of all spans and events.
@@ -17,14 +21,18 @@ const TARGET: &str = "scorebook";
 #[must_use = "a span ends when it is dropped"]
 pub(crate) struct Span {
     #[cfg(feature = "tracing")]
-    entered: tracing::span::EnteredSpan,
+    span: Option<tracing::Span>,
+    #[cfg(feature = "tracing")]
+    stays_on_its_thread: PhantomData<*const ()>,
 }
 
 impl Span {
     /// Says how it came out: a field that was left empty when it was entered.
     #[cfg(feature = "tracing")]
     pub(crate) fn record(&self, field: &'static str, value: u64) {
-        self.entered.record(field, value);
+        if let Some(span) = &self.span {
+            unharmed(|| span.record(field, value));
+        }
     }
 
     /// Says how it came out: a field that was left empty when it was entered.
@@ -35,16 +43,38 @@ impl Span {
 }
 
 #[cfg(feature = "tracing")]
+impl Span {
+    /// Enters one. Step by step: where one of them panics, nothing is unwound in which the next would.
+    fn enter(make: impl FnOnce() -> tracing::Span) -> Span {
+        let span = unharmed(make);
+        if let Some(span) = &span {
+            unharmed(|| span.with_subscriber(|(id, subscriber)| subscriber.enter(id)));
+        }
+        Span { span, stays_on_its_thread: PhantomData }
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Drop for Span {
+    fn drop(&mut self) {
+        if let Some(span) = self.span.take() {
+            unharmed(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
+            unharmed(|| drop(span));
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
 macro_rules! span {
     ($level:ident, $name:literal, $($fields:tt)*) => {
-        Span { entered: tracing::span!(target: TARGET, tracing::Level::$level, $name, $($fields)*).entered() }
+        Span::enter(|| tracing::span!(target: TARGET, tracing::Level::$level, $name, $($fields)*))
     };
 }
 
 #[cfg(feature = "tracing")]
 macro_rules! tell {
     ($level:ident, $name:literal, $($fields:tt)*) => {
-        tracing::event!(name: $name, target: TARGET, tracing::Level::$level, $($fields)*)
+        unharmed(|| tracing::event!(name: $name, target: TARGET, tracing::Level::$level, $($fields)*));
     };
 }
 

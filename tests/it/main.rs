@@ -141,3 +141,4 @@ mod tool_keeping;
 mod unreadable;
 mod upcasting;
 mod watching;
+mod watching_panics;

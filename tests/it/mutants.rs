@@ -136,6 +136,7 @@ const CAUGHT: &[(&str, &str)] = &[
         "exporting_refused::whatever_is_taken_in_the_log_can_be_read_again_without_what_is_derived_of_it",
     ),
     ("ForgetsDamageThatWasMet", "health::damage_that_a_read_has_met_is_a_concern_from_then_on"),
+    ("TellsBeforeItAnswers", "watching_panics::metered::a_recorder_may_append_itself"),
     ("KeepsNoPeak", "health::slow_syncs_are_a_concern_for_as_long_as_somebody_may_look"),
     ("ReachesWhatIsNotFolded", "projections::waiting_for_a_position_returns_after_it_is_folded_in"),
     (
