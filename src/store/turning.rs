@@ -4,7 +4,9 @@ use super::EventStore;
 use crate::error::Error;
 use crate::index::{Fate, Keeping};
 use crate::position::Position;
+use crate::quota::{OverQuota, Quota, TagScope};
 use crate::time::Timestamp;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -14,6 +16,8 @@ pub(crate) struct WhatCompactionTurnsOn {
     /// The segments that have ended, with their generations.
     segments: Vec<(u32, u32)>,
     keeping: Keeping,
+    /// Those that have something removed.
+    quotas: BTreeMap<TagScope, Quota>,
     /// Of the streams that are finished or begin later.
     fates: u64,
     /// How many of the segments begin with what every consumer is done with.
@@ -35,7 +39,9 @@ impl EventStore {
         let view = view.0.read();
         let fates = view.table.fates();
         let sum = fates.iter().fold(0, |sum: u64, (name, fate)| sum.wrapping_add(digest(name, fate)));
-        Ok(WhatCompactionTurnsOn { at, segments, keeping: fates.keeping().clone(), fates: sum, done })
+        let trimming = view.table.quotas().iter().filter(|(_, quota)| quota.action() == OverQuota::Trim);
+        let quotas = trimming.map(|(scope, quota)| (scope.clone(), quota)).collect();
+        Ok(WhatCompactionTurnsOn { at, segments, keeping: fates.keeping().clone(), quotas, fates: sum, done })
     }
 
     /// The position up to which every consumer is done; none where there is no consumer.
@@ -65,6 +71,7 @@ impl WhatCompactionTurnsOn {
     pub(crate) fn has_news_since(&self, before: &WhatCompactionTurnsOn) -> bool {
         let is_the_same = self.segments == before.segments
             && self.keeping == before.keeping
+            && self.quotas == before.quotas
             && self.fates == before.fates
             && self.done == before.done;
         let ages = self.keeping.rules.values().filter_map(|(rule, _)| rule.age());

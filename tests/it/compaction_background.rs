@@ -7,8 +7,8 @@ use super::support::{
 use scorebook::ExpectedVersion::{Any, NoStream};
 use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk};
 use scorebook::{
-    CompactionPolicy, Concern, Consumer, ErrorKind, EventStore, Query, RecordedEvent, Retention, Scope, Start, Status,
-    StreamName, Thresholds, Version,
+    CompactionPolicy, Concern, Consumer, ErrorKind, EventStore, Query, Quota, RecordedEvent, Retention, Scope, Start,
+    Status, StreamName, TagScope, Thresholds, Version,
 };
 use std::io;
 use std::thread;
@@ -122,9 +122,19 @@ fn nothing_is_looked_at_twice() {
     }
     store.flush().expect("flushed");
     expect(8, "a consumer got on");
+    let tag = TagScope::tag("guild", 7).expect("a tag");
+    let set = |quota| drop(store.set_quota(&tag, quota).wait().expect("it is set"));
+    set(Quota::bytes(7).refusing());
+    expect(8, "nothing goes for such a quota");
+    set(Quota::bytes(7).trimming());
+    expect(9, "there is a quota");
+    set(Quota::bytes(6).trimming());
+    expect(10, "it is smaller");
+    store.batch().clear_quota(&tag).commit().wait().expect("it is taken away");
+    expect(11, "it is gone");
     store.stop_compacting();
     finish(&store, "game-2");
-    expect(8, "it was stopped");
+    expect(11, "it was stopped");
 }
 
 #[test]
