@@ -29,7 +29,7 @@ impl TagScope {
         TagScope::new(key, Some(value.to_string()))
     }
 
-    /// For the events with each value of a key, on its own.
+    /// For the events with each value of a key, on its own. A number for each value is kept in memory.
     ///
     /// # Errors
     ///
@@ -134,8 +134,7 @@ impl Quota {
 /// What a batch adds to what a tag takes, for one quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Charge {
-    pub(crate) scope: TagScope,
-    /// Of the quota, among others of this scope before and after it.
+    /// Of the quota.
     pub(crate) number: u64,
     pub(crate) value: Box<str>,
     pub(crate) bytes: u64,

@@ -237,6 +237,7 @@ impl EventStore {
         // Asked first: this reads, and what does not verify is told below.
         let consumers = self.consumers()?;
         let behind = self.clock_behind()?;
+        let over_quota = thresholds.of_quotas(self)?;
         let (failure, full) = self.obstacles();
         concerns.extend(failure.map(|error| Concern::Poisoned { why: error.to_string() }));
         concerns.extend(full.map(|error| Concern::Full { why: error.to_string() }));
@@ -252,7 +253,7 @@ impl EventStore {
         concerns.extend(slow.map(|time| Concern::SlowSync { time }));
         let behind = behind.filter(|time| thresholds.clock_behind < *time);
         concerns.extend(behind.map(|time| Concern::ClockBehind { time }));
-        concerns.extend(thresholds.of_quotas(self)?);
+        concerns.extend(over_quota);
         let passed_over = self.passed_over_snapshots().into_iter();
         concerns.extend(passed_over.map(|over| Concern::SnapshotPassedOver { path: over.path, fault: over.fault }));
         let failed = self.background_compaction().and_then(|background| background.failure().map(ToString::to_string));

@@ -173,6 +173,11 @@ impl Holes {
         self.between(after, before).find(|hole| hole.kind.is_doubt())
     }
 
+    /// The first hole between two positions where bytes do not verify.
+    pub(crate) fn damaged_between(&self, after: Position, before: Position) -> Option<Hole> {
+        self.between(after, before).find(|hole| hole.kind == HoleKind::Damaged)
+    }
+
     /// The hole that makes it doubtful whether a stream whose last known event is at `last` has ended there.
     pub(crate) fn doubt_behind(&self, last: Position) -> Option<Hole> {
         let is_open = |hole: &Hole| match hole.kind {

@@ -15,11 +15,15 @@ impl Writer {
     /// admitted from then on. Where much has come in by the time that is done, it looks on from there: what is left to be
     /// judged under the lock is little.
     pub(super) fn look(&self, request: &mut Request) -> Result<(), Error> {
+        let counted = self.look_at_quotas(request);
+        self.look_through(request)?;
+        // A repeat is answered whatever else it asks.
+        if request.is_repeat() { Ok(()) } else { counted }
+    }
+
+    fn look_through(&self, request: &mut Request) -> Result<(), Error> {
         const ROUNDS_MAX: u32 = 8;
         const LITTLE: u64 = 256;
-        if self.view.0.read().table.quotas().has_uncounted_refusals() {
-            self.count_quotas()?;
-        }
         if request.absences_mut().next().is_none() && request.once.is_none() {
             return Ok(());
         }
@@ -29,7 +33,6 @@ impl Writer {
             if let Some(once) = &mut request.once {
                 once.found = find_key(&self.view, &once.key, up_to)?;
                 if once.found.is_some() {
-                    // A repeat is answered whatever else it asks.
                     return Ok(());
                 }
             }

@@ -2,15 +2,17 @@
 
 use super::batch::BatchBuilder;
 use super::pending::PendingReceipt;
+use super::request::Request;
 use super::view::SharedView;
 use super::writer::Writer;
-use super::{AllRead, Engine, EventStore};
-use crate::error::Error;
+use super::{AllRead, Engine, EventStore, closed};
+use crate::error::{Error, ErrorKind};
 use crate::event::RecordedEvent;
-use crate::format::{Fact, QuotaFact};
+use crate::format::{Fact, QuotaFact, Range};
+use crate::index::Quotas;
 use crate::position::Position;
 use crate::query::Query;
-use crate::quota::{Quota, TagScope};
+use crate::quota::{Charge, Quota, TagScope};
 use crate::sync::Arc;
 use std::collections::{BTreeSet, HashMap};
 
@@ -49,6 +51,7 @@ impl TagUsage {
     }
 
     /// How many they may take, and what is done where they take more.
+    #[must_use]
     pub fn quota(&self) -> Quota {
         self.quota
     }
@@ -139,73 +142,141 @@ impl EventStore {
     ///   counted.
     /// * [`Closed`](crate::ErrorKind::Closed).
     pub fn usage(&self) -> Result<Vec<TagUsage>, Error> {
-        self.count_quotas()?;
+        loop {
+            self.count_quotas()?;
+            // Another may have been set since.
+            if let (all, true) = self.usage_counted()? {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The same of the quotas that were counted by now, and whether that is all of them.
+    pub(crate) fn usage_counted(&self) -> Result<(Vec<TagUsage>, bool), Error> {
         let shared = self.view()?;
         let view = shared.0.read();
         let quotas = view.table.quotas();
         let mut all = Vec::new();
-        for (scope, quota) in quotas.iter() {
+        for (scope, quota) in quotas.iter().filter(|(scope, _)| quotas.is_counted(scope)) {
             let usage = |value: &str, used| TagUsage { scope: scope.clone(), value: value.to_owned(), used, quota };
             match scope.value() {
                 Some(value) => all.push(usage(value, quotas.used_by(scope, value))),
                 None => all.extend(quotas.used(scope).iter().map(|(value, used)| usage(value, *used))),
             }
         }
-        Ok(all)
+        Ok((all, quotas.uncounted(view.head).is_empty()))
     }
 
     /// Counts what was there before quotas were set, where nobody has yet.
-    pub(crate) fn count_quotas(&self) -> Result<(), Error> {
+    fn count_quotas(&self) -> Result<(), Error> {
         let engine = self.shared.engine.read().clone();
         match engine {
-            Engine::Writing(writer) => writer.count_quotas(),
+            Engine::Writing(writer) => writer.count_quotas(|_| true),
             Engine::Reading(_) | Engine::Closed(_) => {
                 let view = self.view()?;
-                count(&view)
+                count(&view, |_| true, &|| false)
             }
         }
     }
 }
 
 impl Writer {
-    /// Counts what was there before quotas were set, where nobody has yet. Not beside a compaction, which would remove what is
-    /// being counted: from inside of one nothing is counted.
-    pub(super) fn count_quotas(&self) -> Result<(), Error> {
-        if self.view.0.read().table.quotas().uncounted().is_empty() {
+    /// Finds out what a batch adds to what tags take, and has counted what it may be refused for.
+    pub(super) fn look_at_quotas(&self, request: &mut Request) -> Result<(), Error> {
+        let view = self.view.0.read();
+        let quotas = view.table.quotas();
+        request.charge(quotas);
+        let awaited = quotas.awaited(request.charges());
+        drop(view);
+        if awaited.is_empty() {
             return Ok(());
         }
-        let Ok(_turn) = self.rewriting.begin() else { return Ok(()) };
-        count(&self.view)
+        self.count_quotas(|number| awaited.contains(&number))
+    }
+
+    /// Counts what was there before some quotas were set, where nobody has yet. Until that is done, nothing that is written anew
+    /// takes its place.
+    fn count_quotas(&self, which: impl Fn(u64) -> bool) -> Result<(), Error> {
+        let view = self.view.0.read();
+        let is_done = view.table.quotas().uncounted(view.head).is_empty();
+        drop(view);
+        if is_done {
+            return Ok(());
+        }
+        let _still = self.rewriting.keep_still();
+        count(&self.view, which, &|| self.rewriting.has_ended())
+    }
+
+    /// What quotas lose with events at removed positions, apart from those that `known` is aware of. Whoever asks has the rest
+    /// keep still, so none becomes counted meanwhile.
+    pub(super) fn freed_beside(&self, known: &Quotas, removed: &[Range]) -> Result<Vec<Charge>, Error> {
+        let beside = self.view.0.read().table.quotas().counted_beside(known);
+        let mut freed = Vec::new();
+        let (Some(first), Some(last)) = (removed.first(), removed.last()) else { return Ok(freed) };
+        for (number, scope) in beside {
+            let is_removed = |position: Position| {
+                let index = removed.partition_point(|range| range.last < position);
+                removed.get(index).is_some_and(|range| range.first <= position)
+            };
+            let mut of_scope: HashMap<Box<str>, u64> = HashMap::new();
+            for_each_charge(&self.view, &scope, (first.first, last.last), &|| false, |position, value, bytes| {
+                if is_removed(position) {
+                    *of_scope.entry(value.into()).or_default() += bytes;
+                }
+            })?;
+            freed.extend(of_scope.into_iter().map(|(value, bytes)| Charge { number, value, bytes }));
+        }
+        Ok(freed)
     }
 }
 
-fn count(view: &Arc<SharedView>) -> Result<(), Error> {
-    let uncounted = view.0.read().table.quotas().uncounted();
-    for (scope, since) in uncounted {
-        let counted = count_up_to(view, &scope, since)?;
-        view.0.write().table.quotas_mut().note_counted(&scope, since, counted);
+fn count(view: &Arc<SharedView>, which: impl Fn(u64) -> bool, has_ended: &dyn Fn() -> bool) -> Result<(), Error> {
+    let there = view.0.read();
+    let uncounted = there.table.quotas().uncounted(there.head);
+    drop(there);
+    for (number, scope, since) in uncounted.into_iter().filter(|(number, _, _)| which(*number)) {
+        let mut counted: HashMap<Box<str>, u64> = HashMap::new();
+        for_each_charge(view, &scope, (Position::new(1), since), has_ended, |_, value, bytes| {
+            *counted.entry(value.into()).or_default() += bytes;
+        })?;
+        view.0.write().table.quotas_mut().note_counted(number, since, counted);
     }
     Ok(())
 }
 
-/// What the events with a tag take up to a position, by its value.
-fn count_up_to(view: &Arc<SharedView>, scope: &TagScope, last: Position) -> Result<HashMap<Box<str>, u64>, Error> {
-    let mut counted: HashMap<Box<str>, u64> = HashMap::new();
-    if last == Position::BEGINNING {
-        return Ok(counted);
+/// What the events with a tag take, from one position to another: each with its position and by its value. What was lost does
+/// not count; what is damaged might, so nobody knows.
+fn for_each_charge(
+    view: &Arc<SharedView>,
+    scope: &TagScope,
+    (first, last): (Position, Position),
+    has_ended: &dyn Fn() -> bool,
+    mut each: impl FnMut(Position, &str, u64),
+) -> Result<(), Error> {
+    if last < first {
+        return Ok(());
     }
-    let read = AllRead::new(Ok(view.clone())).to(last).skipping_lost();
+    let (after, before) = (Position::new(first.get() - 1), Position::new(last.get().saturating_add(1)));
+    if let Some(hole) = view.0.read().table.holes().damaged_between(after, before) {
+        let (first, last) = (hole.range.first, hole.range.last);
+        let act = format!("counting for the quota of {scope}: the bytes of positions {first} to {last} do not verify");
+        return Err(Error::new(ErrorKind::Damaged, act));
+    }
+    let read = AllRead::new(Ok(view.clone())).from(first).to(last).passing_accepted();
     let read = match scope.value() {
         Some(value) => read.matching(Query::all().tag(scope.key(), value)),
         None => read,
     };
     for event in read {
         let event: RecordedEvent = event?;
+        if has_ended() {
+            return Err(closed());
+        }
         let tags: BTreeSet<&str> =
             event.tags().filter(|(key, value)| scope.is_for(key, value)).map(|tag| tag.1).collect();
         for value in tags {
-            *counted.entry(value.into()).or_default() += event.quota_bytes();
+            each(event.position(), value, event.quota_bytes());
         }
     }
-    Ok(counted)
+    Ok(())
 }

@@ -5,12 +5,14 @@ use super::view::SharedView;
 use crate::error::{Error, ErrorKind};
 use crate::event::{NewEvent, RecordedEvent};
 use crate::format::{BatchBuffer, BatchTerms, ConsumerDeed, ConsumerFact, Fact};
+use crate::index::Quotas;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, ONCE_KEY_BYTES_MAX};
 use crate::log::Ticket;
 use crate::name::StreamName;
 use crate::options::{Durability, MetadataField, Options};
 use crate::position::{ExpectedVersion, Position, Revision};
 use crate::query::Query;
+use crate::quota::Charge;
 use crate::sync::Arc;
 use std::collections::HashMap;
 use std::sync::Weak;
@@ -52,6 +54,8 @@ pub(crate) struct Request {
     pub(super) conditions: Vec<Condition>,
     /// Under which key it is accepted once.
     pub(super) once: Option<Once>,
+    /// What it adds to what tags with a quota take, and how many quotas had been begun when that was worked out.
+    charges: (u64, Vec<Charge>),
     /// What is admitted behind this position is kept until the batch was judged.
     pub(crate) held: Option<Position>,
     pub(crate) durability: Durability,
@@ -72,6 +76,7 @@ impl Request {
             cause: None,
             conditions: Vec::new(),
             once: None,
+            charges: (0, Vec::new()),
             held: None,
             durability: options.durability,
             ticket: Arc::new(Ticket::new()),
@@ -220,6 +225,17 @@ impl Request {
             }
             number
         })
+    }
+
+    /// Works out what it adds to what tags with a quota take, unless that is known. Before the first quota there is nothing.
+    pub(super) fn charge(&mut self, quotas: &Quotas) {
+        if self.charges.0 != quotas.begun() {
+            self.charges = (quotas.begun(), quotas.charges(self.buffer.records()));
+        }
+    }
+
+    pub(super) fn charges(&self) -> &[Charge] {
+        &self.charges.1
     }
 
     /// Whether its key was found in what is visible.

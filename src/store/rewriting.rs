@@ -152,19 +152,22 @@ pub(super) struct Rewriting {
     has_ended: AtomicU32,
     /// The highest generation that was given.
     generation: AtomicU32,
+    /// Held while a segment that was written anew takes its place, and by whoever needs all to stay where it is. Taken after `turn`
+    /// and before `keeper`.
+    place: Mutex<()>,
     /// Why nobody knows which files count: nothing is written anew before the store is opened again.
     failure: Mutex<Option<Error>>,
 }
 
 /// The turn of one, until it is dropped.
-pub(super) struct Turn<'a> {
+struct Turn<'a> {
     rewriting: &'a Rewriting,
     _held: MutexGuard<'a, ()>,
 }
 
 impl Rewriting {
     /// Sees to it that nothing is written anew until it is dropped.
-    pub(super) fn begin(&self) -> Result<Turn<'_>, Error> {
+    fn begin(&self) -> Result<Turn<'_>, Error> {
         if *self.thread.lock() == Some(current_thread().id()) {
             let act = "a compaction inside of what watches another one";
             return Err(Error::new(ErrorKind::InvalidArgument, act));
@@ -179,6 +182,11 @@ impl Rewriting {
         }
         *self.thread.lock() = Some(current_thread().id());
         Ok(Turn { rewriting: self, _held: held })
+    }
+
+    /// Nothing that is written anew takes its place until this is dropped.
+    pub(super) fn keep_still(&self) -> MutexGuard<'_, ()> {
+        self.place.lock()
     }
 
     /// Ends it: whoever is at work breaks off, which is waited for. Not by itself, where it is what closes the store.
@@ -215,8 +223,7 @@ impl Writer {
             return Ok(None);
         }
         let storage = &**self.log.storage();
-        // None becomes counted before this is done.
-        let quotas = self.view.0.read().table.quotas().counted();
+        let quotas = self.view.0.read().table.quotas().unused();
         let mut counting = Counting {
             keeper,
             rewriting: &self.rewriting,
@@ -230,7 +237,16 @@ impl Writer {
         let draft = rewrite(storage, row, self.log.options().read_mode, &mut used, &mut counting);
         self.rewriting.generation.store(used, Ordering::Relaxed);
         let Some(draft) = draft? else { return Ok(None) };
-        let Counting { lost, kept, terms, freed, .. } = counting;
+        let Counting { lost, kept, terms, freed, quotas, .. } = counting;
+        // From here on no quota is counted: what is counted by now has counted what goes.
+        let _still = self.rewriting.keep_still();
+        let beside = match self.freed_beside(&quotas, &draft.removed) {
+            Ok(beside) => beside,
+            Err(error) => {
+                draft.discard(storage);
+                return Err(error);
+            }
+        };
         // From here on nobody else writes down what is derived.
         let mut derived = self.keeper.lock();
         let indexed = self.view.0.read().all_indexed();
@@ -268,7 +284,7 @@ impl Writer {
         segment.file().retire();
         let bytes = u64::from(segment.end());
         let terms = Arc::new(terms);
-        let freed = freed.into_values().collect();
+        let freed = freed.into_values().chain(beside).collect();
         let mut thinned = Thinned { positions, removed, streams, carried, freed };
         while !self.replace_in_view(&segment, &terms, &thinned) {
             let indexed = self.view.0.read().all_indexed();

@@ -204,11 +204,8 @@ impl Writer {
         let judged = if Mutant::JudgesTheFirstConditionOnly.is_on() { 1 } else { usize::MAX };
         let mut conditions = request.conditions.iter().take(judged);
         let refusal = judge_fates(&view, &request).or_else(|| conditions.find_map(|asked| asked.judge(&view, recent)));
-        let charges = match view.table.quotas().is_empty() {
-            true => Vec::new(),
-            false => view.table.quotas().charges(request.buffer.records()),
-        };
-        let refusal = refusal.or_else(|| judge_quotas(&view, &charges));
+        request.charge(view.table.quotas());
+        let refusal = refusal.or_else(|| judge_quotas(&view, request.charges()));
         let doubt = if view.table.holes().is_empty() { None } else { doubt(&view, &request) };
         let doubt = doubt.or_else(|| ahead(staging.next_position(), &request));
         let head = view.head;
@@ -243,6 +240,7 @@ impl Writer {
             }
         }
         release(recent, &request);
+        let charges = request.charges().to_vec();
         let Request { buffer, terms, streams, event_streams, durability, ticket, once, mut facts, .. } = request;
         let mut versions = self.intern(&streams);
         let first_versions: Vec<Version> = versions.iter().map(|(_, version)| *version).collect();

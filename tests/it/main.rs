@@ -114,6 +114,7 @@ mod projection_mishaps;
 mod projections;
 mod query;
 mod quotas;
+mod quotas_beside;
 mod read;
 mod reader;
 mod regressions;

@@ -12,31 +12,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
 use std::thread;
 
-fn guild(value: u64) -> TagScope {
+pub(super) fn guild(value: u64) -> TagScope {
     TagScope::tag("guild", value).expect("a tag")
 }
 
-fn guilds() -> TagScope {
+pub(super) fn guilds() -> TagScope {
     TagScope::each("guild").expect("a key")
 }
 
 /// An event of so many bytes of payload with tags of guilds.
-fn said(bytes: usize, guilds: &[u64]) -> NewEvent {
+pub(super) fn said(bytes: usize, guilds: &[u64]) -> NewEvent {
     guilds.iter().fold(NewEvent::bytes("said", vec![7; bytes]), |event, guild| event.tag("guild", guild))
 }
 
-fn set(store: &EventStore, scope: &TagScope, quota: Quota) {
+pub(super) fn set(store: &EventStore, scope: &TagScope, quota: Quota) {
     store.set_quota(scope, quota).wait().expect("it is set");
 }
 
 /// What is used, as the store tells it.
-fn usage(store: &EventStore) -> BTreeMap<(String, String), u64> {
+pub(super) fn usage(store: &EventStore) -> BTreeMap<(String, String), u64> {
     let usage = store.usage().expect("it is known").into_iter().filter(|usage| usage.used() != 0);
     usage.map(|usage| ((usage.scope().to_string(), usage.value().to_owned()), usage.used())).collect()
 }
 
 /// The same worked out from all events there are.
-fn expected(store: &EventStore) -> BTreeMap<(String, String), u64> {
+pub(super) fn expected(store: &EventStore) -> BTreeMap<(String, String), u64> {
     let mut used = BTreeMap::new();
     for event in read(store.read_all()) {
         let tags: BTreeSet<(&str, &str)> = event.tags().collect();
