@@ -248,6 +248,8 @@ mutants! {
     TakesAnyStateForItsOwn,
     /// A snapshot from before a stream began later counts more than the state it carries.
     TrustsASnapshotMoreThanTheLog,
+    /// What was folded before a stream came to begin with another state is gone on with.
+    TrustsAStateOfAnotherBeginning,
     /// A repair keeps no copy of what it takes away.
     KeepsNothingAside,
     /// A repaired or migrated segment takes the place of the old one before it is durable.

@@ -1,15 +1,16 @@
 //! States that streams carry in the log: how an aggregate writes and reads them, and how a stream comes to begin with one.
 
 use super::aggregate::{Aggregate, OnFloor};
+use super::at::At;
 use super::caught::caught;
-use super::load::{AggregateStream, At, Loaded};
+use super::load::{AggregateStream, Loaded};
 use super::payload::{self, Cause};
 use crate::error::{Error, ErrorKind};
 use crate::event::Codec;
 use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::position::Version;
-use crate::store::{Beginning, CarriedState, NewState, PendingReceipt};
+use crate::store::{Beginning, CarriedState, EventStore, NewState, PendingReceipt};
 use crate::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -155,7 +156,8 @@ impl<A: Aggregate> AggregateStream<A> {
     /// events.
     ///
     /// `Ok` guarantees that both have happened. What came behind the state stays. Nothing happens where what the state was
-    /// folded from is not what the stream has any more.
+    /// folded from is not what the stream has any more, nor where it was loaded before the stream came to begin with another one:
+    /// what that leaves out does not come back. Load it again then.
     ///
     /// ```
     /// # use scorebook::{Aggregate, Carrying, ErrorKind, EventContext, EventStore, StreamName, Version};
@@ -198,7 +200,7 @@ impl<A: Aggregate> AggregateStream<A> {
     ///
     /// * [`Store`](crate::AppendError::Store) of kind [`InvalidArgument`](ErrorKind::InvalidArgument): the aggregate does not
     ///   say how a state is [carried](Aggregate::carrying), or nothing is in the state, or it is not one of this stream as it is
-    ///   by now. [`Encode`](ErrorKind::Encode): the state cannot be written.
+    ///   by now, or was loaded before the stream came to begin with another. [`Encode`](ErrorKind::Encode): the state cannot be written.
     /// * Those of [`truncate_carrying`](crate::EventStore::truncate_carrying).
     pub fn condense(&self, loaded: &Loaded<A>) -> PendingReceipt {
         let batch = self.store().batch();
@@ -214,11 +216,36 @@ impl<A: Aggregate> AggregateStream<A> {
         if version == Version::NONE {
             return Err(uncarried(stream, version, "nothing is in the state"));
         }
+        let mut loaded = loaded.clone();
+        if !loaded.is_of_beginning(self.store(), stream)? {
+            return Err(uncarried(stream, version, "the stream begins with another state than when it was folded"));
+        }
         if loaded.since(self.store(), stream, Some(At::Version(version)))?.is_none() {
             let why = "the event that the state ends with is not in the stream any more";
             return Err(uncarried(stream, version, why));
         }
         carrying.write(stream, version, loaded.state())
+    }
+}
+
+impl<A> Loaded<A> {
+    /// Whether the stream begins as it did when this was folded: with the same state, or both times with none. What it begins
+    /// with is a fact, and what was folded from what was before is none.
+    pub(super) fn is_of_beginning(&mut self, store: &EventStore, stream: &StreamName) -> Result<bool, Error> {
+        let spot = store.carried_spot(stream)?;
+        if spot == self.origin.map(|origin| origin.spot) || Mutant::TrustsAStateOfAnotherBeginning.is_on() {
+            return Ok(true);
+        }
+        let (Some(_), Some(origin)) = (spot, self.origin) else { return Ok(false) };
+        // A compaction may have written it anew.
+        let now = store.carried_state(stream)?.map(|carried| carried.origin()).filter(|now| now.hash == origin.hash);
+        self.origin = now.or(self.origin);
+        Ok(now.is_some())
+    }
+
+    /// The hash of the state that the stream began with; 0 where it began with its first event.
+    pub(super) fn carried_hash(&self) -> u64 {
+        self.origin.map_or(0, |origin| origin.hash)
     }
 }
 

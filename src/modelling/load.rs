@@ -1,6 +1,7 @@
 //! The state of a stream: its events folded, from the first one, from a snapshot, or from a state that is kept.
 
 use super::aggregate::{Aggregate, EventContext, OnFloor, OnUnknown};
+use super::at::{At, before};
 use super::carrying::{Begun, begin};
 use super::registry::Registry;
 use super::states::States;
@@ -9,13 +10,12 @@ use crate::event::RecordedEvent;
 use crate::name::StreamName;
 use crate::position::{Position, Version};
 use crate::snapshot::{Head, LastEvent};
-use crate::store::{Beginning, CarriedState, EventStore, StreamEvents};
+use crate::store::{Beginning, CarriedState, EventStore, Origin, StreamEvents};
 use crate::sync::Arc;
 use crate::time::Timestamp;
 use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::SystemTime;
 
 /// A stream seen as an aggregate: a handle, cheap to clone, that holds no state.
 ///
@@ -33,6 +33,8 @@ pub struct Loaded<A> {
     version: Version,
     /// The event it ends with; `None` at version 0.
     last: Option<Last>,
+    /// The state that the stream began with when it was folded; `None` where it began with its first event.
+    pub(super) origin: Option<Origin>,
     /// How many bytes of payload were folded in, also those in the snapshot it began with.
     folded_bytes: u64,
     /// The version of that.
@@ -46,16 +48,6 @@ pub(super) struct Last {
     epoch: u32,
     epoch_bits: u64,
     time: Timestamp,
-}
-
-/// Up to where a stream is folded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum At {
-    /// Up to the event with this version, included; version 0 is before the first.
-    Version(Version),
-    /// Up to the last event to which the store gave this time or an earlier one.
-    Time(Timestamp),
 }
 
 impl EventStore {
@@ -93,9 +85,15 @@ impl<A: Aggregate> AggregateStream<A> {
     /// * [`Io`](ErrorKind::Io), [`Closed`](ErrorKind::Closed).
     pub fn load(&self) -> Result<Loaded<A>, Error> {
         let (registry, states) = self.registry_and_states()?;
-        if let Some(known) = states.get_in_turn(&registry, &self.stream) {
+        if let Some(mut known) = states.get_in_turn(&registry, &self.stream) {
+            let origin = known.origin;
             match known.since(&self.store, &self.stream, None)? {
-                Some(events) => return self.go_on(known, events, &registry, &states),
+                Some(events) => {
+                    if known.origin != origin {
+                        states.put(&registry, &self.stream, &known);
+                    }
+                    return self.go_on(known, events, &registry, &states);
+                }
                 None => states.forget(&self.stream, &known),
             }
         }
@@ -145,8 +143,8 @@ impl<A: Aggregate> AggregateStream<A> {
     pub fn state_at(&self, at: impl Into<At>) -> Result<Loaded<A>, Error> {
         let at = at.into();
         let (registry, states) = self.registry_and_states()?;
-        let before = states.get(&registry, &self.stream).filter(|known| known.is_at_or_before(at));
-        let since = match &before {
+        let mut before = states.get(&registry, &self.stream).filter(|known| known.is_at_or_before(at));
+        let since = match &mut before {
             Some(known) => known.since(&self.store, &self.stream, Some(at))?,
             None => None,
         };
@@ -165,7 +163,7 @@ impl<A: Aggregate> AggregateStream<A> {
     }
 
     /// What became of a state by an append to the stream, which is kept then. None where that cannot be read.
-    pub(super) fn follow_to(&self, loaded: Loaded<A>, version: Version) -> Option<Loaded<A>> {
+    pub(super) fn follow_to(&self, mut loaded: Loaded<A>, version: Version) -> Option<Loaded<A>> {
         let (registry, states) = self.registry_and_states().ok()?;
         let events = loaded.since(&self.store, &self.stream, Some(At::Version(version))).ok()??;
         let loaded = self.go_on(loaded, events, &registry, &states).ok()?;
@@ -237,7 +235,7 @@ impl<A: Aggregate> AggregateStream<A> {
         }
         let mut loaded = match begin(stream, beginning)? {
             Begun::New => Loaded::new(stream),
-            Begun::Anywhere(version) => Loaded { version, ..Loaded::new(stream) },
+            Begun::Anywhere(version) => Loaded { version, origin: beginning.origin(), ..Loaded::new(stream) },
             Begun::Carried(state, carried) => Loaded::carried(state, &carried),
         };
         if !at.is_none_or(|at| loaded.is_at_or_before(at)) {
@@ -266,34 +264,40 @@ impl<A: Aggregate> AggregateStream<A> {
 impl<A: Aggregate> Loaded<A> {
     pub(super) fn new(stream: &StreamName) -> Loaded<A> {
         let state = Arc::new(A::new(stream));
-        Loaded { state, version: Version::NONE, last: None, folded_bytes: 0, snapshot: None }
+        Loaded { state, version: Version::NONE, last: None, origin: None, folded_bytes: 0, snapshot: None }
     }
 
     /// What a stream begins with.
     fn carried(state: A, carried: &CarriedState) -> Loaded<A> {
         let last = Some(Last::in_state(carried));
-        Loaded { state: Arc::new(state), version: carried.version(), last, folded_bytes: 0, snapshot: None }
+        let origin = Some(carried.origin());
+        Loaded { state: Arc::new(state), version: carried.version(), last, origin, folded_bytes: 0, snapshot: None }
     }
 
-    /// What a snapshot holds.
-    pub(super) fn resumed(state: A, head: &Head) -> Loaded<A> {
+    /// What a snapshot holds of a stream that begins as it did when that was folded.
+    pub(super) fn resumed(state: A, head: &Head, beginning: &Beginning) -> Loaded<A> {
         let LastEvent { position, epoch, epoch_bits, time, .. } = head.last;
         Loaded {
             state: Arc::new(state),
             version: head.version,
             last: Some(Last { position, epoch, epoch_bits, time }),
+            origin: beginning.origin(),
             folded_bytes: head.folded_bytes,
             snapshot: Some(head.version),
         }
     }
 
-    /// What the log holds behind the event it ends with. None where the log holds another event there, or none.
+    /// What the log holds behind the event it ends with. None where the log holds another event there, or none, or the stream
+    /// begins with another state than it did.
     pub(super) fn since(
-        &self,
+        &mut self,
         store: &EventStore,
         stream: &StreamName,
         at: Option<At>,
     ) -> Result<Option<StreamEvents>, Error> {
+        if !self.is_of_beginning(store, stream)? {
+            return Ok(None);
+        }
         let mut read = store.read(stream);
         if let Some(At::Version(version)) = at {
             read = read.to(version);
@@ -395,15 +399,6 @@ impl Last {
     }
 }
 
-/// Up to where a state was asked for.
-fn before(at: Option<At>) -> String {
-    match at {
-        None => "from its first event".to_owned(),
-        Some(At::Version(version)) => format!("up to version {version}"),
-        Some(At::Time(_)) => "up to a time before that of the last event that it knows of".to_owned(),
-    }
-}
-
 impl<A> Loaded<A> {
     /// The state.
     #[must_use]
@@ -450,24 +445,6 @@ impl<A> Loaded<A> {
     /// Whether this is the event it ends with.
     pub(super) fn ends_with(&self, last: &Last) -> bool {
         self.last.as_ref() == Some(last)
-    }
-}
-
-impl From<Version> for At {
-    fn from(version: Version) -> At {
-        At::Version(version)
-    }
-}
-
-impl From<Timestamp> for At {
-    fn from(time: Timestamp) -> At {
-        At::Time(time)
-    }
-}
-
-impl From<SystemTime> for At {
-    fn from(time: SystemTime) -> At {
-        At::Time(time.into())
     }
 }
 

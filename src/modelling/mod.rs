@@ -12,7 +12,7 @@
 //! validate   rules for events that are about to be appended
 //! check      a whole log held against what is known
 //! aggregate  what a user says of an aggregate
-//! load       the state of a stream, folded from the first event, a snapshot or a kept state
+//! load       the state of a stream, folded from the first event, a snapshot or a kept state; at how far that goes
 //! states     the states that are kept
 //! snapshots  what a user says of how a state is saved, and when
 //! carrying   states in the log that streams begin with
@@ -28,6 +28,7 @@
 //! ```
 
 mod aggregate;
+mod at;
 mod behind;
 mod carrying;
 mod caught;
@@ -57,6 +58,7 @@ mod validate;
 mod verifying;
 
 pub use aggregate::{Aggregate, EventContext, OnFloor, OnUnknown};
+pub use at::At;
 pub use carrying::Carrying;
 pub(crate) use caught::caught;
 pub use check::{CheckFailure, CheckReport, CheckedShape};
@@ -68,7 +70,7 @@ pub use execute::{ExecuteError, Executing, Execution};
 pub use fault::{RegistryFault, RegistryFaults};
 pub use fold::Fold;
 pub(crate) use load::fold_in;
-pub use load::{AggregateStream, At, Loaded};
+pub use load::{AggregateStream, Loaded};
 pub use registry::{EventTypeInfo, Registry, RegistryBuilder};
 pub use shape::EventShape;
 pub use snapshots::Snapshots;

@@ -1,9 +1,10 @@
 //! Snapshots of aggregates: taken up by whoever loads a stream, and written behind the answer.
 
 use super::aggregate::Aggregate;
+use super::at::At;
 use super::behind::Behind;
 use super::caught::caught;
-use super::load::{AggregateStream, At, Last, Loaded};
+use super::load::{AggregateStream, Last, Loaded};
 use super::snapshots::{Newest, Snapshots};
 use super::states::States;
 use crate::error::{Error, ErrorKind};
@@ -24,7 +25,8 @@ pub(super) type Resumed<A> = (Loaded<A>, Option<StreamEvents>);
 impl<A: Aggregate> AggregateStream<A> {
     /// Saves a state that was loaded from this stream, on the calling thread, whatever the policies say. `Ok(true)` guarantees
     /// that it survives a loss of power, and that everything in it does. `Ok(false)`: nothing was written, since there is a
-    /// snapshot that goes as far or further, the state is that of no event of this stream, or the store is in memory.
+    /// snapshot that goes as far or further, the state is that of no event of this stream, the stream [begins](Self::condense) with
+    /// another state than it did when it was folded, or the store is in memory.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -79,6 +81,9 @@ impl<A: Aggregate> AggregateStream<A> {
     pub fn save_snapshot(&self, loaded: &Loaded<A>) -> Result<bool, Error> {
         let (snapshots, desk) = (self.snapshots_or_refuse()?, self.store().desk()?);
         if !self.store().has_a_desk() {
+            return Ok(false);
+        }
+        if !loaded.clone().is_of_beginning(self.store(), self.stream())? {
             return Ok(false);
         }
         save(&desk, &self.source(), &snapshots, loaded)
@@ -180,8 +185,12 @@ impl<A: Aggregate> AggregateStream<A> {
                 if matches!(at, Some(At::Time(time)) if time < head.last.time) {
                     return Ok(Looked::Left);
                 }
+                if head.carried != beginning.hash() && !Mutant::TrustsAStateOfAnotherBeginning.is_on() {
+                    return Ok(Looked::Superseded);
+                }
                 let events = match self.behind(head, at)? {
                     Looked::Taken(events) => events,
+                    Looked::Superseded => return Ok(Looked::Superseded),
                     Looked::Left => return Ok(Looked::Left),
                     Looked::PassedOver(fault) => return Ok(Looked::PassedOver(fault)),
                 };
@@ -190,7 +199,7 @@ impl<A: Aggregate> AggregateStream<A> {
                     Err(fault) => return Ok(Looked::PassedOver(fault)),
                 };
                 Ok(match read(snapshots, self.stream(), &state) {
-                    Ok(state) => Looked::Taken((Loaded::resumed(state, head), events)),
+                    Ok(state) => Looked::Taken((Loaded::resumed(state, head, beginning), events)),
                     Err(_) => Looked::PassedOver(SnapshotFault::Shape),
                 })
             },
@@ -310,7 +319,10 @@ impl<A: Aggregate> BeforeClose for AtClose<A> {
         else {
             return;
         };
-        for (stream, loaded) in states.all() {
+        for (stream, mut loaded) in states.all() {
+            if !loaded.is_of_beginning(store, &stream).unwrap_or(false) {
+                continue;
+            }
             let source = SnapshotSource::Aggregate { name: type_name::<A>().to_owned(), stream };
             if desk.newest(&sought(&source, &snapshots)).is_some_and(|(newest, _)| loaded.version() <= newest) {
                 continue;
@@ -354,6 +366,7 @@ fn save<A: Aggregate>(
         codec: snapshots.codec(),
         position: loaded.position(),
         version: loaded.version(),
+        carried: loaded.carried_hash(),
         folded_bytes: loaded.folded_bytes(),
         state: &state,
         replaces: false,

@@ -80,7 +80,7 @@ impl<A: Aggregate> States<A> {
         Some(loaded)
     }
 
-    /// Keeps a state, unless a later one of the stream is kept.
+    /// Keeps a state, unless another one of the stream is kept that goes as far.
     pub(super) fn put(&self, registry: &Registry, stream: &StreamName, loaded: &Loaded<A>) {
         if A::states_kept() == 0 || loaded.version() == Version::NONE {
             return;
@@ -92,7 +92,7 @@ impl<A: Aggregate> States<A> {
             gone = vec![std::mem::take(&mut kept.young), std::mem::take(&mut kept.old)];
         }
         let known = kept.young.get(stream).or_else(|| kept.old.get(stream));
-        if known.is_none_or(|known| known.version() < loaded.version()) {
+        if known.is_none_or(|known| known.version() < loaded.version() || known.is(loaded)) {
             gone.push(kept.insert(stream, loaded.clone()));
         }
         // States go when nothing is locked: what is done when one is dropped is their author's affair.

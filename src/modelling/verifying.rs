@@ -1,8 +1,9 @@
 //! Snapshots of aggregates held against what their events fold to.
 
 use super::aggregate::Aggregate;
+use super::at::At;
 use super::caught::caught;
-use super::load::{AggregateStream, At, Loaded};
+use super::load::{AggregateStream, Loaded};
 use super::registry::Registry;
 use super::saving::{read, unwritten};
 use super::snapshots::Snapshots;

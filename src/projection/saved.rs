@@ -56,6 +56,7 @@ pub(super) fn save<P: Projection>(store: &EventStore, folded: &Folded<P>, replac
         codec: Codec::Json,
         position: folded.position(),
         version: Version::NONE,
+        carried: 0,
         folded_bytes: 0,
         state: &state,
         replaces,

@@ -34,7 +34,7 @@ struct Listed {
     name: FileName,
     /// Of how many bytes of payload it is folded, where that is known.
     folded_bytes: Option<u64>,
-    /// It was passed over: it goes with the next that is written.
+    /// It was passed over, or does not count any more: it goes with the next that is written.
     is_bad: bool,
 }
 
@@ -90,13 +90,18 @@ impl Catalog {
 
     /// Notes that one was not used, and is not to be.
     pub(crate) fn pass_over(&self, name: &FileName, fault: SnapshotFault) {
+        self.supersede(name);
         let mut known = self.0.lock();
-        if let Some(file) = known.of_key(name.key).iter_mut().find(|file| file.name == *name) {
-            file.is_bad = true;
-        }
         known.passed_over.push_back(PassedOver { path: name.path(), fault });
         if PASSED_OVER_MAX < known.passed_over.len() {
             known.passed_over.pop_front();
+        }
+    }
+
+    /// Notes that one is not to be used any more, since what it was folded from is not what the log says by now.
+    pub(crate) fn supersede(&self, name: &FileName) {
+        if let Some(file) = self.0.lock().of_key(name.key).iter_mut().find(|file| file.name == *name) {
+            file.is_bad = true;
         }
     }
 

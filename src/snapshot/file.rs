@@ -41,7 +41,8 @@ const NAME_LEN: Field = STATE_LEN.then(2, "name length");
 const STREAM_LEN: Field = NAME_LEN.then(2, "stream length");
 const KIND: Field = STREAM_LEN.then(1, "kind");
 const CODEC: Field = KIND.then(1, "codec");
-const PADDING: Field = CODEC.then(82, "padding");
+const CARRIED: Field = CODEC.then(8, "carried");
+const PADDING: Field = CARRIED.then(74, "padding");
 const _: () = assert!(PADDING.end() == HEADER_LEN);
 
 const MAGIC_BYTES: [u8; 8] = *b"SBSTATE2";
@@ -69,6 +70,8 @@ pub(crate) struct Head {
     /// The same as a version of the stream; [`Version::NONE`] for a projection.
     pub(crate) version: Version,
     pub(crate) last: LastEvent,
+    /// The hash of the state that the stream began with; 0 where it began with its first event.
+    pub(crate) carried: u64,
     /// How many bytes of payload it was folded from.
     pub(crate) folded_bytes: u64,
     /// When it was written, by the clock.
@@ -225,6 +228,7 @@ impl Head {
         STREAM_LEN.put_u16(&mut bytes, stream_len);
         KIND.put_u8(&mut bytes, kind);
         CODEC.put_u8(&mut bytes, if self.codec == Codec::Bincode { 3 } else { 1 });
+        CARRIED.put_u64(&mut bytes, self.carried);
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(stream.as_bytes());
         let digest = xxh3_128(&bytes[DIGEST.end()..]);
@@ -264,6 +268,7 @@ impl Head {
                 time: Timestamp::from_nanos(LAST_TIME.i64(bytes)),
                 hash: LAST_HASH.u64(bytes),
             },
+            carried: CARRIED.u64(bytes),
             folded_bytes: FOLDED_BYTES.u64(bytes),
             time: Timestamp::from_nanos(TIME.i64(bytes)),
         })
@@ -302,6 +307,7 @@ mod tests {
             STREAM_LEN,
             KIND,
             CODEC,
+            CARRIED,
             PADDING,
         ];
         let rows: Vec<&str> =

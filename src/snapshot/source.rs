@@ -38,6 +38,8 @@ pub enum SnapshotFault {
     Ahead,
     /// The log holds another event where it ends.
     AnotherLog,
+    /// The stream begins with another state than when this was folded.
+    Superseded,
     /// It is of another shape than its schema says: it cannot be decoded, is in another codec, or of another query.
     Shape,
 }
@@ -87,6 +89,7 @@ impl fmt::Display for SnapshotFault {
             SnapshotFault::Foreign => "it belongs elsewhere",
             SnapshotFault::Ahead => "the log does not reach as far",
             SnapshotFault::AnotherLog => "the log holds another event where it ends",
+            SnapshotFault::Superseded => "the stream begins with another state by now",
             SnapshotFault::Shape => "it is of another shape",
         })
     }

@@ -6,8 +6,8 @@ use super::pending::PendingReceipt;
 use super::standing::readable;
 use crate::error::{Error, ErrorKind};
 use crate::event::Codec;
-use crate::format::{Carried, Fact, Kind, StreamDeed, StreamFact};
-use crate::index::CarriedPlaces;
+use crate::format::{Carried, Fact, Kind, StreamDeed, StreamFact, codec_byte};
+use crate::index::{CarriedPlaces, Fate};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::name::{StreamName, event_type_fault};
 use crate::position::{Place, Position, Version};
@@ -17,6 +17,7 @@ use crate::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use xxhash_rust::xxh3::Xxh3;
 
 /// What a fold comes to with the beginning of a stream, to be carried in the log in its place: see
 /// [`EventStore::truncate_carrying`].
@@ -44,6 +45,23 @@ pub struct CarriedState {
     position: Position,
     time: Timestamp,
     data: Arc<Vec<u8>>,
+    spot: Spot,
+}
+
+/// Where a state stands in the log. What a compaction writes anew stands elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// The random id of the segment.
+    segment: [u8; 16],
+    offset: u32,
+}
+
+/// Which state a stream begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Tells it from every other that the stream begins with at some time, in whichever store. Never 0.
+    pub(crate) hash: u64,
+    pub(crate) spot: Spot,
 }
 
 impl NewState {
@@ -158,6 +176,23 @@ impl CarriedState {
     }
 }
 
+impl CarriedState {
+    /// Which one it is. What is hashed is in `FORMAT.md`.
+    pub(crate) fn origin(&self) -> Origin {
+        let mut hasher = Xxh3::new();
+        hasher.update(&self.version.get().to_le_bytes());
+        hasher.update(&self.position.get().to_le_bytes());
+        hasher.update(&self.time.nanos().to_le_bytes());
+        hasher.update(&self.schema.to_le_bytes());
+        hasher.update(&[codec_byte(self.codec)]);
+        for part in [self.fold.as_bytes(), &self.data] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Origin { hash: hasher.digest().max(1), spot: self.spot }
+    }
+}
+
 impl fmt::Debug for CarriedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CarriedState { stream, fold, schema, version, .. } = self;
@@ -170,6 +205,18 @@ impl fmt::Debug for CarriedState {
 pub(crate) struct Beginning {
     pub(crate) first: Version,
     pub(crate) carried: Option<CarriedState>,
+}
+
+impl Beginning {
+    /// Which state that is.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.carried.as_ref().map(CarriedState::origin)
+    }
+
+    /// The hash of that; 0 where there is none.
+    pub(crate) fn hash(&self) -> u64 {
+        self.origin().map_or(0, |origin| origin.hash)
+    }
 }
 
 impl BatchBuilder<'_> {
@@ -258,12 +305,19 @@ impl EventStore {
         }
         let (first, place) = (fate.first(), fate.carried());
         let Some(place) = place else { return Ok(Beginning { first, carried: None }) };
-        let missing =
-            || Error::new(ErrorKind::Damaged, format!("the state of stream {stream} at {place}: no such segment"));
-        let segment = view.segment(place.segment).cloned().ok_or_else(missing)?;
+        let segment = view.segment(place.segment).cloned().ok_or_else(|| missing(stream, place))?;
         drop(view);
         let carried = carried_at(&segment, place.offset, stream, first)?;
         Ok(Beginning { first, carried: Some(carried) })
+    }
+
+    /// Where the state stands that a stream begins with, without reading it.
+    pub(crate) fn carried_spot(&self, stream: &StreamName) -> Result<Option<Spot>, Error> {
+        let shared = self.view()?;
+        let view = shared.0.read();
+        let Some(place) = view.table.fates().get(stream.as_str()).and_then(Fate::carried) else { return Ok(None) };
+        let segment = view.segment(place.segment).ok_or_else(|| missing(stream, place))?;
+        Ok(Some(Spot { segment: segment.preamble.segment, offset: place.offset }))
     }
 
     /// The last event that a state of a stream has, by its version: the position and time of it.
@@ -279,6 +333,10 @@ impl EventStore {
             Err(error) => Err(error),
         }
     }
+}
+
+fn missing(stream: &StreamName, place: Place) -> Error {
+    Error::new(ErrorKind::Damaged, format!("the state of stream {stream} at {place}: no such segment"))
 }
 
 /// The state that a record of a segment carries for a stream that begins with a version.
@@ -300,6 +358,7 @@ fn carried_at(segment: &Segment, offset: u32, stream: &StreamName, first: Versio
                 position,
                 time,
                 data: Arc::new(bytes),
+                spot: Spot { segment: segment.preamble.segment, offset },
             })
         }
         _ => Err(segment.damaged(offset)),

@@ -30,6 +30,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) codec: Codec,
     pub(crate) position: Position,
     pub(crate) version: Version,
+    /// The hash of the state that the stream began with; 0 where it began with its first event.
+    pub(crate) carried: u64,
     pub(crate) folded_bytes: u64,
     pub(crate) state: &'a [u8],
     /// It takes the place of one that goes as far.
@@ -94,6 +96,7 @@ impl Desk {
             position: draft.position,
             version: draft.version,
             last: LastEvent::of(&last),
+            carried: draft.carried,
             folded_bytes: draft.folded_bytes,
             time: time.unwrap_or_else(|| self.storage.now()),
         };

@@ -29,6 +29,9 @@ pub struct ExactSnapshot {
     pub last_time: Timestamp,
     /// A hash of what that event says.
     pub last_hash: u64,
+    /// A hash of the state that the stream [began with](EventStore::carried_state) when it was folded; 0 where it began with its
+    /// first event, and of a projection.
+    pub carried: u64,
     /// How many bytes of payload it was folded from.
     pub folded_bytes: u64,
     /// When it was written, by the clock.
@@ -66,6 +69,7 @@ impl EventStore {
             last_position: head.last.position,
             last_time: head.last.time,
             last_hash: head.last.hash,
+            carried: head.carried,
             folded_bytes: head.folded_bytes,
             time: head.time,
             state,
@@ -93,6 +97,7 @@ impl ExactImport {
             codec: snapshot.codec,
             position: snapshot.position,
             version: snapshot.version,
+            carried: snapshot.carried,
             folded_bytes: snapshot.folded_bytes,
             state: &snapshot.state,
             replaces: false,

@@ -66,7 +66,7 @@ pub use standing::{Hold, Standing, StreamMetadata};
 pub use streams::{StreamInfo, StreamList};
 
 pub(crate) use audience::{CalledFor, Seat};
-pub(crate) use carried::Beginning;
+pub(crate) use carried::{Beginning, Origin};
 pub(crate) use desk::{Desk, Draft};
 pub(crate) use durable::DurableLog;
 pub(crate) use following::{BeforeClose, LOOK_EVERY, Sight, StoreLink};

@@ -23,6 +23,8 @@ pub(crate) enum Looked<T> {
     /// It is fine, and not what is wanted.
     Left,
     PassedOver(SnapshotFault),
+    /// It is fine, and will not be wanted again: the stream begins with another state by now.
+    Superseded,
 }
 
 /// A snapshot that is there, as its file says; see [`EventStore::snapshots`].
@@ -192,6 +194,7 @@ impl EventStore {
             match looked {
                 Looked::Taken(taken) => return Ok(Some(taken)),
                 Looked::Left => {}
+                Looked::Superseded => catalog.supersede(&name),
                 Looked::PassedOver(fault) => {
                     spans::snapshot_passed_over(&self.shared.observer, &name.path(), &fault);
                     catalog.pass_over(&name, fault);
@@ -248,9 +251,16 @@ impl EventStore {
             Err(fault) => Some(fault),
             Ok(_) if file.head.store != store => Some(SnapshotFault::Foreign),
             Ok(_) if head < file.head.position => Some(SnapshotFault::Ahead),
-            Ok(_) => (!self.holds_last_of(&file.head)?).then_some(SnapshotFault::AnotherLog),
+            Ok(_) if !self.holds_last_of(&file.head)? => Some(SnapshotFault::AnotherLog),
+            Ok(_) => self.is_superseded(&file.head).then_some(SnapshotFault::Superseded),
         };
         Ok(Some(SnapshotInfo { name, bytes: file.len(), said: Some(Said { source, codec, time }), fault }))
+    }
+
+    /// Whether the stream of a state begins with another one than when that was folded, as far as anybody knows.
+    fn is_superseded(&self, head: &Head) -> bool {
+        let Some(stream) = head.source.stream() else { return false };
+        self.beginning(stream).is_ok_and(|beginning| beginning.hash() != head.carried)
     }
 
     fn id(&self) -> Result<[u8; 16], Error> {

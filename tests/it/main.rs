@@ -35,6 +35,7 @@ mod bot_routing;
 mod bot_tasks;
 mod bus;
 mod carrying;
+mod carrying_anew;
 // The tool once more, as a stranger to the crate would build it: what it names is public, methods and fields too.
 #[cfg(feature = "cli")]
 #[path = "../../src/cli/mod.rs"]

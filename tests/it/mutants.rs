@@ -162,6 +162,10 @@ const CAUGHT: &[(&str, &str)] = &[
         "TrustsASnapshotMoreThanTheLog",
         "carrying::snapshots_from_before_count_less_than_what_is_carried_and_later_ones_are_used",
     ),
+    (
+        "TrustsAStateOfAnotherBeginning",
+        "carrying_anew::what_another_state_in_its_place_leaves_out_does_not_come_back_from_memory",
+    ),
     ("KeepsNothingAside", "repairing::wherever_it_is_stopped_it_has_happened_or_the_next_one_finishes"),
     ("SwapsWithoutASync", "repairing::wherever_it_is_stopped_it_has_happened_or_the_next_one_finishes"),
     ("ForgetsWhatTheEndLost", "repairing::wherever_it_is_stopped_it_has_happened_or_the_next_one_finishes"),
