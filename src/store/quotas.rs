@@ -51,7 +51,6 @@ impl TagUsage {
     }
 
     /// How many they may take, and what is done where they take more.
-    #[must_use]
     pub fn quota(&self) -> Quota {
         self.quota
     }
