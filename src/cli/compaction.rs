@@ -261,12 +261,13 @@ impl Row for Stream<'_> {
     fn cells(&self) -> Vec<String> {
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let staying = shown(&self.staying()).join(", ");
+        let without = if self.of.drops_state() { ", without its state" } else { "" };
         vec![
             self.name.to_string(),
             self.of.events_going().to_string(),
             self.of.bytes_going().to_string(),
             or_none(self.of.why().map(|why| why.to_string())),
-            or_none(self.of.begins_with().map(|first| first.to_string())),
+            or_none(self.of.begins_with().map(|first| format!("{first}{without}"))),
             or_none(Some(staying).filter(|staying| !staying.is_empty())),
         ]
     }
@@ -276,12 +277,13 @@ impl Row for Stream<'_> {
         let staying: Value =
             self.staying().iter().map(|(why, events)| json!({ "why": why, "events": events })).collect();
         *line = format!(
-            r#"{{"stream":{},"events_going":{},"bytes_going":{},"why":{},"begins_with":{},"staying":{staying}}}"#,
+            r#"{{"stream":{},"events_going":{},"bytes_going":{},"why":{},"begins_with":{},"drops_state":{},"staying":{staying}}}"#,
             quoted(self.name.as_str()),
             self.of.events_going(),
             self.of.bytes_going(),
             or_null(self.of.why().map(|why| quoted(&why.to_string()))),
             or_null(self.of.begins_with().map(|first| first.to_string())),
+            self.of.drops_state(),
         );
         Ok(())
     }

@@ -117,7 +117,8 @@ impl Compaction {
             let loses_last = of_stream.highest_going == Some(judge.last_of(number));
             let says_last = (loses_last && !is_finished).then_some(first);
             truncations.extend(begins.or(says_last).map(|begins| (name.clone(), begins)));
-            streams.insert(name, StreamPlan { begins_with: begins, ..of_stream.plan.clone() });
+            let drops_state = begins.is_some() && self.store.carried_spot(&name)?.is_some();
+            streams.insert(name, StreamPlan { begins_with: begins, drops_state, ..of_stream.plan.clone() });
         }
         truncations.sort();
         let (rows, room) = self.rows(&ended, &mut segments);

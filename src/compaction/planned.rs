@@ -76,6 +76,7 @@ pub struct StreamPlan {
     pub(super) bytes_going: u64,
     pub(super) why: Option<Going>,
     pub(super) begins_with: Option<Version>,
+    pub(super) drops_state: bool,
     pub(super) staying: BTreeMap<Staying, u64>,
 }
 
@@ -232,6 +233,13 @@ impl StreamPlan {
     #[must_use]
     pub fn begins_with(&self) -> Option<Version> {
         self.begins_with
+    }
+
+    /// Whether the [state](crate::EventStore::carried_state) that it begins with by now counts no more then, and nothing takes its place:
+    /// from then on it cannot be folded.
+    #[must_use]
+    pub fn drops_state(&self) -> bool {
+        self.drops_state
     }
 
     /// How many events stay that would go, by what keeps them.

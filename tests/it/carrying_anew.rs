@@ -4,8 +4,8 @@ use super::support::{add, check_says, everywhere, kilobyte, name, small_segments
 use crate::model::seed;
 use scorebook::testing::{SimulatedDisk, backup_simulated, restore_simulated};
 use scorebook::{
-    Aggregate, Carrying, Concern, ErrorKind, Event, EventContext, EventStore, Loaded, NewState, SnapshotFault,
-    SnapshotInfo, SnapshotOutcome, Snapshots, StreamName, Thresholds, Until, Version,
+    Aggregate, Carrying, Concern, ErrorKind, Event, EventContext, EventStore, Loaded, NewState, Retention, Scope,
+    SnapshotFault, SnapshotInfo, SnapshotOutcome, Snapshots, StreamName, Thresholds, Until, Version,
 };
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
@@ -233,4 +233,36 @@ fn a_compaction_a_restore_and_an_exact_copy_leave_it_the_same_state() {
     condense(&store, &stream, &loaded);
     assert_eq!(now(&store, &stream), (9, 1_004));
     SNAPSHOTS.set(|| None);
+}
+
+#[test]
+fn a_plan_says_of_which_streams_the_state_goes_with_the_events_behind_it() {
+    everywhere(|home| {
+        let store = home.open_with(&small_segments());
+        let [loses, keeps, bare] = ["counter-1", "counter-2", "plain-1"].map(name);
+        for stream in [&loses, &keeps, &bare] {
+            ups(&store, stream, 9);
+        }
+        carry(&store, &loses, 4, 4);
+        carry(&store, &keeps, 8, 8);
+        (0..40).for_each(|number| {
+            add(&store, &name("filling"), [kilobyte(number)]);
+        });
+        for category in ["counter", "plain"] {
+            let scope = Scope::category(category).expect("a category");
+            store.batch().retain(&scope, Retention::forever().newest(3)).commit().wait().expect("it is a rule");
+        }
+        let plan = store.compaction().thoroughly().plan().expect("a plan");
+        let told: Vec<_> = plan
+            .streams()
+            .map(|(stream, of)| (stream.as_str(), of.begins_with().map(Version::get), of.drops_state()))
+            .collect();
+        assert_eq!(told, [("counter-1", Some(7), true), ("counter-2", None, false), ("plain-1", Some(7), false)]);
+        plan.apply().expect("it is done");
+        let carried = |stream| store.carried_state(stream).expect("it can be read").map(|state| state.version().get());
+        assert_eq!([carried(&loses), carried(&keeps), carried(&bare)], [None, Some(8), None]);
+        let error = store.aggregate::<Counter>(&loses).state_at(Version::new(7)).expect_err("the state is gone");
+        assert_eq!(error.kind(), ErrorKind::BelowFloor);
+        assert_eq!(now(&store, &keeps), (9, 9));
+    });
 }
