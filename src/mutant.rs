@@ -188,6 +188,8 @@ mutants! {
     CompactsAgainstThePolicy,
     /// Compaction in the background reads the log again although nothing has changed.
     PlansWithoutNews,
+    /// What a compaction removes besides events is not what it is done for.
+    PlansForEventsOnly,
     /// That compaction in the background has failed is told to nobody.
     TellsOfNoFailedCompaction,
     /// What compaction has removed is not noted.

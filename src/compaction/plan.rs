@@ -5,6 +5,7 @@ use super::pace::Pace;
 use super::planned::{CompactionPlan, LeftBecause, SegmentAct, SegmentPlan, StreamPlan};
 use crate::error::{Error, ErrorKind};
 use crate::format::Kind;
+use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::position::Version;
 use crate::segment::{Batches, Segment};
@@ -212,9 +213,15 @@ impl Scan<'_, '_> {
             if PIECE <= piece && !self.pace.goes_on(self.store, std::mem::take(&mut piece)) {
                 return Ok(None);
             }
-            for record in batch.records().filter(|record| record.header.kind == Kind::Event) {
-                plan.events += 1;
+            for record in batch.records() {
                 let len = record.bytes.len() as u64;
+                if record.header.kind != Kind::Event {
+                    // What was replaced since, by another state or a later checkpoint, and keys that are old.
+                    let goes = !self.judge.keeps_fact(&record) && !Mutant::PlansForEventsOnly.is_on();
+                    plan.bytes_going += if goes { len } else { 0 };
+                    continue;
+                }
+                plan.events += 1;
                 let (number, verdict) = self.judge.event(&record)?;
                 if self.streams.len() <= number {
                     self.streams.resize(number + 1, OfStream::default());
@@ -241,7 +248,7 @@ impl Scan<'_, '_> {
                 of_stream.has_staying = true;
             }
         }
-        plan.act = SegmentAct::Leave(match plan.events_going {
+        plan.act = SegmentAct::Leave(match plan.bytes_going {
             0 => LeftBecause::NothingGoes,
             _ => LeftBecause::TooLittleGoes,
         });

@@ -118,7 +118,7 @@ impl CompactionPlan {
         self.rewritten().map(|segment| segment.events_going).sum()
     }
 
-    /// How many bytes these have.
+    /// How many bytes these have, and what else goes: states that another one replaced, checkpoints, and keys that are old.
     #[must_use]
     pub fn bytes_going(&self) -> u64 {
         self.rewritten().map(|segment| segment.bytes_going).sum()
@@ -187,7 +187,7 @@ impl SegmentPlan {
         self.events
     }
 
-    /// How many bytes the events have that may go; those of an active one stay until it has ended.
+    /// How many bytes the events have that may go, and what else may; those of an active one stay until it has ended.
     #[must_use]
     pub fn bytes_going(&self) -> u64 {
         self.bytes_going

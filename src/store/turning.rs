@@ -63,7 +63,10 @@ fn digest(name: &str, fate: &Fate) -> u64 {
     if first == 0 && fate.ended.is_none() {
         return 0;
     }
-    xxh3_64_with_seed(name.as_bytes(), first << 1 | u64::from(fate.ended.is_some()))
+    // Another state for the same version takes the place of the one before.
+    let time = fate.truncated.as_ref().map_or(0, |truncated| truncated.time.nanos().cast_unsigned());
+    let of_name = xxh3_64_with_seed(name.as_bytes(), first << 1 | u64::from(fate.ended.is_some()));
+    xxh3_64_with_seed(&time.to_le_bytes(), of_name)
 }
 
 impl WhatCompactionTurnsOn {

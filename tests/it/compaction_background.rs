@@ -7,8 +7,8 @@ use super::support::{
 use scorebook::ExpectedVersion::{Any, NoStream};
 use scorebook::testing::{DiskFault, DiskOperation, SimulatedDisk};
 use scorebook::{
-    CompactionPolicy, Concern, Consumer, ErrorKind, EventStore, Query, Quota, RecordedEvent, Retention, Scope, Start,
-    Status, StreamName, TagScope, Thresholds, Version,
+    CompactionPolicy, Concern, Consumer, ErrorKind, EventStore, NewState, Query, Quota, RecordedEvent, Retention,
+    Scope, Start, Status, StreamName, TagScope, Thresholds, Version,
 };
 use std::io;
 use std::thread;
@@ -188,6 +188,30 @@ fn one_that_is_to_look_once_and_never_again_takes_another_policy() {
     assert_eq!(after(&disk, &store, 24 * HOUR), (1, 0));
     store.compact_in_background(&policy()).expect("another policy");
     assert_eq!(after(&disk, &store, HOUR), (2, 1));
+}
+
+#[test]
+fn states_that_another_one_replaced_are_worth_a_compaction() {
+    let disk = SimulatedDisk::new(7);
+    let store = small_segments().open_simulated(&disk).expect("it opens");
+    let stream = name("game-1");
+    (0..30).for_each(|number| drop(add(&store, &stream, [kilobyte(number)])));
+    let carry = |number: u8| {
+        let state = NewState::bytes("sum", Version::new(29), vec![number; 20 * 1024]);
+        store.truncate_carrying(&stream, state).wait().expect("it begins with it");
+    };
+    store.compact_in_background(&policy()).expect("it begins");
+    carry(0);
+    assert_eq!(after(&disk, &store, HOUR), (1, 0), "29 events are not worth it");
+    (1..10).for_each(carry);
+    let before = store.stats().expect("numbers").log_bytes();
+    assert_eq!(after(&disk, &store, HOUR), (2, 1));
+    let left = store.stats().expect("numbers").log_bytes();
+    assert!(left + 100 * 1024 < before, "{left} of {before}");
+    let state = store.carried_state(&stream).expect("it can be read").expect("it begins with one");
+    assert_eq!(state.data(), [9; 20 * 1024]);
+    assert_eq!(after(&disk, &store, HOUR), (3, 1), "once more it looks, and nothing is left to do");
+    assert_eq!(after(&disk, &store, HOUR), (3, 1));
 }
 
 #[test]

@@ -123,6 +123,7 @@ const CAUGHT: &[(&str, &str)] = &[
     ("CompactsLastEvents", "compaction::what_is_old_goes_but_for_the_last_event_of_a_stream"),
     ("CompactsAgainstThePolicy", "compaction_background::it_compacts_when_the_policy_says_so_and_not_before"),
     ("PlansWithoutNews", "compaction_background::nothing_is_looked_at_twice"),
+    ("PlansForEventsOnly", "compaction_background::states_that_another_one_replaced_are_worth_a_compaction"),
     ("TellsOfNoFailedCompaction", "compaction_background::what_fails_is_told_changes_nothing_and_is_tried_again"),
     ("OverlooksWhatWasRemoved", "compaction_beside::a_subscription_is_told_of_what_was_removed"),
     ("TrustsATableFromBefore", "compaction_crash::a_table_that_was_saved_before_counts_for_nothing"),
