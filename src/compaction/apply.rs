@@ -70,7 +70,7 @@ impl CompactionPlan {
     ) -> Result<Compacted, Error> {
         let store = self.link.store()?;
         // What was decided since may keep more.
-        let mut judge = Judge::new(&store, self.forced, self.now)?;
+        let Some(mut judge) = Judge::new(&store, self.forced, self.now, pace)? else { return Ok(Compacted::default()) };
         if !judge.has_the_same_rules(&self.judge.lock()) {
             let act = "compacting: rules or holds were changed since this was planned; plan it again";
             return Err(Error::new(ErrorKind::InvalidArgument, act));

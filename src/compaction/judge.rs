@@ -1,5 +1,6 @@
 //! What goes and what stays, and why.
 
+use super::pace::Pace;
 use crate::error::{Error, ErrorKind};
 use crate::format::{CheckpointAct, ConsumerDeed, Fact, Kind, RecordView, StreamDeed};
 use crate::mutant::Mutant;
@@ -8,7 +9,7 @@ use crate::position::{Position, Version};
 use crate::query::Query;
 use crate::quota::OverQuota;
 use crate::retention::{Retention, Scope};
-use crate::store::{Decided, EventStore, StoreLink};
+use crate::store::{Decided, EventStore, StoreLink, TagUsage};
 use crate::time::Timestamp;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -115,7 +116,13 @@ struct OfType {
 const LAST: Staying = Staying::Last;
 
 impl Judge {
-    pub(super) fn new(store: &EventStore, forced: Forced, now: Timestamp) -> Result<Judge, Error> {
+    /// Reads what it needs at a pace; none where that was told to end.
+    pub(super) fn new(
+        store: &EventStore,
+        forced: Forced,
+        now: Timestamp,
+        pace: &mut Pace<'_>,
+    ) -> Result<Option<Judge>, Error> {
         let decided = store.decided()?;
         let behind = decided.consumers.iter().min_by_key(|(_, done)| *done).filter(|_| !forced.beyond_consumers);
         let behind = behind.map(|(name, done)| (Staying::Unseen(name.to_string()), *done));
@@ -124,10 +131,9 @@ impl Judge {
         let (numbers, trimmed) = (HashMap::default(), HashMap::default());
         let link = store.link();
         let mut judge = Judge { link, decided, forced, now, behind, parked, numbers, streams: Vec::new(), trimmed };
-        if judge.decided.quotas.values().any(|quota| quota.action() == OverQuota::Trim) {
-            judge.trim()?;
-        }
-        Ok(judge)
+        let trims = judge.decided.quotas.values().any(|quota| quota.action() == OverQuota::Trim);
+        let is_whole = !trims || judge.trim(pace)?;
+        Ok(is_whole.then_some(judge))
     }
 
     /// What becomes of an event, and the number of its stream: they are counted as they come by.
@@ -190,16 +196,25 @@ impl Judge {
     }
 
     /// Finds out up to where events with tags go whose quota has them trimmed: of the newest as many stay as fit. What goes for
-    /// another reason takes nothing of it.
-    fn trim(&mut self) -> Result<(), Error> {
+    /// another reason takes nothing of it. Whether that was done to the end.
+    fn trim(&mut self, pace: &mut Pace<'_>) -> Result<bool, Error> {
+        const PIECE: u64 = 64 << 10;
         let store = self.link.store()?;
-        let over =
-            store.usage()?.into_iter().filter(|usage| usage.quota().action() == OverQuota::Trim && usage.is_over());
-        for usage in over.collect::<Vec<_>>() {
+        let mut piece = 0;
+        let usage = match store.usage_unless(&|| pace.is_to_end(&store)) {
+            Err(_) if pace.is_to_end(&store) => return Ok(false),
+            usage => usage?,
+        };
+        let trims = |usage: &TagUsage| usage.quota().action() == OverQuota::Trim && usage.is_over();
+        for usage in usage.into_iter().filter(trims) {
             let (key, value, mut left) = (usage.key(), usage.value(), usage.quota().limit());
             let newest_first = store.read_all().matching(Query::all().tag(key, value)).backwards().skipping_lost();
             for event in newest_first {
                 let event = event?;
+                piece += u64::from(event.record_bytes());
+                if PIECE <= piece && !pace.goes_on(&store, std::mem::take(&mut piece)) {
+                    return Ok(false);
+                }
                 let (number, of_type) = self.learn(event.stream(), event.event_type())?;
                 let places = (event.version(), event.position());
                 let going = self.going((number, of_type), event.version(), event.time());
@@ -216,7 +231,7 @@ impl Judge {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether something that is no event stays.
@@ -348,5 +363,29 @@ impl Judge {
             count += 1;
         }
         Ok(if count < events { Version::FIRST } else { last.unwrap_or(Version::FIRST) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ExpectedVersion, NewEvent, Quota, TagScope};
+
+    #[test]
+    fn told_to_end_it_looks_no_further_for_what_is_to_be_trimmed() {
+        let store = EventStore::open_in_memory().expect("a store");
+        let (game, guild) = (StreamName::trusted("game-1".into()), TagScope::tag("guild", 7).expect("a tag"));
+        let events = (0..100).map(|_| NewEvent::bytes("said", vec![7; 2_000]).tag("guild", 7));
+        store.append(&game, ExpectedVersion::Any, events).wait().expect("there is room");
+        store.set_quota(&guild, Quota::bytes(150_000).trimming()).wait().expect("it is set");
+        let judge = |is_to_end: &dyn Fn() -> bool| {
+            let mut pace = Pace::new(&store, None, false, is_to_end);
+            Judge::new(&store, Forced::default(), store.clock(), &mut pace).expect("it can be read")
+        };
+        assert!(judge(&|| true).is_none());
+        assert!(!store.usage_counted().expect("it is open").1, "nothing was counted to the end");
+        assert_eq!(judge(&|| false).expect("it goes on").trimmed.len(), 1);
+        assert!(store.usage_counted().expect("it is open").1);
+        assert!(judge(&|| true).is_none(), "nor is what was counted trimmed");
     }
 }

@@ -37,19 +37,23 @@ impl Pace<'_> {
         Pace { clock: Clock::new(bytes_per_second, store.elapsed()), gives_way, head, is_to_end }
     }
 
+    /// Whether it was told to end.
+    pub(super) fn is_to_end(&self, store: &EventStore) -> bool {
+        (self.is_to_end)() || store.is_rewriting_ended()
+    }
+
     /// A piece of so many bytes is done: rests for as long as it should. Whether it goes on.
     pub(super) fn goes_on(&mut self, store: &EventStore, bytes: u64) -> bool {
-        let is_to_end = || (self.is_to_end)() || store.is_rewriting_ended();
         // Where there are no threads nothing would happen meanwhile, and the clock would stand still.
         if !store.has_threads() {
-            return !is_to_end();
+            return !self.is_to_end(store);
         }
         let head = store.head().unwrap_or(self.head);
         let is_beside_appends = self.gives_way && self.head < head;
         self.head = head;
         let now = store.elapsed();
         let end = now + self.clock.rest(now, bytes, is_beside_appends);
-        while !is_to_end() {
+        while !self.is_to_end(store) {
             let left = end.saturating_sub(store.elapsed());
             if left.is_zero() {
                 return true;

@@ -98,7 +98,7 @@ impl Compaction {
     /// The same at a pace; none where it was told to end.
     pub(super) fn plan_at(&self, pace: &mut Pace<'_>) -> Result<Option<CompactionPlan>, Error> {
         let now = self.store.clock();
-        let mut judge = Judge::new(&self.store, self.forced, now)?;
+        let Some(mut judge) = Judge::new(&self.store, self.forced, now, pace)? else { return Ok(None) };
         let ended = self.store.ended_segments()?;
         let mut scan = Scan { store: &self.store, judge: &mut judge, pace, streams: Vec::new(), window: Vec::new() };
         let mut segments = Vec::new();

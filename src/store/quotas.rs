@@ -141,8 +141,13 @@ impl EventStore {
     ///   counted.
     /// * [`Closed`](crate::ErrorKind::Closed).
     pub fn usage(&self) -> Result<Vec<TagUsage>, Error> {
+        self.usage_unless(&|| false)
+    }
+
+    /// The same, unless it is told to end meanwhile: then it fails as where the store was closed.
+    pub(crate) fn usage_unless(&self, is_to_end: &dyn Fn() -> bool) -> Result<Vec<TagUsage>, Error> {
         loop {
-            self.count_quotas()?;
+            self.count_quotas(is_to_end)?;
             // Another may have been set since.
             if let (all, true) = self.usage_counted()? {
                 return Ok(all);
@@ -167,13 +172,13 @@ impl EventStore {
     }
 
     /// Counts what was there before quotas were set, where nobody has yet.
-    fn count_quotas(&self) -> Result<(), Error> {
+    fn count_quotas(&self, is_to_end: &dyn Fn() -> bool) -> Result<(), Error> {
         let engine = self.shared.engine.read().clone();
         match engine {
-            Engine::Writing(writer) => writer.count_quotas(|_| true),
+            Engine::Writing(writer) => writer.count_quotas(|_| true, is_to_end),
             Engine::Reading(_) | Engine::Closed(_) => {
                 let view = self.view()?;
-                count(&view, |_| true, &|| false)
+                count(&view, |_| true, is_to_end)
             }
         }
     }
@@ -190,12 +195,12 @@ impl Writer {
         if awaited.is_empty() {
             return Ok(());
         }
-        self.count_quotas(|number| awaited.contains(&number))
+        self.count_quotas(|number| awaited.contains(&number), &|| false)
     }
 
     /// Counts what was there before some quotas were set, where nobody has yet. Until that is done, nothing that is written anew
     /// takes its place.
-    fn count_quotas(&self, which: impl Fn(u64) -> bool) -> Result<(), Error> {
+    fn count_quotas(&self, which: impl Fn(u64) -> bool, is_to_end: &dyn Fn() -> bool) -> Result<(), Error> {
         let view = self.view.0.read();
         let is_done = view.table.quotas().uncounted(view.head).is_empty();
         drop(view);
@@ -203,7 +208,7 @@ impl Writer {
             return Ok(());
         }
         let _still = self.rewriting.keep_still();
-        count(&self.view, which, &|| self.rewriting.has_ended())
+        count(&self.view, which, &|| self.rewriting.has_ended() || is_to_end())
     }
 
     /// What quotas lose with events at removed positions, apart from those that `known` is aware of. Whoever asks has the rest
@@ -229,13 +234,13 @@ impl Writer {
     }
 }
 
-fn count(view: &Arc<SharedView>, which: impl Fn(u64) -> bool, has_ended: &dyn Fn() -> bool) -> Result<(), Error> {
+fn count(view: &Arc<SharedView>, which: impl Fn(u64) -> bool, is_to_end: &dyn Fn() -> bool) -> Result<(), Error> {
     let there = view.0.read();
     let uncounted = there.table.quotas().uncounted(there.head);
     drop(there);
     for (number, scope, since) in uncounted.into_iter().filter(|(number, _, _)| which(*number)) {
         let mut counted: HashMap<Box<str>, u64> = HashMap::new();
-        for_each_charge(view, &scope, (Position::new(1), since), has_ended, |_, value, bytes| {
+        for_each_charge(view, &scope, (Position::new(1), since), is_to_end, |_, value, bytes| {
             *counted.entry(value.into()).or_default() += bytes;
         })?;
         view.0.write().table.quotas_mut().note_counted(number, since, counted);
@@ -249,7 +254,7 @@ fn for_each_charge(
     view: &Arc<SharedView>,
     scope: &TagScope,
     (first, last): (Position, Position),
-    has_ended: &dyn Fn() -> bool,
+    is_to_end: &dyn Fn() -> bool,
     mut each: impl FnMut(Position, &str, u64),
 ) -> Result<(), Error> {
     if last < first {
@@ -268,7 +273,7 @@ fn for_each_charge(
     };
     for event in read {
         let event: RecordedEvent = event?;
-        if has_ended() {
+        if is_to_end() {
             return Err(closed());
         }
         let tags: BTreeSet<&str> =
