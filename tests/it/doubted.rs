@@ -110,10 +110,10 @@ fn versions_that_no_stream_can_have_make_the_table_count_for_nothing() {
     let is_there = |slot: &&str| disk.read_file(slot).is_some();
     let slot = ["index/streams.0", "index/streams.1"].into_iter().find(is_there).expect("a table");
     let mut bytes = disk.read_file(slot).expect("it is there");
-    // Behind the header: events, streams, holes, what was accepted, and consumers, holds, rules and what was decided about
-    // streams, of which there are none; then the names, how long each is, and the versions.
+    // Behind the header: events, streams, holes, what was accepted, and consumers, holds, rules, what was decided about
+    // streams and quotas, of which there are none; then the names, how long each is, and the versions.
     let number = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight")) as usize;
-    let names_at = 512 + 57;
+    let names_at = 512 + 65;
     let lens_at = names_at + 8 + number(&bytes, names_at);
     let versions_at = lens_at + 8 + number(&bytes, lens_at) + 8;
     assert_eq!(number(&bytes, lens_at), 5, "streams");
