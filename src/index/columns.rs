@@ -427,7 +427,7 @@ mod tests {
             assert_eq!(decoded(&bytes[..len]), Err(Doubt), "cut at {len}");
         }
         let mut doubts = 0;
-        // A prime, so that every bit of every kind of field is among them.
+        // Every seventh: all bits of a byte come up, though not of every byte.
         for bit in (0..bytes.len() * 8).step_by(7) {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
