@@ -7,8 +7,8 @@ use crate::cli::failure::Failure;
 use crate::cli::lines::Lines;
 use crate::cli::{exact, import, ndjson};
 use crate::look::{self, options};
-use scorebook::{EventStore, ExportedRecord};
 use scorebook::testing::SimulatedDisk;
+use scorebook::{EventStore, ExportedRecord};
 use std::io::Cursor;
 use std::path::Path;
 
