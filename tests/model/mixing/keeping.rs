@@ -239,6 +239,14 @@ impl Mixing {
                 of_holds.head - self.chance.below(20.min(of_holds.head as usize + 1)) as u64,
             )),
         };
+        let until = match until {
+            // What is left of a batch of which events were removed comes alone: where it would be torn it is not asked for.
+            Until::Position(last) if holds.is_compacted || all.is_compacted => {
+                let heads = (0..=all.batches.len()).rev().map(|count| Stand::behind(&all.batches[..count]).head);
+                Until::Position(heads.map(Position::new).find(|head| *head <= last).unwrap_or(Position::BEGINNING))
+            }
+            until => until,
+        };
         let is_within = |batch: &Batch, stand: &Stand| match until {
             Until::Position(last) => stand.head <= last.get() || batch.events().next().is_none(),
             Until::Time(last) => batch.time <= last || batch.events().next().is_none(),
@@ -255,8 +263,14 @@ impl Mixing {
             Until::Time(last) => {
                 let is_early = |batch: &&Batch| batch.events().next().is_none() || batch.time <= last;
                 let upto = holds.batches.iter().take_while(is_early).count();
-                let last = holds.batches[..upto].iter().rposition(|batch| batch.events().next().is_some());
-                last.map_or(0, |last| last + 1)
+                // Where all events of a batch were removed, nothing tells any more that what was said before came before.
+                let is_left = |count: &usize| {
+                    let before = Stand::behind(&holds.batches[..count - 1]).head;
+                    let is_there = |position: &u64| !holds.gone.contains(position) && !all.gone.contains(position);
+                    let stand = Stand::behind(&holds.batches[..*count]);
+                    stand.events.iter().any(|placed| before < placed.position && is_there(&placed.position))
+                };
+                (1..=upto).rev().find(is_left).unwrap_or(0)
             }
             Until::Everything => holds.batches.len(),
             _ => most,

@@ -26,7 +26,7 @@ impl Mixing {
             store.read_all().iter().map(|event| event.expect("an event").position().get()).collect();
         let facts = Facts::of(&store).expect("nothing fails");
         let mut tried = Vec::new();
-        self.resolve_planned(&store, &there, &facts);
+        self.resolve_planned(&store, least, (&there, &facts));
         let counts = || (least..=self.batches.len()).rev();
         let exactly = counts().map(|count| (count, false));
         // Where records may have been removed, something may look otherwise.
@@ -90,15 +90,21 @@ impl Mixing {
     }
 
     /// Whether compactions that were interrupted had streams begin later: each all of them or none, behind everything else.
-    fn resolve_planned(&mut self, store: &EventStore, there: &BTreeSet<u64>, facts: &Facts) {
+    fn resolve_planned(&mut self, store: &EventStore, least: usize, (there, facts): (&BTreeSet<u64>, &Facts)) {
         let planned = std::mem::take(&mut self.planned);
-        let fits: Vec<Vec<&Batch>> = (0..1_usize << planned.len())
-            .map(|mask| (0..planned.len()).filter(|at| mask >> at & 1 == 1).map(|at| &planned[at]).collect::<Vec<_>>())
-            .filter(|chosen| {
-                let stand = Stand::behind(self.batches.iter().chain(chosen.iter().copied()));
+        let masks = 0..1_usize << planned.len();
+        let of_mask = |mask: usize| (0..planned.len()).filter(move |at| mask >> at & 1 == 1).map(|at| &planned[at]);
+        let fits_behind = |count: usize| {
+            let chosen = masks.clone().map(|mask| of_mask(mask).collect::<Vec<&Batch>>());
+            let fits = chosen.filter(|chosen| {
+                let stand = Stand::behind(self.batches[..count].iter().chain(chosen.iter().copied()));
                 self.resemble(stand, there, facts, false).is_ok()
-            })
-            .collect();
+            });
+            fits.collect::<Vec<_>>()
+        };
+        // What came last may be lost to the crash before: the next compaction was planned without it.
+        let mut behind = (least..=self.batches.len()).rev().map(|count| (count, fits_behind(count)));
+        let Some((count, fits)) = behind.find(|(_, fits)| !fits.is_empty()) else { return };
         let Some(chosen) = fits.iter().max_by_key(|chosen| chosen.len()) else { return };
         for deed in chosen.iter().filter(|_| 1 < fits.len()).flat_map(|batch| &batch.deeds) {
             // Nothing tells. From here on it is so.
@@ -109,6 +115,10 @@ impl Mixing {
             }
         }
         let chosen: Vec<Batch> = chosen.iter().map(|batch| (*batch).clone()).collect();
+        if !chosen.is_empty() {
+            self.batches.truncate(count);
+            self.stand = Stand::behind(&self.batches);
+        }
         chosen.into_iter().for_each(|batch| self.push(batch));
     }
 
