@@ -80,9 +80,10 @@ pub(crate) mod kind {
     pub(crate) const LOST: u8 = 15;
     pub(crate) const REMOVED: u8 = 17;
     pub(crate) const RETENTION: u8 = 18;
+    pub(crate) const QUOTA: u8 = 19;
     /// All but the one that is reserved.
     pub(crate) fn is_known(kind: u8) -> bool {
-        (EVENT..=RETENTION).contains(&kind) && kind != 16
+        (EVENT..=QUOTA).contains(&kind) && kind != 16
     }
 }
 

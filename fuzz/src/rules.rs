@@ -297,6 +297,7 @@ impl Log {
                 // They speak of what is behind the whole batch.
                 kind::TOMBSTONE..=kind::METADATA => {}
                 kind::HOLD | kind::RETENTION => check_keeping(record)?,
+                kind::QUOTA => check_quota(record)?,
                 kind => {
                     // All that the header has for events is nothing in other records.
                     expect(is_zero(&record[record::POSITION..record::TIME]), "a position without an event")?;
@@ -478,7 +479,7 @@ fn check_keeping(record: &[u8]) -> Judged {
         1 => StreamName::new(name).is_ok(),
         2 => StreamName::new(name).is_ok() && !name.contains('-'),
         3 => NewEvent::bytes(name, []).fault().is_none(),
-        4 => name.is_empty(),
+        4 | 5 => name.is_empty(),
         _ => false,
     };
     expect(is_named, "what is decided about")?;
@@ -489,7 +490,27 @@ fn check_keeping(record: &[u8]) -> Judged {
     }
     let (newest, age) = (u64_at(body, 16), u64_at(body, 24));
     let is_rule = if state == 1 { newest != 0 } else { newest == 0 && age == 0 };
+    let is_of_keys = u32_at(body, 8) == 5;
+    expect(!is_of_keys || state == 2 || newest == u64::MAX, "so many keys")?;
     expect(text.is_empty() && is_rule, "a rule")
+}
+
+/// How much the events with a tag may take is decided for a tag that there can be.
+fn check_quota(record: &[u8]) -> Judged {
+    expect(is_zero(&record[record::POSITION..record::TIME]), "a position without an event")?;
+    expect(record[record::FLAGS] == 0 && record[record::TYPE_LENGTH] == 0, "a type without an event")?;
+    expect(is_zero(&record[record::SCHEMA..record::HEADER]), "a part without an event")?;
+    let (key, value, body) = texts(record)?;
+    expect(body.len() == 32, "the length of a quota")?;
+    let (scope, state, bytes) = (u32_at(body, 8), u32_at(body, 12), u64_at(body, 16));
+    expect(scope == 1 || (scope == 2 && value.is_empty()), "what a quota is for")?;
+    expect(NewEvent::bytes("any", []).tag(key, value).fault().is_none(), "a tag that there cannot be")?;
+    let is_quota = match (state, u32_at(body, 24)) {
+        (1, action) => (1..=3).contains(&action),
+        (2, action) => action == 0 && bytes == 0,
+        _ => false,
+    };
+    expect(is_quota && u32_at(body, 28) == 0, "a quota")
 }
 
 /// The stream, the type and the payload of an event whose body is what it must be.
