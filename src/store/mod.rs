@@ -44,6 +44,7 @@ mod threads;
 mod trail;
 mod turning;
 mod view;
+mod waiting;
 mod wanted;
 mod writer;
 

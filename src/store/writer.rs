@@ -7,12 +7,11 @@ use super::recent::{Admitted, Positions, Recent};
 use super::request::Request;
 use super::rewriting::Rewriting;
 use super::view::{SharedView, View};
+use super::waiting::Waiting;
 use crate::error::{AppendError, Conflict, Error, ErrorKind};
 use crate::format::{BatchTerms, Fact, KeyFact, TermHasher};
 use crate::index::{Derived, Lookup, SavedTable};
-use crate::log::{
-    Answers, Batch, Log, Making, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing,
-};
+use crate::log::{Answers, Batch, Log, NoRoom, Opened, Outcome, RecoveryReport, Staging, Ticket, open_for_writing};
 use crate::mutant::Mutant;
 use crate::name::StreamName;
 use crate::observe::{Observer, spans};
@@ -23,7 +22,6 @@ use crate::receipt::{Receipt, StreamReceipt};
 use crate::snapshot::furthest_witness;
 use crate::storage::Storage;
 use crate::sync::{Arc, Mutex, RwLock, Sender};
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// A store that is open for writing.
@@ -48,46 +46,7 @@ pub(crate) struct Writer {
 #[derive(Default)]
 pub(super) struct Intake {
     pub(super) recent: Recent,
-    waiting: Waiting,
-}
-
-/// Batches for which room is being made, in the order in which they came.
-#[derive(Default)]
-struct Waiting {
-    requests: VecDeque<Request>,
-    bytes: usize,
-}
-
-impl Waiting {
-    fn is_empty(&self) -> bool {
-        self.requests.is_empty()
-    }
-
-    /// Fails where too much waits already for another batch of so many bytes.
-    fn check_room(&self, len: usize, limit: usize) -> Result<(), Error> {
-        if self.is_empty() || self.bytes.saturating_add(len) <= limit {
-            return Ok(());
-        }
-        let waiting = self.bytes;
-        let act = format!("appending: {waiting} bytes wait for room to be made, the limit is {limit}");
-        Err(Error::new(ErrorKind::Busy, act))
-    }
-
-    fn push(&mut self, request: Request) {
-        self.bytes = self.bytes.saturating_add(request.buffer.len());
-        self.requests.push_back(request);
-    }
-
-    fn pop(&mut self) -> Option<Request> {
-        let request = self.requests.pop_front()?;
-        self.bytes -= request.buffer.len();
-        Some(request)
-    }
-
-    fn put_back(&mut self, request: Request) {
-        self.bytes += request.buffer.len();
-        self.requests.push_front(request);
-    }
+    pub(super) waiting: Waiting,
 }
 
 /// Work for the thread that makes room.
@@ -165,20 +124,20 @@ impl Writer {
     }
 
     /// Answers a batch of which nothing was written.
-    fn refuse(&self, ticket: Arc<Ticket>, error: Error, answers: &mut Answers) {
+    pub(super) fn refuse(&self, ticket: Arc<Ticket>, error: Error, answers: &mut Answers) {
         self.log.observer().refused(1);
         answers.push(ticket, Err(AppendError::Store(error)));
     }
 
     /// Forgets what was kept for a batch that is judged no more.
-    fn release(&self, request: &Request) {
+    pub(super) fn release(&self, request: &Request) {
         if request.held.is_some() {
             release(&mut self.intake.lock().recent, request);
         }
     }
 
     /// Judges a batch and stages it. Gives it back where room must be made first.
-    fn admit(
+    pub(super) fn admit(
         &self,
         staging: &mut Staging<'_>,
         recent: &mut Recent,
@@ -373,92 +332,6 @@ impl Writer {
         })
     }
 
-    /// Has room made for the batches that wait: by the thread for it, or here where there is none.
-    pub(crate) fn ask_for_room(&self) {
-        match &self.jobs {
-            Some(jobs) => {
-                // The receiver lives as long as the writer is open; after that nobody waits for room.
-                let _ = jobs.send(Job::Room);
-            }
-            None => self.make_room(),
-        }
-    }
-
-    /// Makes room on this thread, or waits until another has; the reason where there is none.
-    pub(crate) fn make_room_now(&self) -> Option<Error> {
-        match self.log.make_room() {
-            Making::Failed(error) => {
-                // Those who wait found this attempt under way, and made none of their own.
-                self.refuse_waiting(&error);
-                Some(error)
-            }
-            Making::Made => {
-                self.admit_waiting();
-                self.log.demand();
-                None
-            }
-            Making::Nothing => {
-                crate::sync::pause();
-                None
-            }
-        }
-    }
-
-    /// Makes room and admits what waits for it, until nothing does or there is none.
-    pub(crate) fn make_room(&self) {
-        loop {
-            while self.log.wants_room() {
-                match self.log.make_room() {
-                    Making::Nothing => break,
-                    Making::Made => {
-                        self.admit_waiting();
-                        // Those who wait sleep, and none of them was called to lead.
-                        self.log.demand();
-                    }
-                    Making::Failed(error) => {
-                        self.refuse_waiting(&error);
-                        break;
-                    }
-                }
-            }
-            // Room is wanted when a segment has ended. One step at a time: somebody may wait for room again.
-            if !self.keep() {
-                return;
-            }
-        }
-    }
-
-    fn admit_waiting(&self) {
-        let mut answers = Answers::default();
-        match self.log.stage() {
-            Err(error) => return self.refuse_waiting(&error),
-            Ok(mut staging) => {
-                let Intake { recent, waiting } = &mut *self.intake.lock();
-                while let Some(request) = waiting.pop() {
-                    if let Some(request) = self.admit(&mut staging, recent, request, &mut answers) {
-                        waiting.put_back(request);
-                        break;
-                    }
-                }
-            }
-        }
-        answers.give();
-    }
-
-    /// Answers every batch that waits for room: nothing of it was done.
-    pub(crate) fn refuse_waiting(&self, error: &Error) {
-        let waiting = std::mem::take(&mut self.intake.lock().waiting);
-        let mut answers = Answers::default();
-        for request in waiting.requests {
-            self.release(&request);
-            self.refuse(request.ticket.clone(), error.clone(), &mut answers);
-            if Mutant::LetsARefusedAppendComeBack.is_on() && !request.ticket.is_done() {
-                self.intake.lock().waiting.put_back(request);
-            }
-        }
-        answers.give();
-    }
-
     pub(crate) fn wait(&self, ticket: &Ticket) -> Outcome {
         self.wait_for(ticket, None).expect("without a limit there is an answer")
     }
@@ -481,18 +354,6 @@ impl Writer {
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.settle_waiting();
         self.log.flush()
-    }
-
-    /// Returns once everything that waited for room has been staged or refused.
-    fn settle_waiting(&self) {
-        while !self.intake.lock().waiting.is_empty() {
-            self.admit_waiting();
-            self.make_room();
-            if self.log.storage().has_threads() {
-                // Another thread may be making the room.
-                crate::sync::sleep(Duration::from_micros(100));
-            }
-        }
     }
 
     /// Ends it: commits what is queued, refuses what comes too late, and writes down the end.
