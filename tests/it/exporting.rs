@@ -1,13 +1,12 @@
 //! What is exported and imported exactly is the same store: every answer, and every byte of the next export.
 
-use super::support::{add, check_says, events, name, small_segments, wherever_it_lasts};
+use super::support::{Count, add, check_says, events, name, small_segments, wherever_it_lasts};
 use crate::model::{Chance, Choices, seed};
 use scorebook::ExpectedVersion::Any;
 use scorebook::testing::{CrashChoice, SimulatedDisk, salvage_simulated, verify_simulated};
 use scorebook::{
-    Consumer, ErrorKind, EventContext, EventStore, ExactEvent, ExactFact, ExactRecord, ExactSnapshot, ExportedRecord,
-    Imported, NewEvent, NewState, Position, Projection, Query, Quota, RecordedEvent, Retention, Scope, Start,
-    StreamName, TagScope, Version,
+    Consumer, ErrorKind, EventStore, ExactEvent, ExactFact, ExactRecord, ExactSnapshot, ExportedRecord, Imported,
+    NewEvent, NewState, Position, Query, Quota, RecordedEvent, Retention, Scope, Start, StreamName, TagScope, Version,
 };
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -504,28 +503,6 @@ fn stopped_anywhere_an_import_leaves_whole_batches_in_order_and_opens() {
         }
     }
     assert!(5 < lengths.len() && lengths.contains(&0) && lengths.contains(&lines.len()), "{lengths:?}");
-}
-
-/// How many events there are.
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct Count(u64);
-
-impl Projection for Count {
-    type Event = RecordedEvent;
-    const NAME: &'static str = "count";
-    const VERSION: u32 = 1;
-
-    fn query() -> Query {
-        Query::all()
-    }
-
-    fn new() -> Count {
-        Count(0)
-    }
-
-    fn apply(&mut self, _: &RecordedEvent, _: &EventContext<'_>) {
-        self.0 += 1;
-    }
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 use scorebook::testing::SimulatedDisk;
 use scorebook::{
-    AppendError, Conflict, Error, ErrorKind, EventStore, ExpectedVersion, NewEvent, Options, Receipt, RecordedEvent,
-    StreamName, Version,
+    AppendError, Conflict, Error, ErrorKind, EventContext, EventStore, ExpectedVersion, NewEvent, Options, Projection,
+    Query, Receipt, RecordedEvent, StreamName, Version,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -309,5 +309,27 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         }
         thread::park_timeout(PATIENCE);
         assert!(begun.elapsed() < PATIENCE, "nobody woke the task");
+    }
+}
+
+/// How many events there are.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl Projection for Count {
+    type Event = RecordedEvent;
+    const NAME: &'static str = "count";
+    const VERSION: u32 = 1;
+
+    fn query() -> Query {
+        Query::all()
+    }
+
+    fn new() -> Count {
+        Count(0)
+    }
+
+    fn apply(&mut self, _: &RecordedEvent, _: &EventContext<'_>) {
+        self.0 += 1;
     }
 }

@@ -1,32 +1,8 @@
 //! Export and exact import by the tool: everything that the log says comes along.
 
+use super::support::Count;
 use crate::tool::{Place, members};
-use scorebook::{
-    Consumer, EventContext, EventStore, ExpectedVersion, NewEvent, Projection, Query, RecordedEvent, Retention, Scope,
-    Start, StreamName, Verdict,
-};
-
-/// How many events there are.
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct Count(u64);
-
-impl Projection for Count {
-    type Event = RecordedEvent;
-    const NAME: &'static str = "count";
-    const VERSION: u32 = 1;
-
-    fn query() -> Query {
-        Query::all()
-    }
-
-    fn new() -> Count {
-        Count(0)
-    }
-
-    fn apply(&mut self, _: &RecordedEvent, _: &EventContext<'_>) {
-        self.0 += 1;
-    }
-}
+use scorebook::{Consumer, EventStore, ExpectedVersion, NewEvent, Query, Retention, Scope, Start, StreamName, Verdict};
 
 /// A store of two openings in which something of every kind is said; how many events it has.
 fn fill(place: &Place) -> u64 {

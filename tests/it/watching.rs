@@ -318,9 +318,10 @@ mod metered {
 
 #[cfg(feature = "tracing")]
 mod traced {
+    use super::super::support::Count;
     use super::*;
     use crate::support::{PATIENCE, wherever_threads_are};
-    use scorebook::{Concern, EventContext, Position, RecordedEvent, Thresholds};
+    use scorebook::{Concern, Position, Thresholds};
     use std::collections::BTreeSet;
     use std::fmt;
     use std::sync::mpsc::{Receiver, Sender, channel};
@@ -455,27 +456,6 @@ mod traced {
         let store = open();
         count(&store);
         store.projection::<Count>().expect("it runs").rebuild().expect("it begins").wait().expect("it is made anew");
-    }
-
-    #[derive(Clone, serde::Serialize, serde::Deserialize)]
-    struct Count(u64);
-
-    impl scorebook::Projection for Count {
-        type Event = RecordedEvent;
-        const NAME: &'static str = "count";
-        const VERSION: u32 = 1;
-
-        fn query() -> Query {
-            Query::all()
-        }
-
-        fn new() -> Count {
-            Count(0)
-        }
-
-        fn apply(&mut self, _: &RecordedEvent, _: &EventContext<'_>) {
-            self.0 += 1;
-        }
     }
 
     #[test]
